@@ -1,0 +1,2 @@
+#![no_std]
+//! Wire structures of the Augur card.
