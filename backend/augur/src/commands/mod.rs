@@ -1,0 +1,30 @@
+//! The subcommands of `augur`: one module each, one line each in [`Command`].
+//!
+//! A module holds its arguments (a `clap::Args` struct, whose documentation is
+//! the help text) with one method `run`, and no logic that another subcommand
+//! needs too.
+
+mod doctor;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+/// What `augur` can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Say what this machine lacks to build and boot the guest, and how to mend it.
+    Doctor(doctor::Arguments),
+}
+
+impl Command {
+    /// Runs the subcommand; the exit code is the process's own.
+    ///
+    /// # Errors
+    /// Whatever stopped it, ready to be printed by [`crate::exit::report`].
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Doctor(arguments) => arguments.run(),
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The host command `augur` as a library, so that the tests that boot guests
+//! build and boot them exactly as the command does.
+//!
+//! Each subcommand is one module below [`commands`]. Nothing here speaks to
+//! the card itself: `augurd` is started as a process, and the guest is reached
+//! through QEMU.
+
+pub mod commands;
+pub mod exit;

@@ -1,0 +1,29 @@
+//! `augur`: turns arguments into a [`Command`] and its result into an exit
+//! code, and knows nothing else.
+
+use std::process::ExitCode;
+
+use augur::commands::Command;
+use augur::exit;
+use clap::Parser;
+
+/// Boot a guest with the Augur card, run programs in it, measure the card.
+///
+/// Exit codes: 0 success; 1 the work failed (a result was wrong, a guest
+/// crashed or timed out); 2 wrong arguments or input; 3 this machine lacks
+/// something (`augur doctor` says what). `augur guest` returns the exit code
+/// of the guest's command instead, and 125 when the guest itself failed.
+#[derive(Debug, Parser)]
+#[command(name = "augur", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.command.run() {
+        Ok(code) => code,
+        Err(error) => exit::report(&error),
+    }
+}
