@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Commands: what a command list is made of.
+//!
+//! A command is a [`CommandHeader`], its parameters (one of the `…Params`
+//! structures, for opcodes that have one) and its operands, destination first.
+//! Commands of a list take effect as if they were executed one after another.
+
+/// Dimensions of an operand.
+pub const MAX_RANK: usize = 6;
+/// Operands of a command.
+pub const MAX_OPERANDS: usize = 4;
+/// Flag of [`Conv2dParams`]: take the magnitude before rounding.
+pub const CONV_ABSOLUTE: u32 = 1;
+/// Flag of [`Conv2dParams`]: pad by repeating the edge, not with zeros.
+pub const CONV_EDGE: u32 = 2;
+/// Flag of [`MatmulParams`]: add to what the destination holds.
+pub const MATMUL_ACCUMULATE: u32 = 1;
+
+wire_enumerations! {
+    /// Element types.
+    pub enum DataType("AUGUR_TYPE_"): u8 {
+        /// Unsigned byte.
+        U8 = 1 => "U8",
+        /// Signed byte.
+        I8 = 2 => "I8",
+        /// Signed 16-bit integer.
+        I16 = 3 => "I16",
+        /// Signed 32-bit integer.
+        I32 = 4 => "I32",
+        /// The upper half of an IEEE 754 binary32.
+        Bf16 = 5 => "BF16",
+        /// IEEE 754 binary32.
+        F32 = 6 => "F32",
+    }
+
+    /// Opcodes of commands. Operands are named in order.
+    pub enum Opcode("AUGUR_OP_"): u16 {
+        /// dst = src. Same type, same shape; regions may overlap (the source is read first). No parameters.
+        Copy = 1 => "COPY",
+        /// dst = value. struct augur_fill_params.
+        Fill = 2 => "FILL",
+        /// dst(n,y,x,o) from src(n,y,x,i), weights(ky,kx,i/groups,o): cross-correlation, NHWC. u8: weights i16, sums i32; f32: weights f32. struct augur_conv2d_params.
+        Conv2d = 3 => "CONV2D",
+        /// dst(n,y,x,c) = mean of the factor x factor block of src(n,y,x,c) (u8 rounds half up); NHWC, u8 or f32. struct augur_resample_params.
+        Resample = 4 => "RESAMPLE",
+        /// dst = a + b; u8 saturates. u8 or f32, same shape. struct augur_elementwise_params.
+        Add = 5 => "ADD",
+        /// dst = a * b; u8 saturates. u8 or f32, same shape. struct augur_elementwise_params.
+        Multiply = 6 => "MULTIPLY",
+        /// dst = max(a, 0). f32. struct augur_elementwise_params.
+        Relu = 7 => "RELU",
+        /// dst = a * scale + bias. f32. struct augur_elementwise_params.
+        Scale = 8 => "SCALE",
+        /// dst(m,n) = a(m,k) * b(k,n). f32, rank 2. struct augur_matmul_params.
+        Matmul = 9 => "MATMUL",
+        /// dst = bytes of a transfer, dst a dense u8 operand of rank 1. struct augur_transfer_params.
+        TransferIn = 10 => "TRANSFER_IN",
+        /// Bytes of a transfer = src, src a dense u8 operand of rank 1. struct augur_transfer_params.
+        TransferOut = 11 => "TRANSFER_OUT",
+    }
+}
+
+impl DataType {
+    /// Bytes of one element.
+    pub const fn bytes(self) -> u64 {
+        match self {
+            DataType::U8 | DataType::I8 => 1,
+            DataType::I16 | DataType::Bf16 => 2,
+            DataType::I32 | DataType::F32 => 4,
+        }
+    }
+}
+
+impl Opcode {
+    /// Number of operands, the destination included.
+    pub const fn operands(self) -> usize {
+        match self {
+            Opcode::Fill | Opcode::TransferIn | Opcode::TransferOut => 1,
+            Opcode::Copy | Opcode::Resample | Opcode::Relu | Opcode::Scale => 2,
+            Opcode::Conv2d | Opcode::Add | Opcode::Multiply | Opcode::Matmul => 3,
+        }
+    }
+
+    /// Bytes of the parameters between header and operands.
+    pub const fn parameter_bytes(self) -> usize {
+        match self {
+            Opcode::Copy => 0,
+            Opcode::Fill => FillParams::BYTES,
+            Opcode::Conv2d => Conv2dParams::BYTES,
+            Opcode::Resample => ResampleParams::BYTES,
+            Opcode::Add | Opcode::Multiply | Opcode::Relu | Opcode::Scale => {
+                ElementwiseParams::BYTES
+            }
+            Opcode::Matmul => MatmulParams::BYTES,
+            Opcode::TransferIn | Opcode::TransferOut => TransferParams::BYTES,
+        }
+    }
+}
+
+wire_structures! {
+    /// Start of a command.
+    pub struct CommandHeader("augur_command_header") {
+        /// AUGUR_OP_*.
+        pub opcode: u16,
+        /// Operands: exactly as many as the opcode has.
+        pub operand_count: u16,
+        /// Bytes of the command with header, parameters and operands.
+        pub bytes: u32,
+    }
+
+    /// A strided sub-range of device memory. Element (i0, i1, …) is at
+    /// address + i0*stride0 + i1*stride1 + …; strides are in bytes.
+    pub struct Operand("augur_operand") {
+        /// Device address of the first element; a multiple of the element's size.
+        pub address: u64,
+        /// AUGUR_TYPE_*.
+        pub data_type: u8,
+        /// Dimensions, 1 to AUGUR_MAX_RANK.
+        pub rank: u8,
+        /// Zero.
+        pub reserved: [u8; 6],
+        /// Elements of each dimension, none zero; zero behind the last dimension.
+        pub shape: [u32; MAX_RANK],
+        /// Bytes between neighbours in each dimension, a multiple of the element's size; zero behind the last dimension.
+        pub stride: [u64; MAX_RANK],
+    }
+
+    /// Parameters of FILL.
+    pub struct FillParams("augur_fill_params") {
+        /// The element's bytes in the low bits; the rest zero.
+        pub value: u64,
+    }
+
+    /// Parameters of ADD, MULTIPLY, RELU and SCALE.
+    pub struct ElementwiseParams("augur_elementwise_params") {
+        /// Bits of the f32 scale; zero for other opcodes.
+        pub scale: u32,
+        /// Bits of the f32 bias; zero for other opcodes.
+        pub bias: u32,
+    }
+
+    /// Parameters of CONV2D. u8: clamp((|sum|? + bias + 2^(shift-1)) >> shift).
+    pub struct Conv2dParams("augur_conv2d_params") {
+        /// Rows between two outputs, not zero.
+        pub stride_y: u16,
+        /// Columns between two outputs, not zero.
+        pub stride_x: u16,
+        /// Rows of padding above; output height = (height + pad_top + pad_bottom - kernel height) / stride_y + 1.
+        pub pad_top: u16,
+        /// Rows of padding below.
+        pub pad_bottom: u16,
+        /// Columns of padding on the left.
+        pub pad_left: u16,
+        /// Columns of padding on the right.
+        pub pad_right: u16,
+        /// Channel groups; input and output channels are multiples of it.
+        pub groups: u16,
+        /// u8: bits that the sum is shifted right by, with rounding, 0 to 24. f32: zero.
+        pub shift: u16,
+        /// AUGUR_CONV_ABSOLUTE, AUGUR_CONV_EDGE.
+        pub flags: u32,
+        /// Added to each sum: an i32 for u8, the bits of an f32 for f32.
+        pub bias: u32,
+    }
+
+    /// Parameters of RESAMPLE.
+    pub struct ResampleParams("augur_resample_params") {
+        /// Source elements for one of the destination in y and x, 2 to 16; the source's height and width are at least factor times the destination's.
+        pub factor: u32,
+        /// Zero.
+        pub reserved: u32,
+    }
+
+    /// Parameters of MATMUL.
+    pub struct MatmulParams("augur_matmul_params") {
+        /// AUGUR_MATMUL_ACCUMULATE, or zero.
+        pub flags: u32,
+        /// Zero.
+        pub reserved: u32,
+    }
+
+    /// Parameters of TRANSFER_IN and TRANSFER_OUT.
+    pub struct TransferParams("augur_transfer_params") {
+        /// Index of the transfer in the submission.
+        pub transfer: u32,
+        /// Zero.
+        pub reserved: u32,
+        /// First byte of the transfer that is used; it covers offset plus the operand's bytes.
+        pub offset: u64,
+    }
+}

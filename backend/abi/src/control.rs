@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Requests on the control queue and their answers.
+//!
+//! A request is one descriptor chain: a readable part (a [`RequestHeader`]
+//! and the request's body, nothing behind it) and a writable part that takes a
+//! [`ResponseHeader`] and the answer's body. Requests are answered in the
+//! order in which they were made available, each without waiting for the guest.
+
+/// Entries of one revoke acknowledgement.
+pub const MAX_ACKS: usize = 32;
+/// Entries of one LIST_WINDOWS answer.
+pub const MAX_LISTED_WINDOWS: usize = 64;
+/// Flag of [`RevokeAck`]: the guest wrote the window.
+pub const ACK_DIRTY: u32 = 1;
+/// Flag of [`FaultRequest`]: the access that faulted was a write.
+pub const ACCESS_WRITE: u32 = 1;
+
+wire_enumerations! {
+    /// Requests on the control queue.
+    pub enum Request("AUGUR_REQUEST_"): u16 {
+        /// Begin a driver life: ends every older context, maps the aperture, starts events at sequence 1.
+        Hello = 1 => "HELLO",
+        /// Open a context.
+        ContextCreate = 2 => "CONTEXT_CREATE",
+        /// Close a context: cancels its lists, frees its objects. Windows of the context are gone when this is answered.
+        ContextDestroy = 3 => "CONTEXT_DESTROY",
+        /// Allocate an object in a context. Its memory reads as zero.
+        ObjectCreate = 4 => "OBJECT_CREATE",
+        /// Free an object. The driver has unmapped it before; its windows are gone when this is answered and need no acknowledgement.
+        ObjectDestroy = 5 => "OBJECT_DESTROY",
+        /// A program touched a page without a window: asks for one.
+        Fault = 6 => "FAULT",
+        /// Acknowledge revoked windows.
+        RevokeAck = 7 => "REVOKE_ACK",
+        /// List windows, a page at a time.
+        ListWindows = 8 => "LIST_WINDOWS",
+        /// List contexts, one at a time.
+        ListContexts = 9 => "LIST_CONTEXTS",
+        /// Read the card's counters.
+        Counters = 10 => "COUNTERS",
+    }
+}
+
+wire_structures! {
+    /// Start of every request.
+    pub struct RequestHeader("augur_request_header") {
+        /// AUGUR_REQUEST_*.
+        pub opcode: u16,
+        /// Zero.
+        pub flags: u16,
+        /// Context the request is for; zero where there is none.
+        pub context: u32,
+    }
+
+    /// Start of every answer. With a status other than OK no body follows.
+    pub struct ResponseHeader("augur_response_header") {
+        /// AUGUR_STATUS_*.
+        pub status: u32,
+        /// Zero.
+        pub reserved: u32,
+    }
+
+    /// Body of HELLO.
+    pub struct HelloRequest("augur_hello_request") {
+        /// Chosen by the driver, not zero; stands in the map header afterwards.
+        pub nonce: u64,
+        /// AUGUR_ABI_MAJOR of the driver.
+        pub abi_major: u16,
+        /// AUGUR_ABI_MINOR of the driver.
+        pub abi_minor: u16,
+        /// Zero.
+        pub reserved: u32,
+    }
+
+    /// Answer to HELLO. The aperture is mapped and readable when it arrives.
+    pub struct HelloResponse("augur_hello_response") {
+        /// The nonce.
+        pub nonce: u64,
+        /// Bytes of the aperture that are mapped.
+        pub aperture_bytes: u64,
+    }
+
+    /// Body of CONTEXT_CREATE.
+    pub struct ContextCreateRequest("augur_context_create_request") {
+        /// Process id, shown by tools.
+        pub process: u32,
+        /// 0 low, 1 normal, 2 high.
+        pub priority: u32,
+        /// Name of the program, shown by tools; ends at the first zero byte.
+        pub name: [u8; 16],
+    }
+
+    /// Answer to CONTEXT_CREATE.
+    pub struct ContextCreateResponse("augur_context_create_response") {
+        /// Context id, not used again in this life.
+        pub context: u32,
+        /// Zero.
+        pub reserved: u32,
+    }
+
+    /// Body of OBJECT_CREATE.
+    pub struct ObjectCreateRequest("augur_object_create_request") {
+        /// Bytes wanted, not zero; rounded up to whole pages.
+        pub bytes: u64,
+        /// Zero.
+        pub flags: u64,
+    }
+
+    /// Answer to OBJECT_CREATE.
+    pub struct ObjectCreateResponse("augur_object_create_response") {
+        /// Object id, not used again in this life.
+        pub object: u64,
+        /// Where the object starts in the context's device addresses; a multiple of AUGUR_PAGE_BYTES.
+        pub device_address: u64,
+        /// Bytes of the object, a multiple of AUGUR_PAGE_BYTES.
+        pub bytes: u64,
+    }
+
+    /// Body of OBJECT_DESTROY.
+    pub struct ObjectDestroyRequest("augur_object_destroy_request") {
+        /// Object id.
+        pub object: u64,
+    }
+
+    /// Body of FAULT.
+    pub struct FaultRequest("augur_fault_request") {
+        /// Device address of the access.
+        pub device_address: u64,
+        /// AUGUR_ACCESS_WRITE, or zero.
+        pub access: u32,
+        /// Zero.
+        pub reserved: u32,
+    }
+
+    /// Answer to FAULT: it says only for which event to wait.
+    pub struct FaultResponse("augur_fault_response") {
+        /// The window was published with this event: once it is handled, look
+        /// again. 0: the MAP or FAULT_FAILED event that names the address has
+        /// no number yet.
+        pub event_sequence: u64,
+    }
+
+    /// One acknowledged window.
+    pub struct RevokeAck("augur_revoke_ack") {
+        /// Window slot.
+        pub slot: u32,
+        /// Generation that was revoked. An acknowledgement of another is ignored.
+        pub generation: u32,
+        /// AUGUR_ACK_DIRTY, or zero.
+        pub flags: u32,
+        /// Zero.
+        pub reserved: u32,
+    }
+
+    /// Body of REVOKE_ACK; `count` entries of struct augur_revoke_ack follow.
+    pub struct RevokeAckRequest("augur_revoke_ack_request") {
+        /// Entries, 1 to AUGUR_MAX_ACKS.
+        pub count: u32,
+        /// Zero.
+        pub reserved: u32,
+    }
+
+    /// Body of LIST_WINDOWS.
+    pub struct ListWindowsRequest("augur_list_windows_request") {
+        /// First slot to list; 0, then next_slot of the last answer.
+        pub first_slot: u32,
+        /// Zero.
+        pub reserved: u32,
+    }
+
+    /// A window in a LIST_WINDOWS answer.
+    pub struct ListedWindow("augur_listed_window") {
+        /// Context id.
+        pub context: u32,
+        /// Window slot.
+        pub slot: u32,
+        /// Generation of the slot.
+        pub generation: u32,
+        /// Bytes of the window.
+        pub bytes: u32,
+        /// First device address of the window.
+        pub device_address: u64,
+        /// Where the window starts in the aperture.
+        pub aperture_offset: u64,
+        /// 1: revoked, an acknowledgement is awaited; 0: live.
+        pub revoked: u32,
+        /// Zero.
+        pub reserved: u32,
+    }
+
+    /// Answer to LIST_WINDOWS; `count` entries of struct augur_listed_window follow.
+    pub struct ListWindowsResponse("augur_list_windows_response") {
+        /// Entries, at most AUGUR_MAX_LISTED_WINDOWS.
+        pub count: u32,
+        /// first_slot of the next request, 0 when the list is complete.
+        pub next_slot: u32,
+    }
+
+    /// Body of LIST_CONTEXTS.
+    pub struct ListContextsRequest("augur_list_contexts_request") {
+        /// The first context with an id of at least this is described.
+        pub first_context: u32,
+        /// Zero.
+        pub reserved: u32,
+    }
+
+    /// Answer to LIST_CONTEXTS; NO_CONTEXT when there is none left.
+    pub struct ContextInfoResponse("augur_context_info_response") {
+        /// Context id.
+        pub context: u32,
+        /// Process id given at creation.
+        pub process: u32,
+        /// Name given at creation.
+        pub name: [u8; 16],
+        /// Priority given at creation.
+        pub priority: u32,
+        /// Non-zero: the context has failed, AUGUR_STATUS_* says why.
+        pub failed: u32,
+        /// Objects.
+        pub objects: u64,
+        /// Device memory of the objects in bytes.
+        pub object_bytes: u64,
+        /// Windows in the aperture.
+        pub windows: u64,
+        /// Bytes of the windows.
+        pub window_bytes: u64,
+        /// Demand faults so far.
+        pub faults: u64,
+        /// Command lists completed so far.
+        pub lists: u64,
+        /// Nanoseconds of compute engines so far.
+        pub compute_ns: u64,
+        /// Bytes transferred by DMA so far.
+        pub transferred_bytes: u64,
+    }
+
+    /// Answer to COUNTERS: totals since the card's process started, unless said otherwise.
+    pub struct CountersResponse("augur_counters_response") {
+        /// Card clock in nanoseconds.
+        pub time_ns: u64,
+        /// Driver lives begun.
+        pub lives: u64,
+        /// Contexts now.
+        pub contexts: u64,
+        /// Objects now.
+        pub objects: u64,
+        /// Device memory of the objects now, in bytes.
+        pub object_bytes: u64,
+        /// Windows now.
+        pub windows: u64,
+        /// Bytes of visible frames in windows now.
+        pub window_bytes: u64,
+        /// Bytes of visible frames that are free now.
+        pub free_visible_bytes: u64,
+        /// Bytes of visible frames in quarantine now.
+        pub quarantined_bytes: u64,
+        /// Demand faults.
+        pub faults: u64,
+        /// Nanoseconds from demand faults to the publication of their windows.
+        pub fault_ns: u64,
+        /// Windows mapped.
+        pub maps: u64,
+        /// Windows revoked.
+        pub revokes: u64,
+        /// Revoked windows that were clean and dropped without a copy.
+        pub clean_drops: u64,
+        /// Bytes filled from home frames.
+        pub filled_bytes: u64,
+        /// Bytes zeroed in windows of new data.
+        pub zeroed_bytes: u64,
+        /// Bytes written home.
+        pub written_home_bytes: u64,
+        /// Stale acknowledgements that were ignored.
+        pub stale_acks: u64,
+        /// Times that events were dropped.
+        pub resyncs: u64,
+        /// Command lists completed.
+        pub lists: u64,
+        /// Command lists that failed.
+        pub failed_lists: u64,
+        /// Commands executed.
+        pub commands: u64,
+        /// Nanoseconds of compute engines.
+        pub compute_ns: u64,
+        /// Nanoseconds of DMA channels.
+        pub dma_ns: u64,
+        /// Bytes transferred from guest memory to the card.
+        pub dma_in_bytes: u64,
+        /// Bytes transferred from the card to guest memory.
+        pub dma_out_bytes: u64,
+        /// Requests that were refused.
+        pub refused_requests: u64,
+    }
+}

@@ -1,0 +1,672 @@
+/* SPDX-License-Identifier: (GPL-2.0 WITH Linux-syscall-note) OR MIT */
+/*
+ * Wire format of the Augur card. Generated from backend/abi by 'make abi':
+ * do not edit. docs/datasheet.md says how the structures are used.
+ */
+#ifndef AUGUR_CARD_ABI_H
+#define AUGUR_CARD_ABI_H
+
+#include <linux/types.h>
+
+/* Changes when an existing field changes meaning. */
+#define AUGUR_ABI_MAJOR	1
+/* Changes when something is added. */
+#define AUGUR_ABI_MINOR	0
+/* Bytes of a frame and of a guest page. */
+#define AUGUR_PAGE_BYTES	4096
+/* Virtio device id of the card. */
+#define AUGUR_VIRTIO_ID	38
+/* First field of the config space: "AUGURACC". */
+#define AUGUR_CONFIG_MAGIC	0x4343415255475541ULL
+/* First field of the map header: "AUGURMAP". */
+#define AUGUR_MAP_HEADER_MAGIC	0x50414d5255475541ULL
+/* Virtqueue of requests to the card. */
+#define AUGUR_QUEUE_CONTROL	0
+/* Virtqueue of events from the card. */
+#define AUGUR_QUEUE_EVENTS	1
+/* First of the submit virtqueues. */
+#define AUGUR_QUEUE_SUBMIT	2
+/* Entries of one revoke acknowledgement. */
+#define AUGUR_MAX_ACKS	32
+/* Entries of one LIST_WINDOWS answer. */
+#define AUGUR_MAX_LISTED_WINDOWS	64
+/* The guest wrote the window. */
+#define AUGUR_ACK_DIRTY	1
+/* The access that faulted was a write. */
+#define AUGUR_ACCESS_WRITE	1
+/* The window answers a demand fault. */
+#define AUGUR_EVENT_DEMAND	1
+/* Dimensions of an operand. */
+#define AUGUR_MAX_RANK	6
+/* Operands of a command. */
+#define AUGUR_MAX_OPERANDS	4
+/* conv2d: take the magnitude before rounding. */
+#define AUGUR_CONV_ABSOLUTE	1
+/* conv2d: pad by repeating the edge, not with zeros. */
+#define AUGUR_CONV_EDGE	2
+/* matmul: add to what the destination holds. */
+#define AUGUR_MATMUL_ACCUMULATE	1
+/* Readable bytes of one submission. */
+#define AUGUR_MAX_SUBMIT_BYTES	1048576
+/* Bytes of one transfer. */
+#define AUGUR_MAX_TRANSFER_BYTES	1073741824
+/* Segments in one page of a segment table. */
+#define AUGUR_SEGMENTS_PER_TABLE_PAGE	255
+
+/*
+ * How a request or a command list ended. Nothing but OK has changed
+ * anything, unless the code's meaning says otherwise.
+ */
+/* Done. */
+#define AUGUR_STATUS_OK	0
+/* The request is malformed: wrong size, unknown opcode, a field out of its range, padding that is not zero. */
+#define AUGUR_STATUS_INVALID	1
+/* No HELLO was accepted in this driver life. */
+#define AUGUR_STATUS_NO_HELLO	2
+/* The context does not exist, or belongs to an earlier life. */
+#define AUGUR_STATUS_NO_CONTEXT	3
+/* The object or device address does not exist in this context. */
+#define AUGUR_STATUS_NO_OBJECT	4
+/* Device memory, contexts or table entries are exhausted. */
+#define AUGUR_STATUS_NO_MEMORY	5
+/* A guest address is not in guest memory. */
+#define AUGUR_STATUS_BAD_ADDRESS	6
+/* An operand reaches outside its object, or shapes do not fit together. */
+#define AUGUR_STATUS_BAD_OPERAND	7
+/* The context has failed; destroy it. */
+#define AUGUR_STATUS_CONTEXT_FAILED	8
+/* Cancelled: the context was destroyed or the driver's life ended. */
+#define AUGUR_STATUS_CANCELLED	9
+/* The card could not do it although the request was right (its log says why). */
+#define AUGUR_STATUS_DEVICE_ERROR	10
+/* Too much is in flight; try again when something has completed. */
+#define AUGUR_STATUS_BUSY	11
+/* The driver speaks another ABI major version. */
+#define AUGUR_STATUS_VERSION	12
+
+/* State of the card, in the map header. */
+/* Not yet greeted with HELLO in this life. */
+#define AUGUR_STATE_IDLE	0
+/* Working. */
+#define AUGUR_STATE_RUNNING	1
+/* The card cannot go on; the driver fails everything and may send HELLO to start again. */
+#define AUGUR_STATE_FAILED	2
+/* The card's process is ending in an orderly way; nothing will be answered any more. */
+#define AUGUR_STATE_GONE	3
+
+/* Requests on the control queue. */
+/* Begin a driver life: ends every older context, maps the aperture, starts events at sequence 1. */
+#define AUGUR_REQUEST_HELLO	1
+/* Open a context. */
+#define AUGUR_REQUEST_CONTEXT_CREATE	2
+/* Close a context: cancels its lists, frees its objects. Windows of the context are gone when this is answered. */
+#define AUGUR_REQUEST_CONTEXT_DESTROY	3
+/* Allocate an object in a context. Its memory reads as zero. */
+#define AUGUR_REQUEST_OBJECT_CREATE	4
+/* Free an object. The driver has unmapped it before; its windows are gone when this is answered and need no acknowledgement. */
+#define AUGUR_REQUEST_OBJECT_DESTROY	5
+/* A program touched a page without a window: asks for one. */
+#define AUGUR_REQUEST_FAULT	6
+/* Acknowledge revoked windows. */
+#define AUGUR_REQUEST_REVOKE_ACK	7
+/* List windows, a page at a time. */
+#define AUGUR_REQUEST_LIST_WINDOWS	8
+/* List contexts, one at a time. */
+#define AUGUR_REQUEST_LIST_CONTEXTS	9
+/* Read the card's counters. */
+#define AUGUR_REQUEST_COUNTERS	10
+
+/* What an event says. */
+/* A window is filled and may be mapped: context, slot, generation, device_address, aperture_offset, bytes are valid. */
+#define AUGUR_EVENT_MAP	1
+/* A window is taken back: unmap it, read its dirtiness, acknowledge slot and generation with REVOKE_ACK. */
+#define AUGUR_EVENT_REVOKE	2
+/* A demand fault could not be served: context and device_address name it, status says why. */
+#define AUGUR_EVENT_FAULT_FAILED	3
+/* The context has failed, status says why; its windows are not valid any more and its lists end with CONTEXT_FAILED. */
+#define AUGUR_EVENT_CONTEXT_FAILED	4
+/* Events were dropped. Everything that waits for an event before this one asks again, after LIST_WINDOWS. */
+#define AUGUR_EVENT_RESYNC	5
+
+/* Element types. */
+/* Unsigned byte. */
+#define AUGUR_TYPE_U8	1
+/* Signed byte. */
+#define AUGUR_TYPE_I8	2
+/* Signed 16-bit integer. */
+#define AUGUR_TYPE_I16	3
+/* Signed 32-bit integer. */
+#define AUGUR_TYPE_I32	4
+/* The upper half of an IEEE 754 binary32. */
+#define AUGUR_TYPE_BF16	5
+/* IEEE 754 binary32. */
+#define AUGUR_TYPE_F32	6
+
+/* Opcodes of commands. Operands are named in order. */
+/* dst = src. Same type, same shape; regions may overlap (the source is read first). No parameters. */
+#define AUGUR_OP_COPY	1
+/* dst = value. struct augur_fill_params. */
+#define AUGUR_OP_FILL	2
+/* dst(n,y,x,o) from src(n,y,x,i), weights(ky,kx,i/groups,o): cross-correlation, NHWC. u8: weights i16, sums i32; f32: weights f32. struct augur_conv2d_params. */
+#define AUGUR_OP_CONV2D	3
+/* dst(n,y,x,c) = mean of the factor x factor block of src(n,y,x,c) (u8 rounds half up); NHWC, u8 or f32. struct augur_resample_params. */
+#define AUGUR_OP_RESAMPLE	4
+/* dst = a + b; u8 saturates. u8 or f32, same shape. struct augur_elementwise_params. */
+#define AUGUR_OP_ADD	5
+/* dst = a * b; u8 saturates. u8 or f32, same shape. struct augur_elementwise_params. */
+#define AUGUR_OP_MULTIPLY	6
+/* dst = max(a, 0). f32. struct augur_elementwise_params. */
+#define AUGUR_OP_RELU	7
+/* dst = a * scale + bias. f32. struct augur_elementwise_params. */
+#define AUGUR_OP_SCALE	8
+/* dst(m,n) = a(m,k) * b(k,n). f32, rank 2. struct augur_matmul_params. */
+#define AUGUR_OP_MATMUL	9
+/* dst = bytes of a transfer, dst a dense u8 operand of rank 1. struct augur_transfer_params. */
+#define AUGUR_OP_TRANSFER_IN	10
+/* Bytes of a transfer = src, src a dense u8 operand of rank 1. struct augur_transfer_params. */
+#define AUGUR_OP_TRANSFER_OUT	11
+
+/*
+ * The config space. The driver reads it in probe and never again: a read
+ * after the card's process is gone can end the virtual machine.
+ */
+struct augur_config {
+	/* AUGUR_CONFIG_MAGIC; probe refuses anything else. */
+	__le64 magic;
+	/* AUGUR_ABI_MAJOR; probe refuses another. */
+	__le16 abi_major;
+	/* AUGUR_ABI_MINOR; a driver works with any. */
+	__le16 abi_minor;
+	/* Compute engines. */
+	__le16 compute_engines;
+	/* DMA channels. */
+	__le16 dma_channels;
+	/* Device memory in bytes, aperture included. */
+	__le64 memory_bytes;
+	/* Bytes of the aperture: shared memory region 0, BAR 4. A power of two. */
+	__le64 aperture_bytes;
+	/* Device memory in bytes that objects can have: memory minus aperture. */
+	__le64 usable_bytes;
+	/* Submit virtqueues. */
+	__le16 submit_queues;
+	/* Contexts at one time. */
+	__le16 max_contexts;
+	/* Bytes of the window that answers a demand fault, at most. */
+	__le32 demand_window_bytes;
+	/* Bytes of the largest window. */
+	__le32 max_window_bytes;
+	/* Window slots: a slot number is below this. */
+	__le32 window_slots;
+	/* Bytes of one submission, at most. */
+	__le32 max_submit_bytes;
+	/* Milliseconds between two heartbeats in the map header. */
+	__le32 heartbeat_ms;
+	/* Milliseconds the driver has to acknowledge a revoke before the card fails the context. */
+	__le32 revoke_timeout_ms;
+	/* Zero. */
+	__le32 reserved;
+};
+
+/*
+ * The first page of the aperture. The card writes it and never reads it
+ * back. A counter may be torn against another, never within itself.
+ */
+struct augur_map_header {
+	/* AUGUR_MAP_HEADER_MAGIC. */
+	__le64 magic;
+	/* Grows by one every heartbeat_ms while the card's process lives. */
+	__le64 heartbeat;
+	/* The nonce of the last accepted HELLO. */
+	__le64 life;
+	/* AUGUR_STATE_*. */
+	__le32 state;
+	/* Grows by one each time events were dropped: the driver then calls LIST_WINDOWS. */
+	__le32 resync;
+	/* Sequence number of the last event written. */
+	__le64 event_sequence;
+	/* Demand faults answered. */
+	__le64 faults;
+	/* Windows mapped. */
+	__le64 maps;
+	/* Windows revoked. */
+	__le64 revokes;
+	/* Bytes moved between home and visible frames. */
+	__le64 moved_bytes;
+};
+
+/* Start of every request. */
+struct augur_request_header {
+	/* AUGUR_REQUEST_*. */
+	__le16 opcode;
+	/* Zero. */
+	__le16 flags;
+	/* Context the request is for; zero where there is none. */
+	__le32 context;
+};
+
+/* Start of every answer. With a status other than OK no body follows. */
+struct augur_response_header {
+	/* AUGUR_STATUS_*. */
+	__le32 status;
+	/* Zero. */
+	__le32 reserved;
+};
+
+/* Body of HELLO. */
+struct augur_hello_request {
+	/* Chosen by the driver, not zero; stands in the map header afterwards. */
+	__le64 nonce;
+	/* AUGUR_ABI_MAJOR of the driver. */
+	__le16 abi_major;
+	/* AUGUR_ABI_MINOR of the driver. */
+	__le16 abi_minor;
+	/* Zero. */
+	__le32 reserved;
+};
+
+/* Answer to HELLO. The aperture is mapped and readable when it arrives. */
+struct augur_hello_response {
+	/* The nonce. */
+	__le64 nonce;
+	/* Bytes of the aperture that are mapped. */
+	__le64 aperture_bytes;
+};
+
+/* Body of CONTEXT_CREATE. */
+struct augur_context_create_request {
+	/* Process id, shown by tools. */
+	__le32 process;
+	/* 0 low, 1 normal, 2 high. */
+	__le32 priority;
+	/* Name of the program, shown by tools; ends at the first zero byte. */
+	__u8 name[16];
+};
+
+/* Answer to CONTEXT_CREATE. */
+struct augur_context_create_response {
+	/* Context id, not used again in this life. */
+	__le32 context;
+	/* Zero. */
+	__le32 reserved;
+};
+
+/* Body of OBJECT_CREATE. */
+struct augur_object_create_request {
+	/* Bytes wanted, not zero; rounded up to whole pages. */
+	__le64 bytes;
+	/* Zero. */
+	__le64 flags;
+};
+
+/* Answer to OBJECT_CREATE. */
+struct augur_object_create_response {
+	/* Object id, not used again in this life. */
+	__le64 object;
+	/* Where the object starts in the context's device addresses; a multiple of AUGUR_PAGE_BYTES. */
+	__le64 device_address;
+	/* Bytes of the object, a multiple of AUGUR_PAGE_BYTES. */
+	__le64 bytes;
+};
+
+/* Body of OBJECT_DESTROY. */
+struct augur_object_destroy_request {
+	/* Object id. */
+	__le64 object;
+};
+
+/* Body of FAULT. */
+struct augur_fault_request {
+	/* Device address of the access. */
+	__le64 device_address;
+	/* AUGUR_ACCESS_WRITE, or zero. */
+	__le32 access;
+	/* Zero. */
+	__le32 reserved;
+};
+
+/* Answer to FAULT: it says only for which event to wait. */
+struct augur_fault_response {
+	/*
+	 * The window was published with this event: once it is handled, look
+	 * again. 0: the MAP or FAULT_FAILED event that names the address has
+	 * no number yet.
+	 */
+	__le64 event_sequence;
+};
+
+/* One acknowledged window. */
+struct augur_revoke_ack {
+	/* Window slot. */
+	__le32 slot;
+	/* Generation that was revoked. An acknowledgement of another is ignored. */
+	__le32 generation;
+	/* AUGUR_ACK_DIRTY, or zero. */
+	__le32 flags;
+	/* Zero. */
+	__le32 reserved;
+};
+
+/* Body of REVOKE_ACK; `count` entries of struct augur_revoke_ack follow. */
+struct augur_revoke_ack_request {
+	/* Entries, 1 to AUGUR_MAX_ACKS. */
+	__le32 count;
+	/* Zero. */
+	__le32 reserved;
+};
+
+/* Body of LIST_WINDOWS. */
+struct augur_list_windows_request {
+	/* First slot to list; 0, then next_slot of the last answer. */
+	__le32 first_slot;
+	/* Zero. */
+	__le32 reserved;
+};
+
+/* A window in a LIST_WINDOWS answer. */
+struct augur_listed_window {
+	/* Context id. */
+	__le32 context;
+	/* Window slot. */
+	__le32 slot;
+	/* Generation of the slot. */
+	__le32 generation;
+	/* Bytes of the window. */
+	__le32 bytes;
+	/* First device address of the window. */
+	__le64 device_address;
+	/* Where the window starts in the aperture. */
+	__le64 aperture_offset;
+	/* 1: revoked, an acknowledgement is awaited; 0: live. */
+	__le32 revoked;
+	/* Zero. */
+	__le32 reserved;
+};
+
+/* Answer to LIST_WINDOWS; `count` entries of struct augur_listed_window follow. */
+struct augur_list_windows_response {
+	/* Entries, at most AUGUR_MAX_LISTED_WINDOWS. */
+	__le32 count;
+	/* first_slot of the next request, 0 when the list is complete. */
+	__le32 next_slot;
+};
+
+/* Body of LIST_CONTEXTS. */
+struct augur_list_contexts_request {
+	/* The first context with an id of at least this is described. */
+	__le32 first_context;
+	/* Zero. */
+	__le32 reserved;
+};
+
+/* Answer to LIST_CONTEXTS; NO_CONTEXT when there is none left. */
+struct augur_context_info_response {
+	/* Context id. */
+	__le32 context;
+	/* Process id given at creation. */
+	__le32 process;
+	/* Name given at creation. */
+	__u8 name[16];
+	/* Priority given at creation. */
+	__le32 priority;
+	/* Non-zero: the context has failed, AUGUR_STATUS_* says why. */
+	__le32 failed;
+	/* Objects. */
+	__le64 objects;
+	/* Device memory of the objects in bytes. */
+	__le64 object_bytes;
+	/* Windows in the aperture. */
+	__le64 windows;
+	/* Bytes of the windows. */
+	__le64 window_bytes;
+	/* Demand faults so far. */
+	__le64 faults;
+	/* Command lists completed so far. */
+	__le64 lists;
+	/* Nanoseconds of compute engines so far. */
+	__le64 compute_ns;
+	/* Bytes transferred by DMA so far. */
+	__le64 transferred_bytes;
+};
+
+/* Answer to COUNTERS: totals since the card's process started, unless said otherwise. */
+struct augur_counters_response {
+	/* Card clock in nanoseconds. */
+	__le64 time_ns;
+	/* Driver lives begun. */
+	__le64 lives;
+	/* Contexts now. */
+	__le64 contexts;
+	/* Objects now. */
+	__le64 objects;
+	/* Device memory of the objects now, in bytes. */
+	__le64 object_bytes;
+	/* Windows now. */
+	__le64 windows;
+	/* Bytes of visible frames in windows now. */
+	__le64 window_bytes;
+	/* Bytes of visible frames that are free now. */
+	__le64 free_visible_bytes;
+	/* Bytes of visible frames in quarantine now. */
+	__le64 quarantined_bytes;
+	/* Demand faults. */
+	__le64 faults;
+	/* Nanoseconds from demand faults to the publication of their windows. */
+	__le64 fault_ns;
+	/* Windows mapped. */
+	__le64 maps;
+	/* Windows revoked. */
+	__le64 revokes;
+	/* Revoked windows that were clean and dropped without a copy. */
+	__le64 clean_drops;
+	/* Bytes filled from home frames. */
+	__le64 filled_bytes;
+	/* Bytes zeroed in windows of new data. */
+	__le64 zeroed_bytes;
+	/* Bytes written home. */
+	__le64 written_home_bytes;
+	/* Stale acknowledgements that were ignored. */
+	__le64 stale_acks;
+	/* Times that events were dropped. */
+	__le64 resyncs;
+	/* Command lists completed. */
+	__le64 lists;
+	/* Command lists that failed. */
+	__le64 failed_lists;
+	/* Commands executed. */
+	__le64 commands;
+	/* Nanoseconds of compute engines. */
+	__le64 compute_ns;
+	/* Nanoseconds of DMA channels. */
+	__le64 dma_ns;
+	/* Bytes transferred from guest memory to the card. */
+	__le64 dma_in_bytes;
+	/* Bytes transferred from the card to guest memory. */
+	__le64 dma_out_bytes;
+	/* Requests that were refused. */
+	__le64 refused_requests;
+};
+
+/*
+ * One event. A buffer of the events queue takes as many as fit it; the
+ * used length is a multiple of this structure's size.
+ */
+struct augur_event {
+	/* Grows by one from event to event, from 1 in each life. */
+	__le64 sequence;
+	/* AUGUR_EVENT_*. */
+	__le16 kind;
+	/* AUGUR_EVENT_DEMAND, or zero. */
+	__le16 flags;
+	/* Context id. */
+	__le32 context;
+	/* Window slot. */
+	__le32 slot;
+	/* Generation of the slot: grows each time the slot is used again. */
+	__le32 generation;
+	/* First device address of the window. */
+	__le64 device_address;
+	/* Where the window starts in the aperture. */
+	__le64 aperture_offset;
+	/* Bytes of the window. */
+	__le32 bytes;
+	/* AUGUR_STATUS_*. */
+	__le32 status;
+	/* Card clock in nanoseconds. */
+	__le64 time_ns;
+	/* Zero. */
+	__le64 reserved;
+};
+
+/* Start of a submission. */
+struct augur_submit_header {
+	/* Context id. */
+	__le32 context;
+	/* Zero. */
+	__le32 flags;
+	/* Bytes of the command list that follows, a multiple of 8. */
+	__le32 list_bytes;
+	/* Commands in the list. */
+	__le32 command_count;
+	/* Transfers behind the list. */
+	__le32 transfer_count;
+	/* Zero. */
+	__le32 reserved;
+};
+
+/* Guest memory that a transfer command reads or writes. */
+struct augur_transfer {
+	/* Guest address of the first page of the segment table; a multiple of AUGUR_PAGE_BYTES. */
+	__le64 segment_table;
+	/* Bytes that the segments cover together, at most AUGUR_MAX_TRANSFER_BYTES. */
+	__le64 bytes;
+};
+
+/* A run of guest memory. */
+struct augur_segment {
+	/* Guest address, any alignment. */
+	__le64 address;
+	/* Bytes, not zero. */
+	__le32 bytes;
+	/* Zero. */
+	__le32 reserved;
+};
+
+/*
+ * Start of a page of a segment table; `count` entries of struct
+ * augur_segment follow. The card copies a page before it checks it.
+ */
+struct augur_segment_table_page {
+	/* Guest address of the next page; 0 on the last. */
+	__le64 next;
+	/* Segments in this page, 1 to AUGUR_SEGMENTS_PER_TABLE_PAGE. */
+	__le32 count;
+	/* Zero. */
+	__le32 reserved;
+};
+
+/* How a command list ended. */
+struct augur_submit_status {
+	/* AUGUR_STATUS_*. */
+	__le32 status;
+	/* Index of the command that failed; the number of commands when none did. */
+	__le32 failed_command;
+	/* Card clock when the first command started, nanoseconds. */
+	__le64 started_ns;
+	/* Card clock when the last command ended, nanoseconds. */
+	__le64 finished_ns;
+};
+
+/* Start of a command. */
+struct augur_command_header {
+	/* AUGUR_OP_*. */
+	__le16 opcode;
+	/* Operands: exactly as many as the opcode has. */
+	__le16 operand_count;
+	/* Bytes of the command with header, parameters and operands. */
+	__le32 bytes;
+};
+
+/*
+ * A strided sub-range of device memory. Element (i0, i1, …) is at
+ * address + i0*stride0 + i1*stride1 + …; strides are in bytes.
+ */
+struct augur_operand {
+	/* Device address of the first element; a multiple of the element's size. */
+	__le64 address;
+	/* AUGUR_TYPE_*. */
+	__u8 data_type;
+	/* Dimensions, 1 to AUGUR_MAX_RANK. */
+	__u8 rank;
+	/* Zero. */
+	__u8 reserved[6];
+	/* Elements of each dimension, none zero; zero behind the last dimension. */
+	__le32 shape[6];
+	/* Bytes between neighbours in each dimension, a multiple of the element's size; zero behind the last dimension. */
+	__le64 stride[6];
+};
+
+/* Parameters of FILL. */
+struct augur_fill_params {
+	/* The element's bytes in the low bits; the rest zero. */
+	__le64 value;
+};
+
+/* Parameters of ADD, MULTIPLY, RELU and SCALE. */
+struct augur_elementwise_params {
+	/* Bits of the f32 scale; zero for other opcodes. */
+	__le32 scale;
+	/* Bits of the f32 bias; zero for other opcodes. */
+	__le32 bias;
+};
+
+/* Parameters of CONV2D. u8: clamp((|sum|? + bias + 2^(shift-1)) >> shift). */
+struct augur_conv2d_params {
+	/* Rows between two outputs, not zero. */
+	__le16 stride_y;
+	/* Columns between two outputs, not zero. */
+	__le16 stride_x;
+	/* Rows of padding above; output height = (height + pad_top + pad_bottom - kernel height) / stride_y + 1. */
+	__le16 pad_top;
+	/* Rows of padding below. */
+	__le16 pad_bottom;
+	/* Columns of padding on the left. */
+	__le16 pad_left;
+	/* Columns of padding on the right. */
+	__le16 pad_right;
+	/* Channel groups; input and output channels are multiples of it. */
+	__le16 groups;
+	/* u8: bits that the sum is shifted right by, with rounding, 0 to 24. f32: zero. */
+	__le16 shift;
+	/* AUGUR_CONV_ABSOLUTE, AUGUR_CONV_EDGE. */
+	__le32 flags;
+	/* Added to each sum: an i32 for u8, the bits of an f32 for f32. */
+	__le32 bias;
+};
+
+/* Parameters of RESAMPLE. */
+struct augur_resample_params {
+	/* Source elements for one of the destination in y and x, 2 to 16; the source's height and width are at least factor times the destination's. */
+	__le32 factor;
+	/* Zero. */
+	__le32 reserved;
+};
+
+/* Parameters of MATMUL. */
+struct augur_matmul_params {
+	/* AUGUR_MATMUL_ACCUMULATE, or zero. */
+	__le32 flags;
+	/* Zero. */
+	__le32 reserved;
+};
+
+/* Parameters of TRANSFER_IN and TRANSFER_OUT. */
+struct augur_transfer_params {
+	/* Index of the transfer in the submission. */
+	__le32 transfer;
+	/* Zero. */
+	__le32 reserved;
+	/* First byte of the transfer that is used; it covers offset plus the operand's bytes. */
+	__le64 offset;
+};
+
+#endif /* AUGUR_CARD_ABI_H */
