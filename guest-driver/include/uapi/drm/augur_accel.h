@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: (GPL-2.0 WITH Linux-syscall-note) OR MIT */
+/*
+ * Userspace interface of the Augur accelerator driver (/dev/accel/accelN).
+ *
+ * An open file is a context of the card: an address space with objects. Command
+ * lists are written in the card's wire format (augur_card_abi.h, the datasheet)
+ * and name memory by device address; the card checks every address against the
+ * context, so the driver passes lists on as they are.
+ *
+ * Rules for every ioctl: unknown flags and padding that is not zero give
+ * -EINVAL; times are absolute CLOCK_MONOTONIC nanoseconds; the layouts are the
+ * same for 32-bit and 64-bit programs.
+ */
+#ifndef _UAPI_DRM_AUGUR_ACCEL_H_
+#define _UAPI_DRM_AUGUR_ACCEL_H_
+
+#include "drm.h"
+
+#if defined(__cplusplus)
+extern "C" {
+#endif
+
+/**
+ * enum drm_augur_ioctl_id - ioctl numbers, behind DRM_COMMAND_BASE
+ */
+enum drm_augur_ioctl_id {
+	/** @DRM_AUGUR_DEV_QUERY: Ask for a structure that describes the device. */
+	DRM_AUGUR_DEV_QUERY = 0,
+
+	/** @DRM_AUGUR_BO_CREATE: Allocate an object in device memory. */
+	DRM_AUGUR_BO_CREATE,
+
+	/** @DRM_AUGUR_BO_INFO: Ask for an object's size, addresses and mmap offset. */
+	DRM_AUGUR_BO_INFO,
+
+	/** @DRM_AUGUR_SUBMIT: Submit a command list. */
+	DRM_AUGUR_SUBMIT,
+
+	/** @DRM_AUGUR_WAIT: Wait until a submitted list has ended. */
+	DRM_AUGUR_WAIT,
+};
+
+/**
+ * enum drm_augur_dev_query_type - what DRM_AUGUR_DEV_QUERY can be asked for
+ */
+enum drm_augur_dev_query_type {
+	/** @DRM_AUGUR_QUERY_DEVICE: struct drm_augur_query_device. */
+	DRM_AUGUR_QUERY_DEVICE = 0,
+
+	/**
+	 * @DRM_AUGUR_QUERY_COUNTERS: struct augur_counters_response of
+	 * augur_card_abi.h, the card's counters now.
+	 */
+	DRM_AUGUR_QUERY_COUNTERS,
+
+	/**
+	 * @DRM_AUGUR_QUERY_CONTEXT: struct augur_context_info_response of
+	 * augur_card_abi.h. &drm_augur_dev_query.index is the lowest context id
+	 * to describe; -ENOENT when there is none.
+	 */
+	DRM_AUGUR_QUERY_CONTEXT,
+
+	/** @DRM_AUGUR_QUERY_DRIVER: struct drm_augur_query_driver. */
+	DRM_AUGUR_QUERY_DRIVER,
+};
+
+/**
+ * struct drm_augur_dev_query - argument of DRM_AUGUR_DEV_QUERY
+ */
+struct drm_augur_dev_query {
+	/** @type: An enum drm_augur_dev_query_type. */
+	__u32 type;
+
+	/**
+	 * @size: Bytes at @pointer. The kernel copies at most its own structure's
+	 * size and writes that size back; with @pointer 0 it only writes the size.
+	 */
+	__u32 size;
+
+	/** @pointer: Where the structure goes in the program's memory, or 0. */
+	__u64 pointer;
+
+	/** @index: Which one, for types that have several; else zero. */
+	__u32 index;
+
+	/** @pad: Zero. */
+	__u32 pad;
+};
+
+/**
+ * struct drm_augur_query_device - what does not change while the driver lives
+ */
+struct drm_augur_query_device {
+	/** @memory_bytes: Device memory, the aperture included. */
+	__u64 memory_bytes;
+
+	/** @usable_bytes: Device memory that objects can have. */
+	__u64 usable_bytes;
+
+	/** @aperture_bytes: Bytes of the aperture. */
+	__u64 aperture_bytes;
+
+	/** @demand_window_bytes: Bytes mapped at a fault, at most. */
+	__u32 demand_window_bytes;
+
+	/** @max_window_bytes: Bytes of the largest window. */
+	__u32 max_window_bytes;
+
+	/** @window_slots: Windows at one time. */
+	__u32 window_slots;
+
+	/** @compute_engines: Compute engines. */
+	__u32 compute_engines;
+
+	/** @dma_channels: DMA channels. */
+	__u32 dma_channels;
+
+	/** @submit_queues: Submit queues. */
+	__u32 submit_queues;
+
+	/** @max_contexts: Contexts at one time. */
+	__u32 max_contexts;
+
+	/** @max_submit_bytes: Bytes of a command list with its transfers, at most. */
+	__u32 max_submit_bytes;
+
+	/** @abi_major: Major version of the card's wire format. */
+	__u16 abi_major;
+
+	/** @abi_minor: Minor version of the card's wire format. */
+	__u16 abi_minor;
+
+	/** @context: The context id of this open file. */
+	__u32 context;
+};
+
+/**
+ * struct drm_augur_query_driver - the driver's own counters
+ */
+struct drm_augur_query_driver {
+	/** @state: AUGUR_STATE_* as the driver sees it. */
+	__u32 state;
+
+	/** @pad: Zero. */
+	__u32 pad;
+
+	/** @heartbeat: Last heartbeat read from the map header. */
+	__u64 heartbeat;
+
+	/** @page_faults: Faults on mapped objects. */
+	__u64 page_faults;
+
+	/** @demand_faults: Faults that had to ask the card for a window. */
+	__u64 demand_faults;
+
+	/** @events: Events handled. */
+	__u64 events;
+
+	/** @stale_events: Events of an older generation that were ignored. */
+	__u64 stale_events;
+
+	/** @revokes: Windows given back. */
+	__u64 revokes;
+
+	/** @dirty_revokes: Windows given back that the guest had written. */
+	__u64 dirty_revokes;
+
+	/** @resyncs: Times that all windows were listed again. */
+	__u64 resyncs;
+
+	/** @windows: Windows known to the driver now. */
+	__u64 windows;
+
+	/** @objects: Objects that exist now. */
+	__u64 objects;
+
+	/** @submissions: Command lists in flight now. */
+	__u64 submissions;
+};
+
+/**
+ * struct drm_augur_bo_create - argument of DRM_AUGUR_BO_CREATE
+ */
+struct drm_augur_bo_create {
+	/** @size: Bytes wanted, not zero; out: bytes of the object. */
+	__u64 size;
+
+	/** @flags: Zero. */
+	__u32 flags;
+
+	/** @handle: Out: GEM handle; DRM_IOCTL_GEM_CLOSE gives it back. */
+	__u32 handle;
+
+	/** @device_address: Out: first device address of the object. */
+	__u64 device_address;
+
+	/** @mmap_offset: Out: offset for mmap() with MAP_SHARED. */
+	__u64 mmap_offset;
+};
+
+/**
+ * struct drm_augur_bo_info - argument of DRM_AUGUR_BO_INFO
+ */
+struct drm_augur_bo_info {
+	/** @handle: GEM handle. */
+	__u32 handle;
+
+	/** @pad: Zero. */
+	__u32 pad;
+
+	/** @size: Out: bytes of the object. */
+	__u64 size;
+
+	/** @device_address: Out: first device address of the object. */
+	__u64 device_address;
+
+	/** @mmap_offset: Out: offset for mmap() with MAP_SHARED. */
+	__u64 mmap_offset;
+};
+
+/* The transfer writes the program's memory (AUGUR_OP_TRANSFER_OUT). */
+#define DRM_AUGUR_TRANSFER_WRITES_MEMORY	(1 << 0)
+
+/**
+ * struct drm_augur_transfer - program memory that a transfer command uses
+ */
+struct drm_augur_transfer {
+	/** @address: Address in the program, any alignment. */
+	__u64 address;
+
+	/**
+	 * @size: Bytes, not zero, at most AUGUR_MAX_TRANSFER_BYTES. The pages are
+	 * pinned until the list has ended. A mapping of a device object cannot be
+	 * used: -EFAULT.
+	 */
+	__u64 size;
+
+	/** @flags: DRM_AUGUR_TRANSFER_WRITES_MEMORY, or zero. */
+	__u32 flags;
+
+	/** @pad: Zero. */
+	__u32 pad;
+};
+
+/**
+ * struct drm_augur_sync - a syncobj to wait for or to signal
+ */
+struct drm_augur_sync {
+	/** @handle: Syncobj handle. */
+	__u32 handle;
+
+	/** @pad: Zero. */
+	__u32 pad;
+
+	/** @point: Point of a timeline syncobj, 0 for a binary one. */
+	__u64 point;
+};
+
+/**
+ * struct drm_augur_submit - argument of DRM_AUGUR_SUBMIT
+ */
+struct drm_augur_submit {
+	/** @commands: Address of the command list (augur_card_abi.h). */
+	__u64 commands;
+
+	/** @commands_size: Bytes of the command list, a multiple of 8. */
+	__u32 commands_size;
+
+	/** @command_count: Commands in the list. */
+	__u32 command_count;
+
+	/** @transfers: Address of an array of struct drm_augur_transfer. */
+	__u64 transfers;
+
+	/** @transfer_count: Entries of @transfers. */
+	__u32 transfer_count;
+
+	/** @queue: Submit queue, below drm_augur_query_device.submit_queues. */
+	__u32 queue;
+
+	/** @in_syncs: Address of an array of struct drm_augur_sync to wait for. */
+	__u64 in_syncs;
+
+	/** @out_syncs: Address of an array of struct drm_augur_sync to signal. */
+	__u64 out_syncs;
+
+	/** @in_sync_count: Entries of @in_syncs, at most 64. */
+	__u32 in_sync_count;
+
+	/** @out_sync_count: Entries of @out_syncs, at most 64. */
+	__u32 out_sync_count;
+
+	/** @flags: Zero. */
+	__u32 flags;
+
+	/** @pad: Zero. */
+	__u32 pad;
+
+	/** @fence: Out: number of this list in the context, for DRM_AUGUR_WAIT. */
+	__u64 fence;
+};
+
+/**
+ * struct drm_augur_wait - argument of DRM_AUGUR_WAIT
+ *
+ * Returns 0 when the list has ended, -ETIME at the timeout, -ENOENT for a fence
+ * that was never given out or whose result was dropped (a context keeps the
+ * results of its last 1024 lists), -EIO when the card was lost. How the list
+ * ended is in @status.
+ */
+struct drm_augur_wait {
+	/** @fence: From DRM_AUGUR_SUBMIT. */
+	__u64 fence;
+
+	/** @timeout_ns: Absolute CLOCK_MONOTONIC time; 0 only asks. */
+	__s64 timeout_ns;
+
+	/** @status: Out: AUGUR_STATUS_*. */
+	__u32 status;
+
+	/** @failed_command: Out: index of the command that failed. */
+	__u32 failed_command;
+
+	/** @started_ns: Out: card clock when the first command started. */
+	__u64 started_ns;
+
+	/** @finished_ns: Out: card clock when the last command ended. */
+	__u64 finished_ns;
+};
+
+#define DRM_IOCTL_AUGUR_DEV_QUERY \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_AUGUR_DEV_QUERY, struct drm_augur_dev_query)
+#define DRM_IOCTL_AUGUR_BO_CREATE \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_AUGUR_BO_CREATE, struct drm_augur_bo_create)
+#define DRM_IOCTL_AUGUR_BO_INFO \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_AUGUR_BO_INFO, struct drm_augur_bo_info)
+#define DRM_IOCTL_AUGUR_SUBMIT \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_AUGUR_SUBMIT, struct drm_augur_submit)
+#define DRM_IOCTL_AUGUR_WAIT \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_AUGUR_WAIT, struct drm_augur_wait)
+
+#if defined(__cplusplus)
+}
+#endif
+
+#endif /* _UAPI_DRM_AUGUR_ACCEL_H_ */
