@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Submitting command lists and waiting for them.
+//!
+//! While a list is in flight the card reads and writes the memory that was
+//! lent to the list. So a list that borrows memory is submitted by
+//! [`Device::run`], which waits, or within [`Device::scope`], which waits for
+//! all of its lists before it returns; only a list without borrowed memory is
+//! submitted freely ([`Device::submit`]).
+
+use std::cell::RefCell;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use augur_abi::Status;
+use augur_abi::submit::{SubmitHeader, Transfer};
+
+use crate::command_list::CommandList;
+use crate::device::Device;
+use crate::error::Error;
+use crate::kernel;
+use crate::uapi;
+
+/// When a command list was executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Completion {
+    /// Card clock when the first command started, in nanoseconds.
+    pub started_ns: u64,
+    /// Card clock when the last command ended, in nanoseconds.
+    pub finished_ns: u64,
+}
+
+impl Completion {
+    /// Nanoseconds from the first command's start to the last one's end, by
+    /// the card's clock.
+    pub fn nanos(&self) -> u64 {
+        self.finished_ns.saturating_sub(self.started_ns)
+    }
+}
+
+/// A submitted command list. Dropping it does not cancel the list.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    device: Device,
+    fence: u64,
+}
+
+impl Submission {
+    /// Number of the list in its context.
+    pub fn fence(&self) -> u64 {
+        self.fence
+    }
+
+    /// Waits until the list has ended, at most `limit` if there is one.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`], [`Error::ListFailed`], [`Error::CardLost`], or the
+    /// result was dropped because 1024 later lists have ended since.
+    pub fn wait(&self, limit: Option<Duration>) -> Result<Completion, Error> {
+        let timeout_ns = limit.map_or(i64::MAX, |limit| {
+            let limit = i64::try_from(limit.as_nanos()).unwrap_or(i64::MAX);
+            kernel::monotonic_nanos().saturating_add(limit)
+        });
+        let mut argument = uapi::Wait {
+            fence: self.fence,
+            timeout_ns,
+            ..Default::default()
+        };
+        kernel::call(&self.device.file, &mut argument)?;
+        match Status::from_code(argument.status) {
+            Some(Status::Ok) => Ok(Completion {
+                started_ns: argument.started_ns,
+                finished_ns: argument.finished_ns,
+            }),
+            Some(status) => Err(Error::ListFailed {
+                status,
+                command: argument.failed_command,
+            }),
+            None => Err(Error::UnknownStatus(argument.status)),
+        }
+    }
+
+    /// Whether the list has ended, well or not, without waiting.
+    ///
+    /// # Errors
+    /// [`Error::CardLost`], or the result was dropped.
+    pub fn has_ended(&self) -> Result<bool, Error> {
+        let mut argument = uapi::Wait {
+            fence: self.fence,
+            ..Default::default()
+        };
+        match kernel::call(&self.device.file, &mut argument) {
+            Ok(()) => Ok(true),
+            Err(Error::TimedOut) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Device {
+    /// Submits a list on queue 0 and waits until it has ended.
+    ///
+    /// # Errors
+    /// As [`Submission::wait`], or the kernel refused the list.
+    pub fn run(&self, list: &CommandList<'_>) -> Result<Completion, Error> {
+        self.run_on(0, list)
+    }
+
+    /// Submits a list on a queue and waits until it has ended.
+    ///
+    /// # Errors
+    /// As [`Submission::wait`], or the kernel refused the list.
+    pub fn run_on(&self, queue: u32, list: &CommandList<'_>) -> Result<Completion, Error> {
+        self.scope(|scope| scope.submit(queue, list)?.wait(None))
+    }
+
+    /// Submits a list that borrows no memory.
+    ///
+    /// # Errors
+    /// The kernel refused the list.
+    pub fn submit(&self, queue: u32, list: &CommandList<'static>) -> Result<Submission, Error> {
+        // SAFETY: memory borrowed for 'static outlives every list.
+        unsafe { self.submit_unguarded(queue, list) }
+    }
+
+    /// Runs `work`, which may submit lists that borrow memory, and returns when
+    /// all of them have ended.
+    pub fn scope<'memory, R>(&self, work: impl FnOnce(&Scope<'memory>) -> R) -> R {
+        let scope = Scope {
+            device: self.clone(),
+            pending: RefCell::new(Vec::new()),
+            memory: PhantomData,
+        };
+        work(&scope)
+    }
+
+    /// # Safety
+    /// The memory that the list borrows must stay as borrowed until the list
+    /// has ended.
+    unsafe fn submit_unguarded(
+        &self,
+        queue: u32,
+        list: &CommandList<'_>,
+    ) -> Result<Submission, Error> {
+        let (commands, transfers) = (list.commands(), list.transfers());
+        let needed =
+            (SubmitHeader::BYTES + commands.len() + transfers.len() * Transfer::BYTES) as u64;
+        let limit = u64::from(self.information().max_submit_bytes);
+        let sizes = (
+            u32::try_from(commands.len()),
+            u32::try_from(transfers.len()),
+        );
+        let (Ok(commands_size), Ok(transfer_count), true) = (sizes.0, sizes.1, needed <= limit)
+        else {
+            return Err(Error::ListTooLong { needed, limit });
+        };
+        let mut argument = uapi::Submit {
+            commands: commands.as_ptr().expose_provenance() as u64,
+            commands_size,
+            command_count: list.command_count(),
+            transfers: transfers.as_ptr().expose_provenance() as u64,
+            transfer_count,
+            queue,
+            ..Default::default()
+        };
+        // SAFETY: commands and transfers are copied during the call; the
+        // caller keeps the memory that the transfers name.
+        unsafe { kernel::ioctl(&self.file, &mut argument) }?;
+        Ok(Submission {
+            device: self.clone(),
+            fence: argument.fence,
+        })
+    }
+}
+
+/// Where lists that borrow memory for `'memory` may be submitted; see
+/// [`Device::scope`].
+#[derive(Debug)]
+pub struct Scope<'memory> {
+    device: Device,
+    pending: RefCell<Vec<Submission>>,
+    memory: PhantomData<&'memory mut &'memory ()>,
+}
+
+impl<'memory> Scope<'memory> {
+    /// Submits a list.
+    ///
+    /// # Errors
+    /// The kernel refused the list.
+    pub fn submit(&self, queue: u32, list: &CommandList<'memory>) -> Result<Submission, Error> {
+        // SAFETY: 'memory outlives the call of `Device::scope`, which owns the
+        // scope: it is dropped, and so all lists are waited for, before the
+        // call returns or unwinds.
+        let submission = unsafe { self.device.submit_unguarded(queue, list) }?;
+        self.pending.borrow_mut().push(submission.clone());
+        Ok(submission)
+    }
+}
+
+impl Drop for Scope<'_> {
+    /// Waits for every list; how they ended is for whoever holds the
+    /// [`Submission`].
+    fn drop(&mut self) {
+        for submission in self.pending.get_mut().drain(..) {
+            match submission.wait(None) {
+                // When the card is lost the driver has given the memory back.
+                Ok(_)
+                | Err(
+                    Error::ListFailed { .. } | Error::UnknownStatus(_) | Error::CardLost { .. },
+                ) => {}
+                // Its result was dropped because later lists have ended.
+                Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
+                // Returning would let the card write to memory that is not
+                // lent any more.
+                Err(error) => {
+                    eprintln!("waiting for a command list failed: {error}");
+                    std::process::abort();
+                }
+            }
+        }
+    }
+}

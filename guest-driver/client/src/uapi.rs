@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The structures and numbers of `uapi/drm/augur_accel.h` and of the few
+//! ioctls of the DRM core that the library uses.
+//!
+//! Field by field the same as the C header, which documents them; a test
+//! compiles the header and compares every size, offset and number. Nothing
+//! here calls the kernel.
+#![allow(missing_docs, reason = "the C header documents every field")]
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Declares structures without padding, as the kernel lays them out.
+macro_rules! uapi_structures {
+    ($( pub struct $name:ident { $( pub $field:ident: $ty:ty, )* } )*) => {$(
+        #[doc = concat!("See the C header.")]
+        #[derive(
+            Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+        )]
+        #[repr(C)]
+        pub struct $name { $( pub $field: $ty, )* }
+    )*};
+}
+
+uapi_structures! {
+    pub struct DevQuery {
+        pub query_type: u32,
+        pub size: u32,
+        pub pointer: u64,
+        pub index: u32,
+        pub pad: u32,
+    }
+
+    pub struct QueryDevice {
+        pub memory_bytes: u64,
+        pub usable_bytes: u64,
+        pub aperture_bytes: u64,
+        pub demand_window_bytes: u32,
+        pub max_window_bytes: u32,
+        pub window_slots: u32,
+        pub compute_engines: u32,
+        pub dma_channels: u32,
+        pub submit_queues: u32,
+        pub max_contexts: u32,
+        pub max_submit_bytes: u32,
+        pub abi_major: u16,
+        pub abi_minor: u16,
+        pub context: u32,
+    }
+
+    pub struct QueryDriver {
+        pub state: u32,
+        pub pad: u32,
+        pub heartbeat: u64,
+        pub page_faults: u64,
+        pub demand_faults: u64,
+        pub events: u64,
+        pub stale_events: u64,
+        pub revokes: u64,
+        pub dirty_revokes: u64,
+        pub resyncs: u64,
+        pub windows: u64,
+        pub objects: u64,
+        pub submissions: u64,
+    }
+
+    pub struct ObjectCreate {
+        pub size: u64,
+        pub flags: u32,
+        pub handle: u32,
+        pub device_address: u64,
+        pub mmap_offset: u64,
+    }
+
+    pub struct ObjectInfo {
+        pub handle: u32,
+        pub pad: u32,
+        pub size: u64,
+        pub device_address: u64,
+        pub mmap_offset: u64,
+    }
+
+    pub struct Transfer {
+        pub address: u64,
+        pub size: u64,
+        pub flags: u32,
+        pub pad: u32,
+    }
+
+    pub struct Sync {
+        pub handle: u32,
+        pub pad: u32,
+        pub point: u64,
+    }
+
+    pub struct Submit {
+        pub commands: u64,
+        pub commands_size: u32,
+        pub command_count: u32,
+        pub transfers: u64,
+        pub transfer_count: u32,
+        pub queue: u32,
+        pub in_syncs: u64,
+        pub out_syncs: u64,
+        pub in_sync_count: u32,
+        pub out_sync_count: u32,
+        pub flags: u32,
+        pub pad: u32,
+        pub fence: u64,
+    }
+
+    pub struct Wait {
+        pub fence: u64,
+        pub timeout_ns: i64,
+        pub status: u32,
+        pub failed_command: u32,
+        pub started_ns: u64,
+        pub finished_ns: u64,
+    }
+
+    pub struct DrmVersion {
+        pub version_major: i32,
+        pub version_minor: i32,
+        pub version_patchlevel: i32,
+        pub pad: u32,
+        pub name_len: u64,
+        pub name: u64,
+        pub date_len: u64,
+        pub date: u64,
+        pub desc_len: u64,
+        pub desc: u64,
+    }
+
+    pub struct GemClose {
+        pub handle: u32,
+        pub pad: u32,
+    }
+}
+
+/// The structure that [`DevQuery`] is asked for.
+pub const QUERY_DEVICE: u32 = 0;
+/// See [`QUERY_DEVICE`].
+pub const QUERY_COUNTERS: u32 = 1;
+/// See [`QUERY_DEVICE`].
+pub const QUERY_CONTEXT: u32 = 2;
+/// See [`QUERY_DEVICE`].
+pub const QUERY_DRIVER: u32 = 3;
+
+/// Flag of [`Transfer`]: the transfer writes the program's memory.
+pub const TRANSFER_WRITES_MEMORY: u32 = 1 << 0;
+
+const DRM_IOCTL_BASE: u32 = b'd' as u32;
+const DRM_COMMAND_BASE: u32 = 0x40;
+
+/// `_IOWR('d', number, T)` of the kernel's `ioctl.h`.
+const fn read_write<T>(number: u32) -> u32 {
+    (3 << 30) | ((size_of::<T>() as u32) << 16) | (DRM_IOCTL_BASE << 8) | number
+}
+
+/// `_IOW('d', number, T)` of the kernel's `ioctl.h`.
+const fn write_only<T>(number: u32) -> u32 {
+    (1 << 30) | ((size_of::<T>() as u32) << 16) | (DRM_IOCTL_BASE << 8) | number
+}
+
+/// An ioctl's argument: the number says which structure the kernel expects, so
+/// the two cannot be mixed up.
+pub trait Argument: FromBytes + IntoBytes {
+    /// Number of the ioctl.
+    const NUMBER: u32;
+    /// Name of the ioctl, for messages.
+    const NAME: &'static str;
+}
+
+macro_rules! arguments {
+    ($( $ty:ty => $number:expr, $name:literal; )*) => {$(
+        impl Argument for $ty {
+            const NUMBER: u32 = $number;
+            const NAME: &'static str = $name;
+        }
+    )*};
+}
+
+arguments! {
+    DevQuery => read_write::<DevQuery>(DRM_COMMAND_BASE), "DEV_QUERY";
+    ObjectCreate => read_write::<ObjectCreate>(DRM_COMMAND_BASE + 1), "BO_CREATE";
+    ObjectInfo => read_write::<ObjectInfo>(DRM_COMMAND_BASE + 2), "BO_INFO";
+    Submit => read_write::<Submit>(DRM_COMMAND_BASE + 3), "SUBMIT";
+    Wait => read_write::<Wait>(DRM_COMMAND_BASE + 4), "WAIT";
+    DrmVersion => read_write::<DrmVersion>(0x00), "VERSION";
+    GemClose => write_only::<GemClose>(0x09), "GEM_CLOSE";
+}
