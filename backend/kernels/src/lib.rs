@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the compute engines of the card execute: arithmetic on strided views
+//! of device memory, in place, one thread per kernel.
+//!
+//! A kernel is a module with a `check`, which validates shapes and parameters
+//! without touching memory and without arithmetic that can overflow, and one
+//! function per element type that checks again, then computes. Each of them
+//! looks at a cancellation flag between blocks of bounded work, so that a huge
+//! command can be abandoned.
+//!
+//! Device memory may change at any moment (a guest can write it), so it is
+//! reached only by [`View`], which copies blocks of elements to and from
+//! private memory: nothing found in device memory decides which address is
+//! touched. What a kernel computes from memory that changes meanwhile is
+//! unspecified; that it stays inside its views is not.
+//!
+//! A destination must not overlap itself, and may overlap a source only for
+//! [`copy`] and, if both are the same elements in the same order, for
+//! [`elementwise`]. Otherwise the values in the destination are unspecified.
+//!
+//! This crate must never know of commands, queues, contexts, windows or
+//! threads: it has memory, shapes and numbers.
+
+mod blocks;
+mod cancel;
+mod element;
+mod error;
+mod layout;
+mod product;
+mod view;
+
+pub mod conv2d;
+pub mod copy;
+pub mod elementwise;
+pub mod fill;
+pub mod matmul;
+pub mod resample;
+
+pub use element::Element;
+pub use error::{KernelError, LayoutError, ShapeError};
+pub use layout::{Layout, MAX_RANK};
+pub use view::View;

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! matmul against a reference in f64.
+
+mod common;
+
+use std::sync::atomic::AtomicBool;
+
+use augur_kernels::{KernelError, Layout, ShapeError, matmul};
+use common::*;
+use proptest::prelude::*;
+
+fn dimensions() -> impl Strategy<Value = (u32, u32, u32)> {
+    prop_oneof![
+        (1..40u32, 1..40u32, 1..40u32),
+        (1..4u32, 1..150u32, 1..150u32),
+        (1..150u32, 1..4u32, 1..150u32),
+        // Beyond one block of each dimension.
+        (1000..1200u32, 1..4u32, 1..4u32),
+        (1..4u32, 1000..1200u32, 1..4u32),
+        (1..4u32, 1..4u32, 1000..2200u32),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn products_are_within_the_error_of_their_sums(
+        (m, n, k) in dimensions(), accumulate: bool,
+        to in placement(), a in source_placement(), b in source_placement(),
+    ) {
+        let mut destination = Tensor::with(&[m, n], &to, unit_float);
+        let mut a = Tensor::with(&[m, k], &a, unit_float);
+        let mut b = Tensor::with(&[k, n], &b, unit_float);
+        let before = destination.surroundings();
+        let addend: Vec<f32> = indices(&[m, n]).map(|index| destination.get(&index)).collect();
+        matmul::run_f32(destination.view(), a.view(), b.view(), accumulate, &GO_ON).unwrap();
+        for (index, addend) in indices(&[m, n]).zip(addend) {
+            let addend = if accumulate { f64::from(addend) } else { 0.0 };
+            let (mut sum, mut magnitude) = (addend, addend.abs());
+            for level in 0..k {
+                let product = f64::from(a.get(&[index[0], level])) * f64::from(b.get(&[level, index[1]]));
+                sum += product;
+                magnitude += product.abs();
+            }
+            // In whatever order: each product is rounded once and takes part
+            // in at most k + 1 additions (one more for accumulation), each a
+            // relative error of 2⁻²⁴ of at most the magnitude. Doubled for the
+            // terms of higher order, which are far smaller.
+            let bound = 2.0 * f64::from(k + 2) * f64::from(f32::EPSILON) / 2.0 * magnitude;
+            let error = (f64::from(destination.get(&index)) - sum).abs();
+            prop_assert!(error <= bound, "{:?}: {} > {}", index, error, bound);
+        }
+        prop_assert_eq!(destination.surroundings(), before);
+    }
+}
+
+#[test]
+fn what_is_not_accumulated_is_not_read() {
+    let dense = Placement::dense();
+    let mut destination = Tensor::with(&[5, 7], &dense, |_| f32::NAN);
+    let mut a = Tensor::with(&[5, 3], &dense, unit_float);
+    let mut b = Tensor::with(&[3, 7], &dense, unit_float);
+    matmul::run_f32(destination.view(), a.view(), b.view(), false, &GO_ON).unwrap();
+    assert!(indices(&[5, 7]).all(|index| destination.get(&index).is_finite()));
+}
+
+#[test]
+fn shapes_that_do_not_fit_are_refused() {
+    let layout = |shape: &[u32]| Layout::<f32>::dense(shape).unwrap();
+    let check = |d: &[u32], a: &[u32], b: &[u32]| matmul::check(&layout(d), &layout(a), &layout(b));
+    assert_eq!(check(&[2, 3], &[2, 4], &[4, 3]), Ok(()));
+    assert_eq!(check(&[2, 3], &[2, 4], &[3, 4]), Err(ShapeError::Mismatch));
+    assert_eq!(check(&[3, 3], &[2, 4], &[4, 3]), Err(ShapeError::Mismatch));
+    assert_eq!(check(&[2, 4], &[2, 4], &[4, 3]), Err(ShapeError::Mismatch));
+    let rank = Err(ShapeError::Rank { rank: 3, needed: 2 });
+    assert_eq!(check(&[2, 3], &[2, 4], &[1, 4, 3]), rank);
+}
+
+#[test]
+fn a_cancelled_product_stops() {
+    let dense = Placement::dense();
+    let mut tensors = [0; 3].map(|_| Tensor::<f32>::with(&[4, 4], &dense, |_| 1.0));
+    let [d, a, b] = &mut tensors;
+    let stop = AtomicBool::new(true);
+    let ended = matmul::run_f32(d.view(), a.view(), b.view(), false, &stop);
+    assert_eq!(ended, Err(KernelError::Cancelled));
+    assert_eq!(d.get(&[0, 0]), 1.0);
+}
