@@ -1,0 +1,15 @@
+//! Orders the card's instructions on the regions of memory they touch.
+//!
+//! Command lists name strided ranges of tensors.  This crate finds which of
+//! them truly conflict, keeps the graph of who waits for whom, chooses which
+//! ready instruction an engine takes next, and adapts the granularity at which
+//! it tracks memory to the way the memory is used.
+//!
+//! It is a library without threads, input or output: the caller hands it
+//! checked instructions and the current time, takes work from it and tells it
+//! what became of the work.  It must never know a transport, a file, or whose
+//! clock it runs on; the same code runs in the card and in the benchmark.
+
+mod diophantine;
+pub mod overlap;
+pub mod region;
