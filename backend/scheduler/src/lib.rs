@@ -10,6 +10,16 @@
 //! what became of the work.  It must never know a transport, a file, or whose
 //! clock it runs on; the same code runs in the card and in the benchmark.
 
+pub mod analyser;
+mod cells;
+pub mod clock;
 mod diophantine;
+pub mod graph;
+mod grid;
+mod history;
+pub mod list;
 pub mod overlap;
+pub mod policy;
+mod pool;
 pub mod region;
+mod tracker;

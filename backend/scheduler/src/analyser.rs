@@ -1,0 +1,170 @@
+//! Dependence analysis of one context: instructions in, released instructions
+//! out.
+//!
+//! What it holds is bounded: instructions in flight, edges, and the tracked
+//! past each have a maximum, and what has ended is forgotten.  When a maximum
+//! is reached it takes nothing until something ends; when nothing is in flight
+//! all of the past has ended, so there is always room again.
+
+use std::collections::HashSet;
+
+use thiserror::Error;
+
+use crate::graph::{Graph, Outcome, Release, Sequence};
+use crate::list::Operand;
+use crate::policy::Policy;
+use crate::tracker::Tracker;
+
+/// Most that an [`Analyser`] holds.  Each is checked before an instruction is
+/// taken, and one instruction may exceed it by its own operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Instructions from the oldest in flight to the newest.
+    pub window: usize,
+    /// Edges between them.
+    pub edges: usize,
+    /// Tracked regions.
+    pub cells: usize,
+    /// Overlaps between tracked regions, from both sides, and recorded reads.
+    pub links: usize,
+    /// Failed instructions whose output may still be read.
+    pub failures: usize,
+}
+
+impl Limits {
+    /// For a context of the card.
+    pub const CARD: Self = Self {
+        window: 1 << 16,
+        edges: 1 << 20,
+        cells: 1 << 16,
+        links: 1 << 20,
+        failures: 1 << 12,
+    };
+
+    /// No bounds: for whole programs whose every edge is wanted.
+    pub const NONE: Self = Self {
+        window: usize::MAX,
+        edges: usize::MAX,
+        cells: usize::MAX,
+        links: usize::MAX,
+        failures: usize::MAX,
+    };
+}
+
+/// Why an instruction is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// Too much is in flight: try again when something has ended.
+    #[error("too much is in flight; try again when something has ended")]
+    Busy,
+    /// So many instructions have failed that what they should have written can
+    /// no longer be remembered: the context is to be given up.
+    #[error("too many instructions have failed")]
+    Failed,
+}
+
+/// Orders the instructions of one context.
+#[derive(Debug)]
+pub struct Analyser {
+    tracker: Tracker,
+    graph: Graph,
+    limits: Limits,
+    /// Held cells and links beyond which the next sweep is due.
+    sweep_at: (usize, usize),
+}
+
+impl Analyser {
+    /// Nothing in flight, no past.
+    #[must_use]
+    pub fn new(policy: Policy, limits: Limits) -> Self {
+        Self {
+            tracker: Tracker::new(policy),
+            graph: Graph::new(),
+            limits,
+            sweep_at: (limits.cells, limits.links),
+        }
+    }
+
+    /// Takes the next instruction in program order; `holds` more reasons keep
+    /// it back until [`Analyser::lift`].
+    ///
+    /// # Errors
+    /// [`Refusal`]; nothing has changed then.
+    pub fn submit(&mut self, operands: &[Operand], held: bool) -> Result<Sequence, Refusal> {
+        self.make_room()?;
+        let sequence = self.graph.open();
+        if held {
+            self.graph.hold(sequence);
+        }
+        self.tracker.analyse(sequence, operands, &mut self.graph);
+        self.graph.seal(sequence);
+        Ok(sequence)
+    }
+
+    /// Lifts the hold of an instruction that was submitted with one.
+    pub fn lift(&mut self, sequence: Sequence) {
+        self.graph.lift(sequence);
+    }
+
+    /// The next instruction whose conflicts have all ended, latest first.
+    pub fn pop_released(&mut self) -> Option<Release> {
+        self.graph.pop_released()
+    }
+
+    /// Ends a released instruction; false, and nothing changes, when it is not
+    /// in flight or not released.
+    pub fn finish(&mut self, sequence: Sequence, outcome: Outcome) -> bool {
+        self.graph.finish(sequence, outcome)
+    }
+
+    /// The graph as it stands.
+    #[must_use]
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Cells tracked now.
+    #[must_use]
+    pub fn cells(&self) -> usize {
+        self.tracker.cells()
+    }
+
+    fn make_room(&mut self) -> Result<(), Refusal> {
+        if self.tracker.cells() >= self.sweep_at.0 || self.tracker.held() >= self.sweep_at.1 {
+            self.sweep();
+            if self.tracker.cells() >= self.limits.cells || self.tracker.held() >= self.limits.links
+            {
+                // With nothing in flight only failures are left, and they stay.
+                return Err(if self.graph.in_flight() == 0 {
+                    Refusal::Failed
+                } else {
+                    Refusal::Busy
+                });
+            }
+        }
+        if self.graph.window() >= self.limits.window || self.graph.edges_held() >= self.limits.edges
+        {
+            return Err(Refusal::Busy);
+        }
+        if self.graph.failures() >= self.limits.failures {
+            let writers: HashSet<Sequence> = self.tracker.writers().collect();
+            let graph = &mut self.graph;
+            graph.forget_failures(|sequence| writers.contains(&sequence));
+            if self.graph.failures() >= self.limits.failures {
+                return Err(Refusal::Failed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets what has ended.  The next sweep waits until a good part of the
+    /// room is used again, so that sweeping stays a small part of the work.
+    fn sweep(&mut self) {
+        self.tracker.sweep(&self.graph);
+        let due = |held: usize, limit: usize| (held + limit / 8).clamp(limit / 2, limit);
+        self.sweep_at = (
+            due(self.tracker.cells(), self.limits.cells),
+            due(self.tracker.held(), self.limits.links),
+        );
+    }
+}

@@ -1,0 +1,228 @@
+//! Who last wrote a cell and who has read it since: all of the past that a
+//! later access can still conflict with.
+//!
+//! A write takes over every byte it touches: who comes later waits for it, and
+//! through it for all that came before.  So a write clears the history of the
+//! cells it covers, and what it leaves of a partly covered run is kept as a
+//! span.  Spans only leave out orderings that others imply.
+
+use crate::cells::{CellId, Cells};
+use crate::graph::{Conflict, Graph, NOBODY, Sequence, Standing};
+use crate::pool::{EMPTY, Pool};
+use crate::region::Region;
+
+/// Bytes from the first up to the second address.
+type Span = (u64, u64);
+
+const NOTHING: Span = (0, 0);
+
+/// Readers are searched for ended ones when there are this many, and then
+/// whenever their number has doubled.
+const FIRST_PRUNE: u32 = 32;
+
+/// The past of one cell.
+#[derive(Debug)]
+pub struct History {
+    writer: Sequence,
+    /// Where the writer has not been overwritten since.
+    written: Span,
+    /// Who has read since the writer, in [`Tracker`]'s pool.
+    ///
+    /// [`Tracker`]: crate::tracker::Tracker
+    readers: u32,
+    reader_count: u32,
+    prune_at: u32,
+    /// Where the readers have not been overwritten since.
+    read: Span,
+}
+
+impl History {
+    pub fn new() -> Self {
+        Self {
+            writer: NOBODY,
+            written: NOTHING,
+            readers: EMPTY,
+            reader_count: 0,
+            prune_at: FIRST_PRUNE,
+            read: NOTHING,
+        }
+    }
+
+    /// Whether nothing in the past can order or poison a later access; drops
+    /// what is known to have ended.
+    pub fn is_idle(&mut self, graph: &Graph, readers: &mut Pool<Sequence>) -> bool {
+        if self.writer != NOBODY && graph.standing(self.writer) == Standing::Done {
+            self.writer = NOBODY;
+        }
+        self.prune(graph, readers);
+        self.writer == NOBODY && self.reader_count == 0
+    }
+
+    /// The writer, when there is one.
+    pub fn writer(&self) -> Option<Sequence> {
+        (self.writer != NOBODY).then_some(self.writer)
+    }
+
+    fn prune(&mut self, graph: &Graph, readers: &mut Pool<Sequence>) {
+        self.reader_count = readers.retain(&mut self.readers, |reader| {
+            graph.standing(*reader) == Standing::InFlight
+        });
+        self.prune_at = (self.reader_count * 2).max(FIRST_PRUNE);
+    }
+
+    fn clear(&mut self, readers: &mut Pool<Sequence>) {
+        self.writer = NOBODY;
+        self.written = NOTHING;
+        readers.clear(&mut self.readers);
+        self.reader_count = 0;
+        self.read = NOTHING;
+    }
+
+    /// Edges for a read of bytes within `hull`.
+    fn before_read(&mut self, hull: Span, reader: Sequence, graph: &mut Graph) {
+        if self.writer != NOBODY
+            && meets(self.written, hull)
+            && graph.depend(self.writer, reader, Conflict::ReadAfterWrite) == Standing::Done
+        {
+            self.writer = NOBODY;
+        }
+    }
+
+    /// Edges for a write of bytes within `hull`.  Readers have waited for the
+    /// writer, so where there are readers they are enough.
+    fn before_write(
+        &mut self,
+        hull: Span,
+        writer: Sequence,
+        graph: &mut Graph,
+        readers: &Pool<Sequence>,
+    ) {
+        if self.reader_count > 0 {
+            if meets(self.read, hull) {
+                for reader in readers.iter(self.readers) {
+                    graph.depend(reader, writer, Conflict::WriteAfterRead);
+                }
+            }
+        } else if self.writer != NOBODY
+            && meets(self.written, hull)
+            && graph.depend(self.writer, writer, Conflict::WriteAfterWrite) == Standing::Done
+        {
+            self.writer = NOBODY;
+        }
+    }
+}
+
+/// Orders a read of the whole cell.
+pub fn read(cells: &mut Cells, cell: CellId, reader: Sequence, graph: &mut Graph) {
+    let Some(hull) = cells.region(cell).map(hull_of) else {
+        return;
+    };
+    let Cells {
+        histories, links, ..
+    } = cells;
+    if let Some(own) = histories.get_mut(cell as usize) {
+        own.before_read(hull, reader, graph);
+    }
+    for link in links.get(cell as usize).into_iter().flatten() {
+        if let Some(other) = histories.get_mut(link.cell as usize) {
+            other.before_read(hull, reader, graph);
+        }
+    }
+}
+
+/// Orders a write of the whole cell and makes it the cell's past.
+pub fn write(
+    cells: &mut Cells,
+    cell: CellId,
+    writer: Sequence,
+    graph: &mut Graph,
+    readers: &mut Pool<Sequence>,
+) {
+    let Some(region) = cells.region(cell) else {
+        return;
+    };
+    let (hull, is_run) = (hull_of(region), region.is_contiguous());
+    let Cells {
+        histories, links, ..
+    } = cells;
+    for link in links.get(cell as usize).into_iter().flatten() {
+        let Some(other) = histories.get_mut(link.cell as usize) else {
+            continue;
+        };
+        other.before_write(hull, writer, graph, readers);
+        if link.covers {
+            other.clear(readers);
+        } else if is_run {
+            other.written = trimmed(other.written, hull);
+            other.read = trimmed(other.read, hull);
+        }
+    }
+    if let Some(own) = histories.get_mut(cell as usize) {
+        own.before_write(hull, writer, graph, readers);
+        own.clear(readers);
+        own.writer = writer;
+        own.written = hull;
+    }
+}
+
+/// Makes a read of the whole cell part of its past; to be called when all
+/// operands of the reader have been ordered.
+pub fn record_read(
+    cells: &mut Cells,
+    cell: CellId,
+    reader: Sequence,
+    graph: &Graph,
+    readers: &mut Pool<Sequence>,
+) {
+    let Some(hull) = cells.region(cell).map(hull_of) else {
+        return;
+    };
+    let Some(own) = cells.histories.get_mut(cell as usize) else {
+        return;
+    };
+    // Who writes what it reads is found as the writer.
+    if own.writer == reader {
+        return;
+    }
+    if own.reader_count >= own.prune_at {
+        own.prune(graph, readers);
+    }
+    readers.push(&mut own.readers, reader);
+    own.reader_count += 1;
+    own.read = hull;
+}
+
+fn hull_of(region: &Region) -> Span {
+    (region.start(), region.end())
+}
+
+fn meets(a: Span, b: Span) -> bool {
+    a.0 < b.1 && b.0 < a.1
+}
+
+/// What is left of `span` without the run `gone`, as one span.
+fn trimmed(span: Span, gone: Span) -> Span {
+    if gone.0 <= span.0 && gone.1 >= span.1 {
+        NOTHING
+    } else if gone.0 <= span.0 && gone.1 > span.0 {
+        (gone.1, span.1)
+    } else if gone.1 >= span.1 && gone.0 < span.1 {
+        (span.0, gone.0)
+    } else {
+        span
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_loses_its_ends_and_keeps_its_middle() {
+        assert_eq!(trimmed((10, 20), (5, 12)), (12, 20));
+        assert_eq!(trimmed((10, 20), (15, 30)), (10, 15));
+        assert_eq!(trimmed((10, 20), (12, 14)), (10, 20));
+        assert_eq!(trimmed((10, 20), (20, 30)), (10, 20));
+        assert!(!meets(trimmed((10, 20), (10, 20)), (0, 100)));
+    }
+}

@@ -1,0 +1,288 @@
+//! Command lists as the scheduler takes them: instructions with checked
+//! operands, in program order.
+//!
+//! A list is checked while it is built, once, and cannot be wrong afterwards.
+//! It knows regions and the objects they lie in, not what the instructions
+//! compute.
+
+use thiserror::Error;
+
+use crate::clock::Nanos;
+use crate::overlap::overlaps;
+use crate::region::{ADDRESS_LIMIT, Region};
+
+/// Most operands of one instruction.
+pub const MAX_OPERANDS: usize = 32;
+
+/// What an instruction does with an operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// Reads it.
+    Read,
+    /// Overwrites it without looking at it.
+    Write,
+    /// Reads and overwrites it.
+    ReadWrite,
+}
+
+impl Access {
+    /// Whether the old bytes matter.
+    #[must_use]
+    pub fn reads(self) -> bool {
+        self != Self::Write
+    }
+
+    /// Whether the bytes change.
+    #[must_use]
+    pub fn writes(self) -> bool {
+        self != Self::Read
+    }
+}
+
+/// The object (allocation) an operand lies in: whole-tensor tracking and the
+/// granularity controller work by object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Object {
+    start: u64,
+    bytes: u64,
+}
+
+impl Object {
+    /// The object of `bytes` bytes at device address `start`.
+    ///
+    /// # Errors
+    /// [`ListError::Object`] when it is empty or leaves the address space.
+    pub fn new(start: u64, bytes: u64) -> Result<Self, ListError> {
+        match start.checked_add(bytes) {
+            Some(end) if bytes > 0 && end <= ADDRESS_LIMIT => Ok(Self { start, bytes }),
+            _ => Err(ListError::Object),
+        }
+    }
+
+    /// First byte.
+    #[must_use]
+    pub fn start(self) -> u64 {
+        self.start
+    }
+
+    /// Size in bytes.
+    #[must_use]
+    pub fn bytes(self) -> u64 {
+        self.bytes
+    }
+
+    fn holds(self, region: &Region) -> bool {
+        self.start <= region.start() && region.end() <= self.start + self.bytes
+    }
+}
+
+/// One operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Operand {
+    /// The bytes.
+    pub region: Region,
+    /// Where they lie.
+    pub object: Object,
+    /// What is done with them.
+    pub access: Access,
+}
+
+/// Which engines can run an instruction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Unit {
+    /// A compute engine.
+    #[default]
+    Compute,
+    /// A DMA engine.
+    Dma,
+}
+
+/// One instruction of a list, without its operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Instruction {
+    first_operand: u32,
+    operands: u32,
+    /// Modelled or estimated time on one engine.
+    pub cost: Nanos,
+    /// Who can run it.
+    pub unit: Unit,
+}
+
+/// Why an instruction does not go into a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum ListError {
+    /// The list is as long as it may be.
+    #[error("a list has at most {0} instructions")]
+    TooLong(usize),
+    /// More than [`MAX_OPERANDS`].
+    #[error("an instruction has at most {MAX_OPERANDS} operands, not {0}")]
+    TooManyOperands(usize),
+    /// Two operands of one instruction write the same byte.
+    #[error("operands {0} and {1} write the same byte")]
+    OverlappingWrites(usize, usize),
+    /// An operand reaches outside the object it is said to lie in.
+    #[error("operand {0} reaches outside its object")]
+    OutsideObject(usize),
+    /// An object is empty or leaves the address space.
+    #[error("the object is empty or leaves the address space")]
+    Object,
+}
+
+/// Instructions in program order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommandList {
+    instructions: Vec<Instruction>,
+    operands: Vec<Operand>,
+    limit: usize,
+}
+
+impl CommandList {
+    /// An empty list that takes up to `limit` instructions.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self {
+            instructions: Vec::new(),
+            operands: Vec::new(),
+            limit,
+        }
+    }
+
+    /// Appends an instruction.  An operand that is read and another that
+    /// writes exactly the same bytes become one.
+    ///
+    /// # Errors
+    /// Any of [`ListError`] but [`ListError::Object`]; the list is unchanged.
+    pub fn push(&mut self, operands: &[Operand], cost: Nanos, unit: Unit) -> Result<(), ListError> {
+        if self.instructions.len() >= self.limit {
+            return Err(ListError::TooLong(self.limit));
+        }
+        if operands.len() > MAX_OPERANDS {
+            return Err(ListError::TooManyOperands(operands.len()));
+        }
+        for (position, operand) in operands.iter().enumerate() {
+            if !operand.object.holds(&operand.region) {
+                return Err(ListError::OutsideObject(position));
+            }
+            if operand.access.writes() {
+                let earlier = operands.iter().take(position).position(|other| {
+                    other.access.writes() && overlaps(&other.region, &operand.region)
+                });
+                if let Some(earlier) = earlier {
+                    return Err(ListError::OverlappingWrites(earlier, position));
+                }
+            }
+        }
+        let first = self.operands.len();
+        for operand in operands {
+            let mine = self.operands.get_mut(first..).unwrap_or_default();
+            match mine.iter_mut().find(|other| other.region == operand.region) {
+                Some(other) if other.access == operand.access => {}
+                Some(other) => other.access = Access::ReadWrite,
+                None => self.operands.push(*operand),
+            }
+        }
+        self.instructions.push(Instruction {
+            first_operand: first as u32,
+            operands: (self.operands.len() - first) as u32,
+            cost,
+            unit,
+        });
+        Ok(())
+    }
+
+    /// Number of instructions.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.instructions.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.instructions.is_empty()
+    }
+
+    /// Empties the list; its limit stays.
+    pub fn clear(&mut self) {
+        self.instructions.clear();
+        self.operands.clear();
+    }
+
+    /// The instructions with their operands, in program order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Instruction, &[Operand])> {
+        self.instructions
+            .iter()
+            .map(|instruction| (instruction, self.operands_of(instruction)))
+    }
+
+    /// The instruction at `position` with its operands.
+    #[must_use]
+    pub fn get(&self, position: usize) -> Option<(&Instruction, &[Operand])> {
+        let instruction = self.instructions.get(position)?;
+        Some((instruction, self.operands_of(instruction)))
+    }
+
+    /// All operands of the list, in program order.
+    #[must_use]
+    pub fn operands(&self) -> &[Operand] {
+        &self.operands
+    }
+
+    fn operands_of(&self, instruction: &Instruction) -> &[Operand] {
+        let first = instruction.first_operand as usize;
+        self.operands
+            .get(first..first + instruction.operands as usize)
+            .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn operand(start: u64, length: u64, access: Access) -> Operand {
+        Operand {
+            region: Region::contiguous(start, length).unwrap(),
+            object: Object::new(0, 4096).unwrap(),
+            access,
+        }
+    }
+
+    fn push(list: &mut CommandList, operands: &[Operand]) -> Result<(), ListError> {
+        list.push(operands, Nanos(1), Unit::Compute)
+    }
+
+    #[test]
+    fn what_is_read_and_written_is_one_operand() {
+        let mut list = CommandList::new(1);
+        let operands = [
+            operand(0, 64, Access::Read),
+            operand(64, 64, Access::Read),
+            operand(0, 64, Access::Write),
+        ];
+        push(&mut list, &operands).unwrap();
+        let (_, merged) = list.get(0).unwrap();
+        assert_eq!(merged.len(), 2);
+        assert_eq!(merged[0].access, Access::ReadWrite);
+        assert_eq!(push(&mut list, &operands), Err(ListError::TooLong(1)));
+    }
+
+    #[test]
+    fn wrong_instructions_leave_the_list_as_it_was() {
+        let mut list = CommandList::new(8);
+        let twice = [operand(0, 64, Access::Write), operand(63, 2, Access::Write)];
+        assert_eq!(
+            push(&mut list, &twice),
+            Err(ListError::OverlappingWrites(0, 1))
+        );
+        let outside = [operand(4090, 7, Access::Read)];
+        assert_eq!(push(&mut list, &outside), Err(ListError::OutsideObject(0)));
+        let many = [operand(0, 1, Access::Read); MAX_OPERANDS + 1];
+        assert_eq!(
+            push(&mut list, &many),
+            Err(ListError::TooManyOperands(MAX_OPERANDS + 1))
+        );
+        assert_eq!(Object::new(8, 0), Err(ListError::Object));
+        assert!(list.is_empty() && list.operands().is_empty());
+    }
+}

@@ -1,0 +1,107 @@
+//! Dependence analysis: turns the operands of an instruction into edges.
+//!
+//! Each operand becomes one or more tracked cells, as the policy says; the
+//! past of the cells and of their neighbours says whom the instruction has to
+//! wait for.  All reads of an instruction are ordered before its writes, so an
+//! edge that carries a failure on is never hidden by one that does not.
+
+use crate::cells::{CellId, Cells};
+use crate::graph::{Graph, NOBODY, Sequence};
+use crate::history;
+use crate::list::{Access, Operand};
+use crate::policy::Policy;
+use crate::pool::Pool;
+use crate::region::Region;
+
+/// Finds conflicts between the instructions of one context.
+#[derive(Debug)]
+pub struct Tracker {
+    policy: Policy,
+    cells: Cells,
+    readers: Pool<Sequence>,
+    touched: Vec<(CellId, Access)>,
+}
+
+impl Tracker {
+    pub(crate) fn new(policy: Policy) -> Self {
+        Self {
+            policy,
+            cells: Cells::new(),
+            readers: Pool::new(),
+            touched: Vec::new(),
+        }
+    }
+
+    /// Adds to `graph` the edges into `sequence`, its newest instruction.
+    pub(crate) fn analyse(&mut self, sequence: Sequence, operands: &[Operand], graph: &mut Graph) {
+        let mut touched = std::mem::take(&mut self.touched);
+        for operand in operands {
+            self.cells_of(operand, |cell| touched.push((cell, operand.access)));
+        }
+        for &(cell, access) in &touched {
+            if access.reads() {
+                history::read(&mut self.cells, cell, sequence, graph);
+            }
+        }
+        for &(cell, access) in &touched {
+            if access.writes() {
+                history::write(&mut self.cells, cell, sequence, graph, &mut self.readers);
+            }
+        }
+        for &(cell, access) in &touched {
+            if access.reads() {
+                history::record_read(&mut self.cells, cell, sequence, graph, &mut self.readers);
+            }
+        }
+        touched.clear();
+        self.touched = touched;
+    }
+
+    fn cells_of(&mut self, operand: &Operand, mut visit: impl FnMut(CellId)) {
+        match self.policy {
+            Policy::Exact | Policy::Adaptive => visit(self.cells.intern(&operand.region, false)),
+            Policy::Tensor => {
+                let object = Region::run(operand.object.start(), operand.object.bytes());
+                visit(self.cells.intern(&object, true));
+            }
+            Policy::Block(bits) => {
+                let mut latest = None;
+                operand.region.for_each_run(|start, length| {
+                    for block in start >> bits..=(start + length - 1) >> bits {
+                        if latest != Some(block) {
+                            latest = Some(block);
+                            let run = Region::run(block << bits, 1 << bits);
+                            visit(self.cells.intern(&run, true));
+                        }
+                    }
+                });
+            }
+        }
+    }
+
+    /// Cells tracked now.
+    pub(crate) fn cells(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Links and recorded reads held now: what grows with the way the memory
+    /// is used.
+    pub(crate) fn held(&self) -> usize {
+        self.cells.link_total() + self.readers.len()
+    }
+
+    /// Forgets every cell whose past has ended.
+    pub(crate) fn sweep(&mut self, graph: &Graph) {
+        let readers = &mut self.readers;
+        self.cells.sweep(|past| past.is_idle(graph, readers));
+    }
+
+    /// Whether some cell still names `sequence` as its writer.
+    pub(crate) fn writers(&self) -> impl Iterator<Item = Sequence> + '_ {
+        self.cells
+            .histories
+            .iter()
+            .filter_map(history::History::writer)
+            .filter(|&writer| writer != NOBODY)
+    }
+}

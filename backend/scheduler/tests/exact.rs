@@ -1,0 +1,327 @@
+//! The contract of exact analysis, against an oracle that knows only bytes:
+//! every pair of conflicting instructions is ordered, and no edge joins two
+//! instructions that do not conflict.
+
+use std::collections::HashMap;
+
+use augur_scheduler::analyser::{Analyser, Limits};
+use augur_scheduler::graph::Outcome;
+use augur_scheduler::list::{Access, Object, Operand};
+use augur_scheduler::policy::Policy;
+use augur_scheduler::region::Region;
+
+/// xorshift64*: the tests are the same every time.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        (self.next() >> 33) % bound
+    }
+
+    fn pick(&mut self, values: &[u64]) -> u64 {
+        values[self.below(values.len() as u64) as usize]
+    }
+}
+
+const ARENA: u64 = 4096;
+
+/// One view of the arena; the kinds are runs, tiles of several pitches, and
+/// views whose strides do not nest.
+fn view(random: &mut Random, written: bool) -> Region {
+    loop {
+        let element = random.pick(&[1, 2, 4, 8]);
+        let (shape, strides): (Vec<u64>, Vec<i64>) = match random.below(5) {
+            0 => (vec![1 + random.below(64)], vec![element as i64]),
+            1 => {
+                let pitch = random.pick(&[64, 128, 100, 256]);
+                let width = 1 + random.below(8);
+                (
+                    vec![1 + random.below(8), width],
+                    vec![pitch as i64, element as i64],
+                )
+            }
+            2 => {
+                // Aligned tiles, so that the same region comes again.
+                let start = random.below(4) * 1024 + random.below(8) * 16;
+                let region = Region::written(start, 4, &[4, 4], &[128, 4]);
+                return region.expect("aligned tiles are valid");
+            }
+            3 => (
+                vec![
+                    1 + random.below(6),
+                    1 + random.below(4),
+                    1 + random.below(3),
+                ],
+                vec![
+                    random.pick(&[256, 192, 320]) as i64,
+                    random.pick(&[32, 48, 24]) as i64,
+                    -(random.pick(&[8, 16]) as i64),
+                ],
+            ),
+            _ => (
+                vec![1 + random.below(9), 1 + random.below(5)],
+                vec![random.below(97) as i64 - 20, random.below(61) as i64],
+            ),
+        };
+        let base = random.below(ARENA);
+        let region = if written {
+            Region::written(base, element, &shape, &strides)
+        } else {
+            Region::read(base, element, &shape, &strides)
+        };
+        match region {
+            Ok(region) if region.end() <= ARENA => return region,
+            _ => {}
+        }
+    }
+}
+
+#[derive(Default)]
+struct Bytes {
+    reads: Vec<u64>,
+    writes: Vec<u64>,
+}
+
+fn mark(bits: &mut Vec<u64>, region: &Region) {
+    bits.resize(ARENA as usize / 64, 0);
+    region.for_each_run(|start, length| {
+        for byte in start..start + length {
+            bits[byte as usize / 64] |= 1 << (byte % 64);
+        }
+    });
+}
+
+fn meet(a: &[u64], b: &[u64]) -> bool {
+    a.iter().zip(b).any(|(a, b)| a & b != 0)
+}
+
+fn conflict(a: &Bytes, b: &Bytes) -> bool {
+    meet(&a.writes, &b.writes) || meet(&a.writes, &b.reads) || meet(&a.reads, &b.writes)
+}
+
+fn instruction(random: &mut Random) -> (Vec<Operand>, Bytes) {
+    let object = Object::new(0, ARENA).expect("the arena is an object");
+    let (mut operands, mut bytes) = (Vec::new(), Bytes::default());
+    mark_empty(&mut bytes);
+    let reads = random.below(4);
+    for _ in 0..reads {
+        let region = view(random, false);
+        mark(&mut bytes.reads, &region);
+        operands.push(Operand {
+            region,
+            object,
+            access: Access::Read,
+        });
+    }
+    if random.below(5) > 0 {
+        let region = view(random, true);
+        mark(&mut bytes.writes, &region);
+        let access = if random.below(3) == 0 {
+            mark(&mut bytes.reads, &region);
+            Access::ReadWrite
+        } else {
+            Access::Write
+        };
+        operands.push(Operand {
+            region,
+            object,
+            access,
+        });
+    }
+    (operands, bytes)
+}
+
+fn mark_empty(bytes: &mut Bytes) {
+    bytes.reads.resize(ARENA as usize / 64, 0);
+    bytes.writes.resize(ARENA as usize / 64, 0);
+}
+
+struct Tally {
+    missed: u64,
+    false_edges: u64,
+    conflicts: u64,
+    edges: u64,
+}
+
+/// Analyses one random list and compares every pair with the oracle.
+fn check_list(policy: Policy, random: &mut Random, length: usize, tally: &mut Tally) {
+    let mut analyser = Analyser::new(policy, Limits::NONE);
+    let mut all = Vec::new();
+    for _ in 0..length {
+        let (operands, bytes) = instruction(random);
+        analyser
+            .submit(&operands, false)
+            .expect("there are no limits");
+        all.push(bytes);
+    }
+    let words = length.div_ceil(64);
+    let mut before = vec![vec![0u64; words]; length];
+    let mut edges: HashMap<usize, Vec<usize>> = HashMap::new();
+    for earlier in 0..length {
+        for later in analyser.graph().successors(earlier as u64) {
+            edges.entry(later as usize).or_default().push(earlier);
+        }
+    }
+    for later in 0..length {
+        for &earlier in edges.get(&later).into_iter().flatten() {
+            tally.edges += 1;
+            tally.false_edges += u64::from(!conflict(&all[earlier], &all[later]));
+            let (left, right) = before.split_at_mut(later);
+            right[0][earlier / 64] |= 1 << (earlier % 64);
+            for (mine, theirs) in right[0].iter_mut().zip(&left[earlier]) {
+                *mine |= theirs;
+            }
+        }
+        for earlier in 0..later {
+            if conflict(&all[earlier], &all[later]) {
+                tally.conflicts += 1;
+                let ordered = before[later][earlier / 64] >> (earlier % 64) & 1 == 1;
+                tally.missed += u64::from(!ordered);
+            }
+        }
+    }
+}
+
+fn check(policy: Policy, instructions: u64, seed: u64) -> Tally {
+    let mut random = Random(seed);
+    let mut tally = Tally {
+        missed: 0,
+        false_edges: 0,
+        conflicts: 0,
+        edges: 0,
+    };
+    let mut done = 0;
+    while done < instructions {
+        let length = 1 + random.below(512) as usize;
+        check_list(policy, &mut random, length, &mut tally);
+        done += length as u64;
+    }
+    tally
+}
+
+/// `AUGUR_ORACLE_INSTRUCTIONS` makes the run longer.
+fn instructions() -> u64 {
+    std::env::var("AUGUR_ORACLE_INSTRUCTIONS")
+        .ok()
+        .and_then(|value| value.parse().ok())
+        .unwrap_or(20_000)
+}
+
+#[test]
+fn exact_orders_every_conflict_and_nothing_else() {
+    let tally = check(Policy::Exact, instructions(), 0x5eed_0001);
+    println!(
+        "exact: {} conflicts, {} edges",
+        tally.conflicts, tally.edges
+    );
+    assert!(tally.conflicts > tally.edges && tally.edges > 0);
+    assert_eq!((tally.missed, tally.false_edges), (0, 0));
+}
+
+#[test]
+fn adaptive_orders_every_conflict_and_nothing_else() {
+    let tally = check(Policy::Adaptive, instructions(), 0x5eed_0002);
+    println!(
+        "adaptive: {} conflicts, {} edges",
+        tally.conflicts, tally.edges
+    );
+    assert_eq!((tally.missed, tally.false_edges), (0, 0));
+}
+
+#[test]
+fn coarse_policies_miss_no_conflict() {
+    for policy in [Policy::Tensor, Policy::Block(6), Policy::Block(9)] {
+        let tally = check(policy, instructions() / 10, 0x5eed_0003);
+        assert_eq!(tally.missed, 0, "{policy}");
+    }
+}
+
+/// Runs a random program with instructions ending in any order, some failing,
+/// under limits so small that the past is forgotten all the time.
+fn run_live(policy: Policy, seed: u64, length: usize, failing: bool) {
+    // What failed is remembered until it is overwritten, so it needs room.
+    let limits = Limits {
+        window: 40,
+        edges: 200,
+        cells: if failing { 4096 } else { 60 },
+        links: if failing { 1 << 20 } else { 400 },
+        failures: 1 << 12,
+    };
+    let mut random = Random(seed);
+    let mut analyser = Analyser::new(policy, limits);
+    let mut all: Vec<Bytes> = Vec::new();
+    // What program order says: who fails because of what it reads.
+    let mut tainted = vec![0u64; ARENA as usize / 64];
+    let mut fails_itself = Vec::new();
+    let mut must_be_poisoned = Vec::new();
+    let mut ended: Vec<bool> = Vec::new();
+    let mut failed: Vec<bool> = Vec::new();
+    let mut ready: Vec<(usize, bool)> = Vec::new();
+    let mut next = instruction(&mut random);
+    while all.len() < length || ended.iter().any(|ended| !ended) {
+        if all.len() < length && random.below(3) > 0 && analyser.submit(&next.0, false).is_ok() {
+            let bytes = std::mem::replace(&mut next, instruction(&mut random)).1;
+            let poisoned = meet(&tainted, &bytes.reads);
+            let fails = failing && random.below(10) == 0;
+            for (word, writes) in tainted.iter_mut().zip(&bytes.writes) {
+                if poisoned || fails {
+                    *word |= writes;
+                } else {
+                    *word &= !writes;
+                }
+            }
+            must_be_poisoned.push(poisoned);
+            fails_itself.push(fails);
+            all.push(bytes);
+            ended.push(false);
+            failed.push(false);
+        } else if !ready.is_empty() {
+            let at = random.below(ready.len() as u64) as usize;
+            let (index, poisoned) = ready.swap_remove(at);
+            // Whoever reads what a failure left behind is poisoned; whoever is
+            // poisoned conflicts with a failure that it reads from.
+            assert!(poisoned || !must_be_poisoned[index], "instruction {index}");
+            let reads_failure = (0..index)
+                .any(|earlier| failed[earlier] && meet(&all[earlier].writes, &all[index].reads));
+            assert!(!poisoned || reads_failure, "instruction {index}");
+            failed[index] = poisoned || fails_itself[index];
+            let outcome = if failed[index] {
+                Outcome::Failed
+            } else {
+                Outcome::Done
+            };
+            assert!(analyser.finish(index as u64, outcome));
+            assert!(!analyser.finish(index as u64, outcome), "it ends once");
+            ended[index] = true;
+        }
+        while let Some(release) = analyser.pop_released() {
+            let index = release.sequence as usize;
+            for earlier in 0..index {
+                assert!(
+                    ended[earlier] || !conflict(&all[earlier], &all[index]),
+                    "{policy}: {index} was released before {earlier} had ended"
+                );
+            }
+            ready.push((index, release.poisoned));
+        }
+        assert!(analyser.graph().window() <= limits.window);
+        assert!(analyser.cells() <= limits.cells + 4);
+    }
+}
+
+#[test]
+fn nothing_is_released_early_and_failures_reach_readers_only() {
+    for seed in 1..40 {
+        for failing in [false, true] {
+            run_live(Policy::Exact, seed, 400, failing);
+            run_live(Policy::Adaptive, seed + 1000, 400, failing);
+        }
+    }
+}
