@@ -78,6 +78,19 @@ impl History {
         self.read = NOTHING;
     }
 
+    /// Gives up what the run `gone` has overwritten.
+    fn overwritten(&mut self, gone: Span, readers: &mut Pool<Sequence>) {
+        self.written = trimmed(self.written, gone);
+        if self.written == NOTHING {
+            self.writer = NOBODY;
+        }
+        self.read = trimmed(self.read, gone);
+        if self.read == NOTHING && self.reader_count > 0 {
+            readers.clear(&mut self.readers);
+            self.reader_count = 0;
+        }
+    }
+
     /// Edges for a read of bytes within `hull`.
     fn before_read(&mut self, hull: Span, reader: Sequence, graph: &mut Graph) {
         if self.writer != NOBODY
@@ -153,8 +166,7 @@ pub fn write(
         if link.covers {
             other.clear(readers);
         } else if is_run {
-            other.written = trimmed(other.written, hull);
-            other.read = trimmed(other.read, hull);
+            other.overwritten(hull, readers);
         }
     }
     if let Some(own) = histories.get_mut(cell as usize) {

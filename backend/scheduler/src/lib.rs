@@ -23,3 +23,4 @@ pub mod policy;
 mod pool;
 pub mod region;
 mod tracker;
+pub mod workload;

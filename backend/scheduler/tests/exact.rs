@@ -2,6 +2,11 @@
 //! every pair of conflicting instructions is ordered, and no edge joins two
 //! instructions that do not conflict.
 
+#![allow(
+    clippy::expect_used,
+    reason = "helpers of tests may stop at a surprise"
+)]
+
 use std::collections::HashMap;
 
 use augur_scheduler::analyser::{Analyser, Limits};
