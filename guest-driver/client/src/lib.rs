@@ -41,6 +41,7 @@ pub mod reference;
 pub mod submission;
 pub mod tensor;
 pub mod uapi;
+pub mod units;
 
 pub use augur_abi::{DataType, Status};
 pub use command_list::{CommandList, Convolution, Lent, LentMut};
