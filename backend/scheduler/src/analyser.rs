@@ -85,20 +85,17 @@ impl Analyser {
         }
     }
 
-    /// Takes the next instruction in program order; `holds` more reasons keep
-    /// it back until [`Analyser::lift`].
-    ///
-    /// # Errors
-    /// [`Refusal`]; nothing has changed then.
-    pub fn submit(&mut self, operands: &[Operand], held: bool) -> Result<Sequence, Refusal> {
-        self.make_room()?;
+    /// Takes the next instruction in program order.  One that is held is not
+    /// released before [`Analyser::lift`].  Callers with limits ask
+    /// [`Analyser::make_room`] first.
+    pub fn submit(&mut self, operands: &[Operand], held: bool) -> Sequence {
         let sequence = self.graph.open();
         if held {
             self.graph.hold(sequence);
         }
         self.tracker.analyse(sequence, operands, &mut self.graph);
         self.graph.seal(sequence);
-        Ok(sequence)
+        sequence
     }
 
     /// Lifts the hold of an instruction that was submitted with one.
@@ -129,7 +126,11 @@ impl Analyser {
         self.tracker.cells()
     }
 
-    fn make_room(&mut self) -> Result<(), Refusal> {
+    /// Makes room for one more instruction, forgetting what has ended.
+    ///
+    /// # Errors
+    /// [`Refusal`], when nothing can be forgotten.
+    pub fn make_room(&mut self) -> Result<(), Refusal> {
         if self.tracker.cells() >= self.sweep_at.0 || self.tracker.held() >= self.sweep_at.1 {
             self.sweep();
             if self.tracker.cells() >= self.limits.cells || self.tracker.held() >= self.limits.links

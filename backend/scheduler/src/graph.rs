@@ -102,6 +102,12 @@ impl Graph {
         self.base + self.nodes.len() as u64
     }
 
+    /// The oldest instruction that has not ended; the next one when all have.
+    #[must_use]
+    pub fn oldest(&self) -> Sequence {
+        self.base
+    }
+
     /// Instructions submitted and not ended.
     #[must_use]
     pub fn in_flight(&self) -> usize {

@@ -13,6 +13,7 @@
 pub mod analyser;
 mod cells;
 pub mod clock;
+mod context;
 mod diophantine;
 pub mod graph;
 mod grid;
@@ -21,6 +22,8 @@ pub mod list;
 pub mod overlap;
 pub mod policy;
 mod pool;
+mod ready;
 pub mod region;
+pub mod scheduler;
 mod tracker;
 pub mod workload;

@@ -1,0 +1,297 @@
+//! One context: its lists, their analysis, and what of them is ready.
+//!
+//! It knows nothing of other contexts and nothing of when a list as a whole
+//! has ended; that is [`crate::scheduler`]'s.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+
+use crate::analyser::{Analyser, Refusal};
+use crate::clock::Nanos;
+use crate::graph::{Outcome, Sequence};
+use crate::list::{CommandList, Unit};
+use crate::ready::{Ready, ReadyQueue};
+use crate::scheduler::{Config, ListId, SubmitError};
+
+/// An instruction of a list.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken {
+    pub list: ListId,
+    pub position: u32,
+    pub sequence: Sequence,
+}
+
+/// What is kept of an instruction while it is in flight.
+#[derive(Clone, Copy, Debug)]
+struct Info {
+    list: ListId,
+    position: u32,
+    unit: Unit,
+    running: bool,
+    cost: Nanos,
+    rank: Nanos,
+}
+
+/// A list that is not wholly analysed.
+#[derive(Debug)]
+struct Queued {
+    id: ListId,
+    list: CommandList,
+    next: usize,
+}
+
+/// The part of a queued list that will never be analysed.
+#[derive(Clone, Copy, Debug)]
+pub struct Dropped {
+    pub list: ListId,
+    pub position: u32,
+    pub instructions: u32,
+}
+
+#[derive(Debug)]
+pub struct Context {
+    analyser: Analyser,
+    queue: VecDeque<Queued>,
+    /// Lists submitted and not ended, and their instructions that have not.
+    lists: usize,
+    pending: usize,
+    running: usize,
+    /// Sequence of the first of `infos`.
+    base: Sequence,
+    infos: VecDeque<Info>,
+    compute: ReadyQueue,
+    dma: ReadyQueue,
+    weight: NonZeroU32,
+    served: u128,
+    released: Vec<(Ready, bool)>,
+}
+
+impl Context {
+    pub fn new(config: &Config, weight: NonZeroU32, served: u128) -> Self {
+        Self {
+            analyser: Analyser::new(config.policy, config.limits),
+            queue: VecDeque::new(),
+            lists: 0,
+            pending: 0,
+            running: 0,
+            base: 0,
+            infos: VecDeque::new(),
+            compute: ReadyQueue::new(config.compute_engines),
+            dma: ReadyQueue::new(config.dma_engines),
+            weight,
+            served,
+            released: Vec::new(),
+        }
+    }
+
+    /// Engine time taken, by weight.
+    pub fn served(&self) -> u128 {
+        self.served
+    }
+
+    /// Whether it wants engines, or will.
+    pub fn is_active(&self) -> bool {
+        self.pending > 0
+    }
+
+    /// A context that has been idle does not save up engine time.
+    pub fn catch_up(&mut self, served: u128) {
+        if !self.is_active() {
+            self.served = self.served.max(served);
+        }
+    }
+
+    /// Instructions taken and not finished.
+    pub fn running(&self) -> usize {
+        self.running
+    }
+
+    pub fn has_ready(&self, unit: Unit) -> bool {
+        match unit {
+            Unit::Compute => !self.compute.is_empty(),
+            Unit::Dma => !self.dma.is_empty(),
+        }
+    }
+
+    /// Queues a list.  The context may hold `limit` lists and as many
+    /// instructions; one list is always taken.
+    ///
+    /// # Errors
+    /// [`SubmitError::Busy`].
+    pub fn enqueue(
+        &mut self,
+        id: ListId,
+        list: CommandList,
+        limit: usize,
+    ) -> Result<(), SubmitError> {
+        let full = self.lists >= limit || self.pending.saturating_add(list.len()) > limit;
+        if self.lists > 0 && full {
+            return Err(SubmitError::Busy);
+        }
+        self.lists += 1;
+        self.pending += list.len();
+        self.queue.push_back(Queued { id, list, next: 0 });
+        Ok(())
+    }
+
+    /// Analyses queued instructions while there is room.  `held` says, for a
+    /// list and the sequence its next instruction gets, whether it is held.
+    ///
+    /// # Errors
+    /// The context can order nothing any more; see [`Context::abandon`].
+    pub fn analyse(
+        &mut self,
+        mut held: impl FnMut(ListId, Sequence) -> bool,
+    ) -> Result<(), Refusal> {
+        let first = self.base + self.infos.len() as u64;
+        let mut refusal = Ok(());
+        'queue: while let Some(queued) = self.queue.front_mut() {
+            while let Some((instruction, operands)) = queued.list.get(queued.next) {
+                let room = self.analyser.make_room();
+                if room.is_err() {
+                    refusal = room;
+                    break 'queue;
+                }
+                let held = held(queued.id, self.analyser.graph().next());
+                self.analyser.submit(operands, held);
+                self.infos.push_back(Info {
+                    list: queued.id,
+                    position: queued.next as u32,
+                    unit: instruction.unit,
+                    running: false,
+                    cost: instruction.cost,
+                    rank: instruction.cost,
+                });
+                queued.next += 1;
+            }
+            self.queue.pop_front();
+        }
+        self.rank_from(first);
+        match refusal {
+            Err(Refusal::Failed) => refusal,
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes that a list has ended.
+    pub fn list_ended(&mut self) {
+        self.lists = self.lists.saturating_sub(1);
+    }
+
+    /// Gives up everything that is not analysed.
+    pub fn abandon(&mut self) -> Vec<Dropped> {
+        let dropped: Vec<Dropped> = self
+            .queue
+            .drain(..)
+            .map(|queued| Dropped {
+                list: queued.id,
+                position: queued.next as u32,
+                instructions: (queued.list.len() - queued.next) as u32,
+            })
+            .collect();
+        for part in &dropped {
+            self.pending -= part.instructions as usize;
+        }
+        dropped
+    }
+
+    /// The longest chain behind each instruction from `first` on.
+    fn rank_from(&mut self, first: Sequence) {
+        let graph = self.analyser.graph();
+        for sequence in (first..graph.next()).rev() {
+            let longest = graph
+                .successors(sequence)
+                .filter_map(|after| self.infos.get((after - self.base) as usize))
+                .map(|info| info.rank)
+                .max()
+                .unwrap_or_default();
+            if let Some(info) = self.infos.get_mut((sequence - self.base) as usize) {
+                info.rank = info.cost.plus(longest);
+            }
+        }
+    }
+
+    /// Lifts the hold of held instructions.
+    pub fn lift(&mut self, held: std::ops::Range<Sequence>) {
+        held.for_each(|sequence| self.analyser.lift(sequence));
+    }
+
+    /// Makes released instructions ready, near the engine that released them,
+    /// and ends those that must not run; returns these.
+    pub fn release(&mut self, engine: Option<(Unit, usize)>) -> Vec<Taken> {
+        let mut poisoned = Vec::new();
+        while let Some(release) = self.analyser.pop_released() {
+            let Some(info) = self.infos.get((release.sequence - self.base) as usize) else {
+                continue;
+            };
+            if release.poisoned {
+                poisoned.push(Taken {
+                    list: info.list,
+                    position: info.position,
+                    sequence: release.sequence,
+                });
+                self.end(release.sequence, Outcome::Failed);
+                continue;
+            }
+            let ready = Ready {
+                sequence: release.sequence,
+                rank: info.rank,
+            };
+            self.released.push((ready, info.unit == Unit::Dma));
+        }
+        // The longest chain is taken first from what is near.
+        self.released
+            .sort_unstable_by_key(|(ready, _)| (ready.rank, std::cmp::Reverse(ready.sequence)));
+        for (ready, moves) in self.released.drain(..) {
+            let (queue, unit) = if moves {
+                (&mut self.dma, Unit::Dma)
+            } else {
+                (&mut self.compute, Unit::Compute)
+            };
+            let near = engine.filter(|(kind, _)| *kind == unit);
+            queue.push(ready, near.map(|(_, number)| number));
+        }
+        poisoned
+    }
+
+    /// Takes what an engine runs next and charges its cost.
+    pub fn take(&mut self, unit: Unit, engine: usize) -> Option<Taken> {
+        let sequence = match unit {
+            Unit::Compute => self.compute.pop(engine),
+            Unit::Dma => self.dma.pop(engine),
+        }?;
+        let info = self.infos.get_mut((sequence - self.base) as usize)?;
+        info.running = true;
+        self.running += 1;
+        let cost = u128::from(info.cost.0.max(1));
+        self.served += (cost << 32) / u128::from(self.weight.get());
+        Some(Taken {
+            list: info.list,
+            position: info.position,
+            sequence,
+        })
+    }
+
+    /// Ends an instruction that was taken; false when it was not.
+    pub fn finish(&mut self, sequence: Sequence, outcome: Outcome) -> bool {
+        let running = sequence
+            .checked_sub(self.base)
+            .and_then(|index| self.infos.get_mut(index as usize))
+            .is_some_and(|info| std::mem::take(&mut info.running));
+        if running {
+            self.running -= 1;
+            self.end(sequence, outcome);
+        }
+        running
+    }
+
+    fn end(&mut self, sequence: Sequence, outcome: Outcome) {
+        self.analyser.finish(sequence, outcome);
+        self.pending -= 1;
+        let oldest = self.analyser.graph().oldest();
+        while self.base < oldest {
+            self.infos.pop_front();
+            self.base += 1;
+        }
+    }
+}

@@ -1,0 +1,416 @@
+//! Command lists of several contexts in, work for engines out.
+//!
+//! A list is analysed as far as there is room as soon as it is submitted, and
+//! the rest as soon as work ends.  Engines ask for work; the context that has
+//! had the least engine time for its weight is served first.  Lists are
+//! numbered in submission order and may only wait for lists that are already
+//! there, so no cycle of waits can be built.
+
+use std::collections::{HashMap, VecDeque};
+use std::num::NonZeroU32;
+
+use thiserror::Error;
+
+use crate::analyser::Limits;
+use crate::clock::Nanos;
+use crate::context::Context;
+use crate::graph::{Outcome, Sequence};
+use crate::list::{CommandList, Unit};
+use crate::policy::Policy;
+
+/// What a [`Scheduler`] is built for.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Engines that compute.
+    pub compute_engines: usize,
+    /// Engines that move data.
+    pub dma_engines: usize,
+    /// The unit at which memory is tracked.
+    pub policy: Policy,
+    /// Bounds of each context's analysis.
+    pub limits: Limits,
+    /// Lists that a context may have submitted and not ended, and, counted
+    /// apart, instructions of such lists, analysed or not.
+    pub queued_instructions: usize,
+}
+
+/// A context of this scheduler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ContextId(u64);
+
+/// A submitted list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ListId(u64);
+
+/// An engine that asks for work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Engine {
+    /// A compute engine, by number.
+    Compute(usize),
+    /// A DMA engine, by number.
+    Dma(usize),
+}
+
+impl Engine {
+    fn unit(self) -> Unit {
+        match self {
+            Self::Compute(_) => Unit::Compute,
+            Self::Dma(_) => Unit::Dma,
+        }
+    }
+
+    fn number(self) -> usize {
+        match self {
+            Self::Compute(number) | Self::Dma(number) => number,
+        }
+    }
+}
+
+/// One instruction, to be run by the engine that took it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// Whose it is.
+    pub context: ContextId,
+    /// The list it is in.
+    pub list: ListId,
+    /// Its place in the list.
+    pub position: u32,
+    sequence: Sequence,
+    engine: Engine,
+}
+
+/// A list of which every instruction has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListEnd {
+    /// Whose it was.
+    pub context: ContextId,
+    /// The list.
+    pub list: ListId,
+    /// The first instruction, in program order, that failed or was not run
+    /// because of another's failure.
+    pub failed: Option<u32>,
+    /// When its first instruction was taken; for an empty list, and one none
+    /// of whose instructions was run, when it ended.
+    pub started: Nanos,
+    /// When its last instruction ended.
+    pub finished: Nanos,
+}
+
+/// Why a list is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum SubmitError {
+    /// No such context.
+    #[error("no such context")]
+    NoContext,
+    /// The list it waits for was never submitted.
+    #[error("a list can only wait for lists that were submitted before it")]
+    UnknownList,
+    /// The context has as much queued as it may: try again when a list ends.
+    #[error("too much is queued; try again when a list has ended")]
+    Busy,
+}
+
+/// What is known of a list that has not ended.
+#[derive(Debug)]
+struct Submitted {
+    context: ContextId,
+    /// Instructions that have not ended.
+    remaining: u32,
+    failed: Option<u32>,
+    started: Option<Nanos>,
+    /// Lists that have to end before this one starts.
+    gates: u32,
+    /// Lists that wait for this one.
+    waiters: Vec<ListId>,
+    /// Sequence of the first instruction, and how many are analysed.
+    first: Sequence,
+    analysed: u32,
+}
+
+/// Orders the work of all contexts.
+#[derive(Debug)]
+pub struct Scheduler {
+    config: Config,
+    contexts: HashMap<ContextId, Context>,
+    /// Contexts in the order in which ties are broken.
+    turn: VecDeque<ContextId>,
+    lists: HashMap<ListId, Submitted>,
+    next_context: u64,
+    next_list: u64,
+    ended: VecDeque<ListEnd>,
+}
+
+impl Scheduler {
+    /// No contexts.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            contexts: HashMap::new(),
+            turn: VecDeque::new(),
+            lists: HashMap::new(),
+            next_context: 0,
+            next_list: 0,
+            ended: VecDeque::new(),
+        }
+    }
+
+    /// A new context; while several want engines, each gets time in proportion
+    /// to its weight.
+    pub fn add_context(&mut self, weight: NonZeroU32) -> ContextId {
+        let id = ContextId(self.next_context);
+        self.next_context += 1;
+        let floor = self.least_served().unwrap_or_default();
+        self.contexts
+            .insert(id, Context::new(&self.config, weight, floor));
+        self.turn.push_back(id);
+        id
+    }
+
+    /// Ends a context: what has not been taken never runs, and its lists end
+    /// as failed.  Work already taken is still to be finished; its outcome no
+    /// longer matters.  Its memory must not be given away before that: returns
+    /// the number of instructions taken and not finished.
+    pub fn remove_context(&mut self, context: ContextId, now: Nanos) -> usize {
+        let Some(removed) = self.contexts.remove(&context) else {
+            return 0;
+        };
+        self.turn.retain(|&other| other != context);
+        let mut lists: Vec<ListId> = self
+            .lists
+            .iter()
+            .filter(|(_, list)| list.context == context)
+            .map(|(&id, _)| id)
+            .collect();
+        lists.sort_unstable();
+        for id in &lists {
+            if let Some(list) = self.lists.get_mut(id) {
+                list.failed.get_or_insert(0);
+                list.remaining = 0;
+                list.gates = 0;
+            }
+        }
+        self.settle(lists.into_iter().rev().map(Task::Close).collect(), now);
+        removed.running()
+    }
+
+    /// Takes a list, to start when every list of `after` has ended.
+    ///
+    /// # Errors
+    /// [`SubmitError`]; nothing has changed then.
+    pub fn submit(
+        &mut self,
+        context: ContextId,
+        list: CommandList,
+        after: &[ListId],
+        now: Nanos,
+    ) -> Result<ListId, SubmitError> {
+        let floor = self.least_served().unwrap_or_default();
+        let owner = self
+            .contexts
+            .get_mut(&context)
+            .ok_or(SubmitError::NoContext)?;
+        if after.iter().any(|list| list.0 >= self.next_list) {
+            return Err(SubmitError::UnknownList);
+        }
+        let length = list.len() as u32;
+        let id = ListId(self.next_list);
+        owner.catch_up(floor);
+        owner.enqueue(id, list, self.config.queued_instructions)?;
+        self.next_list += 1;
+        let mut gates = 0;
+        for waited in after {
+            if let Some(waited) = self.lists.get_mut(waited) {
+                waited.waiters.push(id);
+                gates += 1;
+            }
+        }
+        self.lists.insert(
+            id,
+            Submitted {
+                context,
+                remaining: length,
+                failed: None,
+                started: None,
+                gates,
+                waiters: Vec::new(),
+                first: 0,
+                analysed: 0,
+            },
+        );
+        self.settle(vec![Task::Close(id), Task::Advance(context, None)], now);
+        Ok(id)
+    }
+
+    /// The instruction that `engine` runs next, if one may run.
+    pub fn take(&mut self, engine: Engine, now: Nanos) -> Option<Work> {
+        let mut best: Option<(u128, ContextId)> = None;
+        for id in &self.turn {
+            let Some(context) = self.contexts.get(id) else {
+                continue;
+            };
+            if context.has_ready(engine.unit())
+                && best.is_none_or(|(served, _)| context.served() < served)
+            {
+                best = Some((context.served(), *id));
+            }
+        }
+        let (_, id) = best?;
+        let taken = self
+            .contexts
+            .get_mut(&id)?
+            .take(engine.unit(), engine.number())?;
+        if let Some(list) = self.lists.get_mut(&taken.list) {
+            list.started.get_or_insert(now);
+        }
+        Some(Work {
+            context: id,
+            list: taken.list,
+            position: taken.position,
+            sequence: taken.sequence,
+            engine,
+        })
+    }
+
+    /// Reports what became of work that was taken.
+    pub fn finish(&mut self, work: &Work, outcome: Outcome, now: Nanos) {
+        let Some(context) = self.contexts.get_mut(&work.context) else {
+            return;
+        };
+        if !context.finish(work.sequence, outcome) {
+            return;
+        }
+        if let Some(list) = self.lists.get_mut(&work.list) {
+            note_end(list, work.position, 1, outcome);
+        }
+        let tasks = vec![
+            Task::Close(work.list),
+            Task::Advance(work.context, Some(work.engine)),
+        ];
+        self.settle(tasks, now);
+    }
+
+    /// A list that has ended since the last call.
+    pub fn pop_ended(&mut self) -> Option<ListEnd> {
+        self.ended.pop_front()
+    }
+
+    /// Whether nothing is queued, ready or running.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.lists.is_empty()
+    }
+
+    fn least_served(&self) -> Option<u128> {
+        let active = self.contexts.values().filter(|context| context.is_active());
+        active.map(Context::served).min()
+    }
+
+    /// Works through what one event has set off.  A list that ends opens the
+    /// gates of others, whose end opens more: a stack here, so that a long
+    /// chain is no deep recursion.
+    fn settle(&mut self, mut tasks: Vec<Task>, now: Nanos) {
+        while let Some(task) = tasks.pop() {
+            match task {
+                Task::Advance(context, engine) => self.advance(context, engine, &mut tasks),
+                Task::Close(list) => self.close(list, now, &mut tasks),
+            }
+        }
+    }
+
+    /// Analyses what there is room for, and gives what was released to the
+    /// engines, until nothing moves any more.
+    fn advance(&mut self, id: ContextId, engine: Option<Engine>, tasks: &mut Vec<Task>) {
+        let Some(context) = self.contexts.get_mut(&id) else {
+            return;
+        };
+        let lists = &mut self.lists;
+        let near = engine.map(|engine| (engine.unit(), engine.number()));
+        loop {
+            let analysed = context.analyse(|list, sequence| {
+                lists.get_mut(&list).is_some_and(|list| {
+                    if list.analysed == 0 {
+                        list.first = sequence;
+                    }
+                    list.analysed += 1;
+                    list.gates > 0
+                })
+            });
+            if analysed.is_err() {
+                for part in context.abandon() {
+                    if let Some(list) = lists.get_mut(&part.list) {
+                        note_end(list, part.position, part.instructions, Outcome::Failed);
+                        tasks.push(Task::Close(part.list));
+                    }
+                }
+            }
+            let poisoned = context.release(near);
+            if poisoned.is_empty() {
+                return;
+            }
+            for taken in poisoned {
+                if let Some(list) = lists.get_mut(&taken.list) {
+                    note_end(list, taken.position, 1, Outcome::Failed);
+                    tasks.push(Task::Close(taken.list));
+                }
+            }
+        }
+    }
+
+    /// Ends a list of which nothing is left, and opens the gates it kept shut.
+    fn close(&mut self, id: ListId, now: Nanos, tasks: &mut Vec<Task>) {
+        let over = self
+            .lists
+            .get(&id)
+            .is_some_and(|list| list.remaining == 0 && list.gates == 0);
+        if !over {
+            return;
+        }
+        let Some(list) = self.lists.remove(&id) else {
+            return;
+        };
+        if let Some(owner) = self.contexts.get_mut(&list.context) {
+            owner.list_ended();
+        }
+        self.ended.push_back(ListEnd {
+            context: list.context,
+            list: id,
+            failed: list.failed,
+            started: list.started.unwrap_or(now),
+            finished: now,
+        });
+        for waiter in list.waiters {
+            let Some(waiting) = self.lists.get_mut(&waiter) else {
+                continue;
+            };
+            waiting.gates = waiting.gates.saturating_sub(1);
+            if waiting.gates > 0 {
+                continue;
+            }
+            let held = waiting.first..waiting.first + u64::from(waiting.analysed);
+            let context = waiting.context;
+            if let Some(owner) = self.contexts.get_mut(&context) {
+                owner.lift(held);
+            }
+            tasks.push(Task::Close(waiter));
+            tasks.push(Task::Advance(context, None));
+        }
+    }
+}
+
+/// What is left to do after an event.
+#[derive(Clone, Copy, Debug)]
+enum Task {
+    /// Analyse and release; what is released is near the engine.
+    Advance(ContextId, Option<Engine>),
+    /// End the list if nothing of it is left.
+    Close(ListId),
+}
+
+/// Notes that instructions of a list have ended, the first at `position`.
+fn note_end(list: &mut Submitted, position: u32, instructions: u32, outcome: Outcome) {
+    list.remaining = list.remaining.saturating_sub(instructions);
+    if outcome == Outcome::Failed && instructions > 0 {
+        list.failed = Some(list.failed.map_or(position, |first| first.min(position)));
+    }
+}
