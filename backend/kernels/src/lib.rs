@@ -25,6 +25,7 @@ mod blocks;
 mod cancel;
 mod element;
 mod error;
+mod lanes;
 mod layout;
 mod product;
 mod view;

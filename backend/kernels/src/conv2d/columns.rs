@@ -10,7 +10,7 @@ use super::arithmetic::Arithmetic;
 use super::source::{CHANNEL, Padded, Pixels, X};
 use crate::layout::MAX_RANK;
 use crate::view::Span;
-use crate::{KernelError, View, cancel};
+use crate::{Element, KernelError, View, cancel};
 
 /// Output pixels, products of a sum, and output channels of one block: with
 /// f32 half a MiB of pixels, 1 MiB of weights and 256 KiB of sums.
@@ -153,7 +153,7 @@ impl Tap {
         (self.inputs.end - self.inputs.start) as usize
     }
 
-    fn load_weights<W: crate::Element>(
+    fn load_weights<W: Element>(
         &self,
         weights: &View<W>,
         kernel_width: u64,
@@ -174,7 +174,7 @@ impl Tap {
 
     /// Loads the pixels of `runs` that lie under this tap into their places
     /// in rows of `k` values.
-    fn load_columns<T: crate::Element>(
+    fn load_columns<T: Element>(
         &self,
         source: &Padded<T>,
         geometry: &Geometry,
@@ -205,10 +205,29 @@ impl Tap {
                     inputs.clone(),
                     pixels,
                 );
-                for (pixel, row) in pixels.chunks_exact(self.inputs()).zip(rows.by_ref()) {
-                    row[self.place..][..pixel.len()].copy_from_slice(pixel);
+                let rows = rows.by_ref().take(count);
+                // Copies of a known small size are a load and a store.
+                match self.inputs() {
+                    1 => scatter::<T, 1>(pixels, rows, self.place, 1),
+                    3 => scatter::<T, 3>(pixels, rows, self.place, 3),
+                    4 => scatter::<T, 4>(pixels, rows, self.place, 4),
+                    inputs => scatter::<T, 0>(pixels, rows, self.place, inputs),
                 }
             }
         }
+    }
+}
+
+/// Copies the `inputs` values of each pixel into its row. `INPUTS` is their
+/// number where it is worth a loop of its own, else zero.
+fn scatter<'a, T: Element, const INPUTS: usize>(
+    pixels: &[T],
+    rows: impl Iterator<Item = &'a mut [T]>,
+    place: usize,
+    inputs: usize,
+) {
+    let inputs = if INPUTS == 0 { inputs } else { INPUTS };
+    for (pixel, row) in pixels.chunks_exact(inputs).zip(rows) {
+        row[place..place + inputs].copy_from_slice(pixel);
     }
 }

@@ -4,10 +4,11 @@
 //!
 //! A tile of output columns is computed from top to bottom. The source rows
 //! under the kernel stay in a ring of private buffers, padded, and sorted by
-//! x mod stride, so that whatever the stride the values under one tap of
-//! neighbouring outputs are adjacent. An output row is then a flat run of
-//! columns × channels, computed in chunks whose sums stay in registers while
-//! the taps go by; the weights are repeated along the run for that.
+//! x mod stride (a *phase*), so that whatever the stride the values under one
+//! tap of neighbouring outputs are adjacent. Each value is packed with those
+//! of the next taps of its phase. An output row is then a flat run of columns
+//! × channels, computed in chunks whose sums stay in registers while the taps
+//! go by; the weights are repeated along the run for that.
 
 use std::sync::atomic::AtomicBool;
 
@@ -16,6 +17,7 @@ use pulp::Arch;
 use super::Geometry;
 use super::arithmetic::Arithmetic;
 use super::source::{CHANNEL, Padded, Pixels, X};
+use crate::lanes::{LANES, Lanes, WithLanes, dispatch};
 use crate::layout::MAX_RANK;
 use crate::view::Span;
 use crate::{Element, KernelError, View, cancel};
@@ -23,7 +25,7 @@ use crate::{Element, KernelError, View, cancel};
 /// Sums that are held in registers.
 const CHUNK: usize = 64;
 /// Elements of an output row's tile, about.
-const TILE: u64 = 2048;
+const TILE: u64 = 1024;
 /// Elements of the ring and of the repeated weights at most; what needs more
 /// is not an image filter.
 const MAX_ELEMENTS: u64 = 1 << 18;
@@ -35,14 +37,23 @@ pub(super) struct Plan {
     columns: u64,
     kernel_height: usize,
     kernel_width: usize,
+    stride: usize,
     /// Distinct x mod stride of taps.
     phases: usize,
     /// Of the columns of one phase of one row, with room to read a chunk
     /// beyond the end.
     phase: usize,
-    /// Of the weights of one tap, repeated so that a chunk can begin with any
-    /// channel.
+    /// Of the weights of one pack, repeated so that a chunk can begin with
+    /// any channel.
     repeated: usize,
+}
+
+/// Taps of one kernel row that are multiplied at once: from `first` on, a
+/// stride apart.
+struct Pack {
+    first: usize,
+    /// Of the values for the first output, in a row of the ring.
+    place: usize,
 }
 
 impl Plan {
@@ -60,16 +71,15 @@ impl Plan {
         if outputs != channels || u64::from(geometry.groups) != channels {
             return None;
         }
+        let stride = u64::from(geometry.stride_x);
         let columns = width.min(TILE.div_ceil(channels));
-        let phases = kernel_width.min(u64::from(geometry.stride_x));
-        // The first two factors are below 2³², the rest is bounded by them
-        // before it is multiplied.
-        let taps = kernel_height.checked_mul(kernel_width)?;
+        let phases = kernel_width.min(stride);
         let repeated = channels + CHUNK as u64;
-        let phase = (columns + kernel_width / u64::from(geometry.stride_x) + 1)
-            .checked_mul(channels)?
-            + CHUNK as u64;
+        // One column more than there are taps: what the last tap is packed with.
+        let phase = (columns + kernel_width / stride + 2).checked_mul(channels)?;
+        let phase = phase.checked_add(CHUNK as u64)?;
         let row = phase.checked_mul(phases)?;
+        let taps = kernel_height.checked_mul(kernel_width)?;
         if taps.checked_mul(repeated)? > MAX_ELEMENTS
             || row.checked_mul(kernel_height)? > MAX_ELEMENTS
         {
@@ -80,6 +90,7 @@ impl Plan {
             columns,
             kernel_height: kernel_height as usize,
             kernel_width: kernel_width as usize,
+            stride: stride as usize,
             phases: phases as usize,
             phase: phase as usize,
             repeated: repeated as usize,
@@ -100,13 +111,19 @@ impl Plan {
             view: source,
             repeat_edge: geometry.repeat_edge,
         };
-        let weights = self.repeat_weights(&weights);
+        let packs = self.packs(A::TAPS);
+        let weights = self.repeat_weights::<A>(&weights, &packs);
         let row_elements = self.phases * self.phase;
-        let mut ring = vec![A::Value::default(); self.kernel_height * row_elements];
-        let mut results = vec![A::Value::default(); self.columns as usize * self.channels + CHUNK];
+        let mut unpacked = vec![A::Value::default(); self.phase];
+        let mut ring = vec![A::Packed::default(); self.kernel_height * row_elements];
+        let mut results = vec![
+            A::Value::default();
+            (self.columns as usize * self.channels).next_multiple_of(CHUNK)
+        ];
         for image in 0..images {
             for x in (0..width).step_by(self.columns as usize) {
                 let columns = self.columns.min(width - x) as usize;
+                let elements = columns * self.channels;
                 // The first row, counted with padding, that is not in the ring.
                 let mut loaded = 0;
                 for y in 0..height {
@@ -116,23 +133,34 @@ impl Plan {
                     for row in loaded.max(top)..bottom {
                         let slot = (row % self.kernel_height as u64) as usize;
                         let slot = &mut ring[slot * row_elements..][..row_elements];
-                        self.load_row(&source, geometry, (image, row, x), columns, slot);
+                        let pixels = Pixels {
+                            image,
+                            row: row as i64 - i64::from(geometry.pad_top),
+                            first: (x * self.stride as u64) as i64 - i64::from(geometry.pad_left),
+                            step: self.stride as u64,
+                            count: columns,
+                        };
+                        self.load_row::<A>(&source, pixels, &mut unpacked, slot);
                     }
                     loaded = bottom;
                     let first = (top % self.kernel_height as u64) as usize;
-                    let stride = geometry.stride_x.into();
-                    let results = &mut results[..(columns * self.channels).next_multiple_of(CHUNK)];
-                    Arch::new().dispatch(
-                        #[inline(always)]
-                        || self.filter_row(arithmetic, &ring, first, &weights, stride, results),
-                    );
+                    let results = &mut results[..elements.next_multiple_of(CHUNK)];
+                    dispatch(FilterRow {
+                        plan: self,
+                        arithmetic,
+                        ring: &ring,
+                        first,
+                        packs: &packs,
+                        weights: &weights,
+                        results,
+                    });
                     let mut start = [0; MAX_RANK];
                     start[..3].copy_from_slice(&[image, y, x]);
                     destination.store(
                         &start,
                         Span::dense(X, columns),
                         Span::dense(CHANNEL, self.channels),
-                        &results[..columns * self.channels],
+                        &results[..elements],
                     );
                 }
             }
@@ -140,84 +168,130 @@ impl Plan {
         Ok(())
     }
 
-    /// The weights of each tap, channel by channel, over and over.
-    fn repeat_weights<W: Element>(&self, weights: &View<W>) -> Vec<W> {
-        let taps = self.kernel_height * self.kernel_width;
-        let mut repeated = vec![W::default(); taps * self.repeated];
-        for (tap, repeated) in repeated.chunks_exact_mut(self.repeated).enumerate() {
-            let mut start = [0; MAX_RANK];
-            start[0] = (tap / self.kernel_width) as u64;
-            start[1] = (tap % self.kernel_width) as u64;
-            let (first, others) = repeated.split_at_mut(self.channels);
-            weights.load(
-                &start,
-                Span::dense(2, 1),
-                Span::dense(3, self.channels),
+    /// The packs of a kernel row.
+    fn packs(&self, taps: usize) -> Vec<Pack> {
+        let packs_of_phase = |phase| (phase..self.kernel_width).step_by(self.stride * taps);
+        (0..self.phases)
+            .flat_map(|phase| packs_of_phase(phase).map(move |first| (phase, first)))
+            .map(|(phase, first)| Pack {
                 first,
-            );
-            for others in others.chunks_mut(self.channels) {
-                others.copy_from_slice(&first[..others.len()]);
+                place: phase * self.phase + first / self.stride * self.channels,
+            })
+            .collect()
+    }
+
+    /// The weights of each pack of each kernel row, channel by channel, over
+    /// and over. Taps beyond the kernel weigh nothing.
+    fn repeat_weights<A: Arithmetic>(
+        &self,
+        weights: &View<A::Weight>,
+        packs: &[Pack],
+    ) -> Vec<A::Packed> {
+        let mut taps = vec![A::Weight::default(); 2 * self.channels];
+        let mut repeated = Vec::with_capacity(self.kernel_height * packs.len() * self.repeated);
+        for line in 0..self.kernel_height {
+            for pack in packs {
+                taps.fill(A::Weight::default());
+                for (number, tap) in taps
+                    .chunks_exact_mut(self.channels)
+                    .take(A::TAPS)
+                    .enumerate()
+                {
+                    let column = pack.first + number * self.stride;
+                    if column < self.kernel_width {
+                        let start = [line as u64, column as u64, 0, 0, 0, 0];
+                        weights.load(&start, Span::dense(2, 1), Span::dense(3, tap.len()), tap);
+                    }
+                }
+                let (weights, next) = taps.split_at(self.channels);
+                let packed = weights
+                    .iter()
+                    .zip(next)
+                    .map(|(&w, &next)| A::pack_weights(w, next));
+                repeated.extend(packed.cycle().take(self.repeated));
             }
         }
         repeated
     }
 
-    /// Loads the part of a source row that lies under `columns` outputs from
-    /// output column `x` on. `row` counts with padding.
-    fn load_row<T: Element>(
+    /// Loads the part of a source row that lies under the outputs at which
+    /// the first tap meets `pixels`.
+    fn load_row<A: Arithmetic>(
         &self,
-        source: &Padded<T>,
-        geometry: &Geometry,
-        (image, row, x): (u64, u64, u64),
-        columns: usize,
-        slot: &mut [T],
+        source: &Padded<A::Value>,
+        pixels: Pixels,
+        unpacked: &mut [A::Value],
+        slot: &mut [A::Packed],
     ) {
-        let stride = usize::from(geometry.stride_x);
-        for (phase, values) in slot.chunks_exact_mut(self.phase).enumerate() {
-            let count = columns + (self.kernel_width - 1 - phase) / stride;
-            let first = x * stride as u64 + phase as u64;
+        for (phase, slot) in slot.chunks_exact_mut(self.phase).enumerate() {
+            let count = pixels.count + (self.kernel_width - 1 - phase) / self.stride;
+            let loaded = count * self.channels;
             let pixels = Pixels {
-                image,
-                row: row as i64 - i64::from(geometry.pad_top),
-                first: first as i64 - i64::from(geometry.pad_left),
-                step: stride as u64,
+                first: pixels.first + phase as i64,
                 count,
+                ..pixels
             };
-            let channels = 0..self.channels as u64;
-            source.load(pixels, channels, &mut values[..count * self.channels]);
+            source.load(pixels, 0..self.channels as u64, &mut unpacked[..loaded]);
+            let apart = self.channels;
+            Arch::new().dispatch(
+                #[inline(always)]
+                || {
+                    // Behind the last pixel packs reach into what is left from
+                    // before, which weighs nothing.
+                    let (unpacked, slot) = (&unpacked[..], &mut slot[..loaded]);
+                    let next = &unpacked[(A::TAPS - 1) * apart..][..loaded];
+                    for ((slot, &value), &next) in slot.iter_mut().zip(unpacked).zip(next) {
+                        *slot = A::pack_values(value, next);
+                    }
+                },
+            );
         }
     }
+}
 
-    /// One output row from the ring, whose row `first` is the topmost.
-    /// `results` is a number of whole chunks.
+/// Computes one output row.
+struct FilterRow<'a, A: Arithmetic> {
+    plan: &'a Plan,
+    arithmetic: &'a A,
+    ring: &'a [A::Packed],
+    /// The topmost of the ring's rows.
+    first: usize,
+    packs: &'a [Pack],
+    weights: &'a [A::Packed],
+    /// A number of whole chunks.
+    results: &'a mut [A::Value],
+}
+
+impl<A: Arithmetic> WithLanes for FilterRow<'_, A> {
     #[inline(always)]
-    fn filter_row<A: Arithmetic>(
-        &self,
-        arithmetic: &A,
-        ring: &[A::Value],
-        first: usize,
-        weights: &[A::Weight],
-        stride: usize,
-        results: &mut [A::Value],
-    ) {
-        for (number, results) in results.chunks_exact_mut(CHUNK).enumerate() {
+    fn run<L: Lanes>(self, lanes: L) {
+        let Plan {
+            channels,
+            kernel_height,
+            repeated,
+            ..
+        } = *self.plan;
+        let row_elements = self.plan.phases * self.plan.phase;
+        for (number, results) in self.results.chunks_exact_mut(CHUNK).enumerate() {
             let at = number * CHUNK;
-            let channel = at % self.channels;
-            let mut sums = [A::Sum::default(); CHUNK];
-            let mut weights = weights.chunks_exact(self.repeated);
-            for line in 0..self.kernel_height {
-                let slot = (first + line) % self.kernel_height;
-                let row = &ring[slot * self.phases * self.phase..][..self.phases * self.phase];
-                for (tap, weights) in weights.by_ref().take(self.kernel_width).enumerate() {
-                    let place = tap % stride * self.phase + tap / stride * self.channels + at;
-                    let (values, weights) = (&row[place..][..CHUNK], &weights[channel..][..CHUNK]);
-                    for (sum, (&value, &weight)) in sums.iter_mut().zip(values.iter().zip(weights))
+            let channel = at % channels;
+            let mut sums = [A::zeros(lanes); CHUNK / LANES];
+            let mut weights = self.weights.chunks_exact(repeated);
+            for line in 0..kernel_height {
+                let slot = (self.first + line) % kernel_height;
+                let row = &self.ring[slot * row_elements..][..row_elements];
+                for (pack, weights) in self.packs.iter().zip(weights.by_ref()) {
+                    let (values, _) = row[pack.place + at..][..CHUNK].as_chunks::<LANES>();
+                    let (weights, _) = weights[channel..][..CHUNK].as_chunks::<LANES>();
+                    for (sums, (values, weights)) in sums.iter_mut().zip(values.iter().zip(weights))
                     {
-                        *sum = A::accumulate(*sum, value, weight);
+                        *sums = A::add_products(lanes, *sums, values, weights);
                     }
                 }
             }
-            arithmetic.finish(&sums, results);
+            for (sums, results) in sums.iter().zip(results.chunks_exact_mut(LANES)) {
+                self.arithmetic.finish(&A::values(lanes, *sums), results);
+            }
         }
     }
 }
