@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The card: its threads, and the calls that a transport makes.
+
+use std::io;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use augur_abi::config::CONFIG_MAGIC;
+use augur_abi::submit::{MAX_SUBMIT_BYTES, SubmitStatus};
+use augur_abi::{ABI_MAJOR, ABI_MINOR, CardState, Config, Event, Status};
+use augur_memory::{ContextId, Lru, Manager};
+use thiserror::Error;
+
+use crate::config::{CardConfig, ConfigError};
+use crate::device_memory::DeviceMemory;
+use crate::guest::GuestMemory;
+use crate::host::{Host, ListDone};
+use crate::list::{self, List, Refused, Submission};
+use crate::shared::{Shared, Totals};
+use crate::status::status_of;
+use crate::{compute, control, dma, header};
+
+/// Bytes that a command takes in the card, beside its bytes on the wire.
+const COMMAND_OVERHEAD: u64 = 512;
+/// How often the memory manager is told the time while it waits for something.
+const TICK: Duration = Duration::from_millis(2);
+
+/// Why a card could not be made.
+#[derive(Debug, Error)]
+pub enum CardError {
+    /// The configuration cannot work.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The host did not give memory.
+    #[error("cannot make {bytes} bytes of device memory: {source}")]
+    Memory {
+        /// The size asked for.
+        bytes: u64,
+        /// What the host said.
+        source: io::Error,
+    },
+    /// The host did not give a thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+}
+
+/// A card. Its threads run until [`Card::shut_down`] or until it is dropped.
+pub struct Card {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Card {
+    /// Makes a card and starts its threads.
+    ///
+    /// # Errors
+    /// [`CardError`].
+    pub fn new(config: CardConfig, host: Arc<dyn Host>) -> Result<Card, CardError> {
+        let sizes = config.manager()?;
+        let bytes = config.memory_bytes;
+        let memory =
+            DeviceMemory::new(bytes).map_err(|source| CardError::Memory { bytes, source })?;
+        let manager = Manager::new(sizes, Lru::new(sizes.aperture.0 as usize))
+            .map_err(|error| CardError::Config(error.into()))?;
+        let shared = Arc::new(Shared::new(config, memory, manager, host));
+        let card = Card {
+            shared,
+            threads: Mutex::default(),
+        };
+        for engine in 0..card.shared.config.compute_engines {
+            card.spawn(format!("compute-{engine}"), compute::run)?;
+        }
+        for channel in 0..card.shared.config.dma_channels {
+            card.spawn(format!("dma-{channel}"), dma::run)?;
+        }
+        card.spawn("heartbeat".to_owned(), beat)?;
+        Ok(card)
+    }
+
+    fn spawn(&self, name: String, run: fn(&Shared)) -> Result<(), CardError> {
+        let shared = self.shared.clone();
+        let thread = thread::Builder::new()
+            .name(name)
+            .spawn(move || run(&shared))
+            .map_err(CardError::Thread)?;
+        self.threads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(thread);
+        Ok(())
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &CardConfig {
+        &self.shared.config
+    }
+
+    /// The config space.
+    pub fn config_space(&self) -> Config {
+        let config = &self.shared.config;
+        let core = self.shared.core();
+        Config {
+            magic: CONFIG_MAGIC,
+            abi_major: ABI_MAJOR,
+            abi_minor: ABI_MINOR,
+            compute_engines: config.compute_engines,
+            dma_channels: config.dma_channels,
+            memory_bytes: config.memory_bytes,
+            aperture_bytes: config.aperture_bytes,
+            usable_bytes: config.memory_bytes - config.aperture_bytes,
+            submit_queues: config.submit_queues,
+            max_contexts: core.manager.max_contexts() as u16,
+            demand_window_bytes: config.demand_window_bytes as u32,
+            max_window_bytes: 2 << 20,
+            window_slots: core.manager.config().aperture.0,
+            max_submit_bytes: MAX_SUBMIT_BYTES,
+            heartbeat_ms: config.heartbeat_ms,
+            revoke_timeout_ms: config.revoke_timeout_ms,
+            reserved: 0,
+        }
+    }
+
+    /// Guest memory, which the transport shares with the card.
+    pub fn guest(&self) -> &GuestMemory {
+        &self.shared.guest
+    }
+
+    /// Answers a request of the control queue. Requests are answered one at a
+    /// time: the transport has one control queue.
+    pub fn control(&self, request: &[u8]) -> Vec<u8> {
+        control::answer(&self.shared, request)
+    }
+
+    /// Takes a submission; `done` is told when its list has ended, which may be
+    /// before this returns.
+    pub fn submit(&self, queue: usize, request: &[u8], done: Box<dyn ListDone>) {
+        match self.check(request) {
+            Ok((submission, cancelled, footprint)) => {
+                let list = Arc::new(List::new(submission, queue, cancelled, footprint, done));
+                let first = self
+                    .shared
+                    .order
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .add(list);
+                if let Some(work) = first {
+                    self.shared.start(work);
+                }
+            }
+            Err(Refused { status, command }) => {
+                Totals::add(&self.shared.totals.failed_lists, 1);
+                let now = self.shared.now().0;
+                done.done(SubmitStatus {
+                    status: status.code(),
+                    failed_command: command,
+                    started_ns: now,
+                    finished_ns: now,
+                });
+            }
+        }
+    }
+
+    /// Checks a submission as a whole, its device memory included.
+    fn check(
+        &self,
+        request: &[u8],
+    ) -> Result<(Submission, Arc<std::sync::atomic::AtomicBool>, u64), Refused> {
+        let shared = &self.shared;
+        let whole = |status| Refused { status, command: 0 };
+        let context = list::context_of(request).ok_or(whole(Status::Invalid))?;
+        self.check_context(context).map_err(whole)?;
+        let submission = {
+            let guest = shared.guest.enter().ok_or(whole(Status::Busy))?;
+            list::parse(request, &guest)?
+        };
+        let footprint = request.len() as u64
+            + submission.commands.len() as u64 * COMMAND_OVERHEAD
+            + submission
+                .transfers
+                .iter()
+                .map(|transfer| transfer.footprint())
+                .sum::<u64>();
+        let cancelled = {
+            let core = shared.core();
+            for (index, command) in submission.commands.iter().enumerate() {
+                for access in command.accesses() {
+                    core.manager
+                        .check_access(context, access)
+                        .map_err(|error| Refused {
+                            status: status_of(error),
+                            command: index as u32,
+                        })?;
+                }
+            }
+            let info = core
+                .contexts
+                .get(&context)
+                .ok_or(whole(Status::NoContext))?;
+            info.cancelled.clone()
+        };
+        let before = shared
+            .inflight_bytes
+            .fetch_add(footprint, Ordering::Relaxed);
+        // One list is always taken, or one that is larger than the limit never were.
+        if before > 0 && before + footprint > shared.config.max_inflight_bytes {
+            shared
+                .inflight_bytes
+                .fetch_sub(footprint, Ordering::Relaxed);
+            return Err(whole(Status::Busy));
+        }
+        Ok((submission, cancelled, footprint))
+    }
+
+    fn check_context(&self, context: ContextId) -> Result<(), Status> {
+        let core = self.shared.core();
+        if core.life.is_none() {
+            return Err(Status::NoHello);
+        }
+        match core.manager.context(context) {
+            None => Err(Status::NoContext),
+            Some(report) if report.failed => Err(Status::ContextFailed),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Takes up to `limit` events, in order. The caller delivers them before it,
+    /// or another thread, takes more.
+    pub fn take_events(&self, limit: usize, out: &mut Vec<Event>) {
+        self.shared.core().events.take(limit, out);
+    }
+
+    /// The guest has begun a new life of its rings without a HELLO yet: ends
+    /// everything of the old one. Lists that end after this belong to rings that
+    /// are gone.
+    pub fn reset(&self) {
+        self.shared.end_life(None, CardState::Idle);
+    }
+
+    /// Tells the driver that the card goes, and ends its threads.
+    pub fn shut_down(&self) {
+        let shared = &self.shared;
+        if shared.stopping.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        {
+            let core = shared.core();
+            for info in core.contexts.values() {
+                info.cancelled.store(true, Ordering::Relaxed);
+            }
+            header::state(&shared.memory, CardState::Gone, core.events.resyncs);
+        }
+        shared.compute.close();
+        shared.dma.close();
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                log::error!("a thread of the card has panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Card {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
+
+/// Shows in the map header that the card lives, and lets time pass for the
+/// memory manager.
+fn beat(shared: &Shared) {
+    let interval = Duration::from_millis(shared.config.heartbeat_ms.into());
+    let mut heartbeat = 0;
+    let mut last_beat = shared.now();
+    while !shared.stopping.load(Ordering::Relaxed) {
+        let mut core = shared.core();
+        let ticking = core.manager.needs_tick();
+        if ticking {
+            core.manager.tick(shared.guest_time());
+        }
+        if shared.now() - last_beat >= nanos(interval) || heartbeat == 0 {
+            heartbeat += 1;
+            last_beat = shared.now();
+            let sequence = core.events.last_sequence();
+            header::beat(&shared.memory, heartbeat, sequence, core.manager.counters());
+        }
+        shared.carry_out(core);
+        thread::sleep(if ticking {
+            TICK.min(interval)
+        } else {
+            interval.min(10 * TICK)
+        });
+    }
+}
+
+fn nanos(duration: Duration) -> augur_memory::Nanos {
+    augur_memory::Nanos(duration.as_nanos() as u64)
+}

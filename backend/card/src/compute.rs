@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Compute engines: each is a thread that executes one command at a time, in
+//! place on device memory.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use augur_abi::{DataType, Status};
+use augur_kernels::{
+    Element, KernelError, View, conv2d, copy, elementwise, fill, matmul, resample,
+};
+use augur_memory::{Access, DeviceAddress, Pin, PinError};
+
+use crate::command::{Command, Operand, Operation};
+use crate::device_memory::Contiguous;
+use crate::order::Work;
+use crate::shared::{Shared, Totals};
+use crate::status::status_of;
+
+/// How long an engine waits before it looks again whether windows have settled.
+const PATIENCE: Duration = Duration::from_millis(10);
+
+/// An engine: works until the queue is closed.
+pub(crate) fn run(shared: &Shared) {
+    while let Some(work) = shared.compute.pop() {
+        let result = execute(shared, &work);
+        shared.ended(work, result);
+    }
+}
+
+fn execute(shared: &Shared, work: &Work) -> Result<(), Status> {
+    let list = &work.list;
+    let command = list.commands.get(work.command).ok_or(Status::DeviceError)?;
+    let ranges = ranges(command);
+    let accesses: Vec<Access> = ranges.iter().map(|range| range.access).collect();
+    let pin = pin(shared, work, &accesses)?;
+    let start = shared.now();
+    list.start(start);
+    let result = views(shared, &ranges, &pin)
+        .and_then(|views| compute(command, &ranges, &views, &list.cancelled));
+    let elapsed = shared.now() - start;
+    Totals::add(&shared.totals.compute_ns, elapsed.0);
+    let mut core = shared.core();
+    if let Some(info) = core.contexts.get_mut(&list.context) {
+        info.compute += elapsed;
+    }
+    core.manager.unpin(pin, shared.guest_time());
+    shared.carry_out(core);
+    result
+}
+
+/// Pins the command's memory, waiting for windows that are on the move.
+fn pin(shared: &Shared, work: &Work, accesses: &[Access]) -> Result<Pin, Status> {
+    let mut core = shared.core();
+    loop {
+        if work.list.is_cancelled() || shared.stopping.load(Ordering::Relaxed) {
+            return Err(Status::Cancelled);
+        }
+        match core
+            .manager
+            .pin(work.list.context, accesses, shared.guest_time())
+        {
+            Ok(pin) => return Ok(pin),
+            Err(PinError::Memory(error)) => return Err(status_of(error)),
+            Err(PinError::Moving) => core = shared.wait_for_change(core, PATIENCE),
+        }
+    }
+}
+
+/// Operands that share bytes, to be seen through one view: through two, the same
+/// byte would have two addresses and an overlap could not be noticed.
+struct OperandRange {
+    access: Access,
+    operands: Vec<usize>,
+}
+
+impl OperandRange {
+    fn addresses(&self) -> Range<u64> {
+        self.access.address.0..self.access.address.0 + self.access.bytes
+    }
+}
+
+fn ranges(command: &Command) -> Vec<OperandRange> {
+    let mut ranges: Vec<OperandRange> = Vec::new();
+    for (index, access) in command.accesses().into_iter().enumerate() {
+        let mut merged = OperandRange {
+            access,
+            operands: vec![index],
+        };
+        // Until nothing overlaps any more; there are four operands at most.
+        while let Some(other) = ranges.iter().position(|range| {
+            let (a, b) = (range.addresses(), merged.addresses());
+            a.start < b.end && b.start < a.end
+        }) {
+            let other = ranges.swap_remove(other);
+            let (a, b) = (other.addresses(), merged.addresses());
+            let start = a.start.min(b.start);
+            merged.access = Access {
+                address: DeviceAddress(start),
+                bytes: a.end.max(b.end) - start,
+                write: merged.access.write || other.access.write,
+            };
+            merged.operands.extend(other.operands);
+        }
+        ranges.push(merged);
+    }
+    ranges
+}
+
+fn views(shared: &Shared, ranges: &[OperandRange], pin: &Pin) -> Result<Vec<Contiguous>, Status> {
+    ranges
+        .iter()
+        .zip(pin.segments())
+        .map(|(_, segments)| {
+            shared.memory.contiguous(segments).map_err(|error| {
+                log::error!("cannot map scattered windows for an engine: {error}");
+                Status::DeviceError
+            })
+        })
+        .collect()
+}
+
+/// The operands of a command with the addresses of their first elements.
+struct Operands<'a> {
+    command: &'a Command,
+    first: Vec<*mut u8>,
+}
+
+impl Operands<'_> {
+    fn view<T: Element>(&self, index: usize) -> Result<View<T>, Status> {
+        let operand: &Operand = self
+            .command
+            .operands
+            .get(index)
+            .ok_or(Status::DeviceError)?;
+        let first = *self.first.get(index).ok_or(Status::DeviceError)?;
+        // SAFETY: the operand's whole span is pinned and mapped until the command
+        // has ended, and its address is a multiple of the element's size, as are
+        // the pages it is mapped at; device memory is never referenced.
+        Ok(unsafe { View::new(first, operand.layout()?) })
+    }
+}
+
+fn compute(
+    command: &Command,
+    ranges: &[OperandRange],
+    views: &[Contiguous],
+    cancelled: &AtomicBool,
+) -> Result<(), Status> {
+    let mut first = vec![std::ptr::null_mut(); command.operands.len()];
+    for (range, view) in ranges.iter().zip(views) {
+        for &index in &range.operands {
+            let into = command.operands[index].address.0 - range.access.address.0;
+            first[index] = view.first().wrapping_add(into as usize);
+        }
+    }
+    let operands = Operands { command, first };
+    dispatch(&operands, cancelled)
+}
+
+fn dispatch(operands: &Operands<'_>, cancelled: &AtomicBool) -> Result<(), Status> {
+    let command = operands.command;
+    let data_type = command
+        .operands
+        .first()
+        .ok_or(Status::DeviceError)?
+        .data_type;
+    let o = operands;
+    match (command.operation, data_type) {
+        (Operation::Copy, _) => match data_type.bytes() {
+            1 => copy::run::<u8>(o.view(0)?, o.view(1)?, cancelled),
+            2 => copy::run::<i16>(o.view(0)?, o.view(1)?, cancelled),
+            _ => copy::run::<i32>(o.view(0)?, o.view(1)?, cancelled),
+        },
+        (Operation::Fill { value }, _) => match data_type.bytes() {
+            1 => fill::run::<u8>(o.view(0)?, value as u8, cancelled),
+            2 => fill::run::<i16>(o.view(0)?, value as i16, cancelled),
+            _ => fill::run::<i32>(o.view(0)?, value as i32, cancelled),
+        },
+        (Operation::Conv2dU8 { geometry, finish }, _) => conv2d::run_u8(
+            o.view(0)?,
+            o.view(1)?,
+            o.view(2)?,
+            &geometry,
+            &finish,
+            cancelled,
+        ),
+        (Operation::Conv2dF32 { geometry, finish }, _) => conv2d::run_f32(
+            o.view(0)?,
+            o.view(1)?,
+            o.view(2)?,
+            &geometry,
+            &finish,
+            cancelled,
+        ),
+        (Operation::Resample { factor }, DataType::U8) => {
+            resample::run_u8(o.view(0)?, o.view(1)?, factor, cancelled)
+        }
+        (Operation::Resample { factor }, _) => {
+            resample::run_f32(o.view(0)?, o.view(1)?, factor, cancelled)
+        }
+        (Operation::Add, DataType::U8) => {
+            elementwise::add_u8(o.view(0)?, o.view(1)?, o.view(2)?, cancelled)
+        }
+        (Operation::Add, _) => elementwise::add_f32(o.view(0)?, o.view(1)?, o.view(2)?, cancelled),
+        (Operation::Multiply, DataType::U8) => {
+            elementwise::multiply_u8(o.view(0)?, o.view(1)?, o.view(2)?, cancelled)
+        }
+        (Operation::Multiply, _) => {
+            elementwise::multiply_f32(o.view(0)?, o.view(1)?, o.view(2)?, cancelled)
+        }
+        (Operation::Relu, _) => elementwise::relu_f32(o.view(0)?, o.view(1)?, cancelled),
+        (Operation::Scale { scale, bias }, _) => {
+            elementwise::scale_f32(o.view(0)?, o.view(1)?, scale, bias, cancelled)
+        }
+        (Operation::Matmul { accumulate }, _) => {
+            matmul::run_f32(o.view(0)?, o.view(1)?, o.view(2)?, accumulate, cancelled)
+        }
+        (Operation::TransferIn { .. } | Operation::TransferOut { .. }, _) => {
+            return Err(Status::DeviceError);
+        }
+    }
+    .map_err(|error| match error {
+        KernelError::Cancelled => Status::Cancelled,
+        _ => Status::BadOperand,
+    })
+}

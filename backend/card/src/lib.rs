@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The Augur card: contexts, objects and windows as the driver sees them,
+//! command lists, DMA channels, compute engines, events, reset.
+//!
+//! A transport makes a [`Card`], gives it guest memory ([`GuestMemory`]) and a
+//! way to reach the driver ([`Host`], [`ListDone`]), and passes on what stands
+//! in its queues. Everything that comes from the guest is checked here, once,
+//! and becomes a type that cannot be wrong.
+//!
+//! This crate must never know of virtqueues, vhost, sockets or processes.
+
+mod card;
+mod command;
+mod compute;
+mod config;
+mod control;
+mod device_memory;
+mod dma;
+mod events;
+mod guest;
+mod header;
+mod host;
+mod list;
+mod order;
+mod shared;
+mod status;
+mod transfer;
+mod work_queue;
+
+pub use card::{Card, CardError};
+pub use config::{CardConfig, ConfigError};
+pub use guest::{GuestAccess, GuestMemory};
+pub use host::{Host, ListDone};

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Command lists: checked submissions on their way through the card.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use augur_abi::Status;
+use augur_abi::submit::{MAX_SUBMIT_BYTES, SubmitHeader, SubmitStatus, Transfer as WireTransfer};
+use augur_memory::{ContextId, Nanos};
+use zerocopy::FromBytes as _;
+
+use crate::command::{self, Command, Operation};
+use crate::guest::GuestAccess;
+use crate::host::ListDone;
+use crate::transfer::{MAX_SEGMENTS, Transfer};
+
+/// A submission that was found well-formed.
+#[derive(Debug)]
+pub(crate) struct Submission {
+    pub context: ContextId,
+    pub commands: Vec<Command>,
+    pub transfers: Vec<Transfer>,
+}
+
+/// Why a submission was refused: the status, and the command at fault (the
+/// number of commands when it is none of them).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub status: Status,
+    pub command: u32,
+}
+
+/// The submission's context, if its header can be read.
+pub(crate) fn context_of(request: &[u8]) -> Option<ContextId> {
+    let (header, _) = SubmitHeader::read_from_prefix(request).ok()?;
+    Some(ContextId(header.context))
+}
+
+/// Checks a submission: everything but whether its device memory exists.
+pub(crate) fn parse(request: &[u8], guest: &GuestAccess<'_>) -> Result<Submission, Refused> {
+    let refused = |status| Refused { status, command: 0 };
+    let (header, rest) =
+        SubmitHeader::read_from_prefix(request).map_err(|_| refused(Status::Invalid))?;
+    let whole = |status| Refused {
+        status,
+        command: header.command_count,
+    };
+    let (list_bytes, transfer_count) = (header.list_bytes as usize, header.transfer_count as usize);
+    if header.flags != 0
+        || header.reserved != 0
+        || request.len() > MAX_SUBMIT_BYTES as usize
+        || list_bytes.checked_add(transfer_count.saturating_mul(WireTransfer::BYTES))
+            != Some(rest.len())
+    {
+        return Err(whole(Status::Invalid));
+    }
+    let (list, transfers) = rest.split_at(list_bytes);
+    let mut budget = MAX_SEGMENTS;
+    let transfers = transfers
+        .chunks_exact(WireTransfer::BYTES)
+        .map(|bytes| {
+            let wire = WireTransfer::read_from_bytes(bytes).map_err(|_| Status::Invalid)?;
+            Transfer::read(guest, &wire, &mut budget)
+        })
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(whole)?;
+    let commands = parse_commands(list, header.command_count, &transfers)?;
+    Ok(Submission {
+        context: ContextId(header.context),
+        commands,
+        transfers,
+    })
+}
+
+fn parse_commands(
+    mut list: &[u8],
+    count: u32,
+    transfers: &[Transfer],
+) -> Result<Vec<Command>, Refused> {
+    let mut commands = Vec::new();
+    for index in 0..count {
+        let refused = |status| Refused {
+            status,
+            command: index,
+        };
+        let (command, bytes) = command::parse(list).map_err(refused)?;
+        check_transfer(&command, transfers).map_err(refused)?;
+        commands.push(command);
+        list = list.get(bytes..).unwrap_or_default();
+    }
+    if list.is_empty() {
+        Ok(commands)
+    } else {
+        Err(Refused {
+            status: Status::Invalid,
+            command: count,
+        })
+    }
+}
+
+/// A transfer command stays within its transfer.
+fn check_transfer(command: &Command, transfers: &[Transfer]) -> Result<(), Status> {
+    let (Operation::TransferIn { transfer, offset } | Operation::TransferOut { transfer, offset }) =
+        command.operation
+    else {
+        return Ok(());
+    };
+    let transfer = transfers.get(transfer).ok_or(Status::Invalid)?;
+    let bytes = command.operands.first().map_or(0, |operand| operand.span);
+    let end = offset.checked_add(bytes).ok_or(Status::BadOperand)?;
+    if end <= transfer.bytes() {
+        Ok(())
+    } else {
+        Err(Status::BadOperand)
+    }
+}
+
+/// A list on its way through the card.
+pub(crate) struct List {
+    pub context: ContextId,
+    /// Submit queue.
+    pub queue: usize,
+    pub commands: Vec<Command>,
+    pub transfers: Vec<Transfer>,
+    /// Raised when the context ends.
+    pub cancelled: Arc<AtomicBool>,
+    /// Host memory that the list takes, for the limit.
+    pub footprint: u64,
+    /// Card clock of the first command's start, 0 before.
+    started: AtomicU64,
+    done: Mutex<Option<Box<dyn ListDone>>>,
+}
+
+impl List {
+    /// A list that will tell `done` of its end.
+    pub fn new(
+        submission: Submission,
+        queue: usize,
+        cancelled: Arc<AtomicBool>,
+        footprint: u64,
+        done: Box<dyn ListDone>,
+    ) -> Self {
+        List {
+            context: submission.context,
+            queue,
+            commands: submission.commands,
+            transfers: submission.transfers,
+            cancelled,
+            footprint,
+            started: AtomicU64::new(0),
+            done: Mutex::new(Some(done)),
+        }
+    }
+
+    /// Whether the context has ended.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// A command starts.
+    pub fn start(&self, now: Nanos) {
+        let _ =
+            self.started
+                .compare_exchange(0, now.0.max(1), Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Tells how the list ended. Only the first call has an effect.
+    pub fn finish(&self, status: Status, failed_command: usize, now: Nanos) {
+        let done = self
+            .done
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(done) = done {
+            done.done(SubmitStatus {
+                status: status.code(),
+                failed_command: failed_command as u32,
+                started_ns: self.started.load(Ordering::Relaxed),
+                finished_ns: now.0,
+            });
+        }
+    }
+}

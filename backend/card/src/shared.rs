@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the card's threads share, and the carrying out of the memory manager's
+//! decisions.
+//!
+//! Locks, in the order in which they are taken: [`Shared::core`], then the
+//! queues of engines and channels. No lock is held while a thread is inside
+//! guest memory's gate waiting for another, while bytes are moved, or across a
+//! call to the host.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use augur_abi::{CardState, Status};
+use augur_memory::{
+    Action, Clock, ContextId, FillPriority, Lru, Manager, Nanos, Piece, SystemClock, WindowRef,
+};
+
+use crate::config::CardConfig;
+use crate::device_memory::DeviceMemory;
+use crate::dma::{DmaJob, DmaQueue};
+use crate::events::EventQueue;
+use crate::guest::GuestMemory;
+use crate::header;
+use crate::host::Host;
+use crate::list::List;
+use crate::order::{Order, Work};
+use crate::work_queue::WorkQueue;
+
+/// A context, beside what the memory manager knows of it.
+pub(crate) struct ContextInfo {
+    pub process: u32,
+    pub priority: u32,
+    pub name: [u8; 16],
+    pub cancelled: Arc<AtomicBool>,
+    pub lists: u64,
+    pub compute: Nanos,
+    pub transferred_bytes: u64,
+}
+
+/// The state under the card's lock.
+pub(crate) struct Core {
+    pub manager: Manager<Lru>,
+    pub contexts: BTreeMap<ContextId, ContextInfo>,
+    pub events: EventQueue,
+    /// The nonce of this driver life; `None` before HELLO.
+    pub life: Option<u64>,
+    pub state: CardState,
+    pub lives: u64,
+}
+
+/// Totals that need no lock.
+#[derive(Default)]
+pub(crate) struct Totals {
+    pub lists: AtomicU64,
+    pub failed_lists: AtomicU64,
+    pub commands: AtomicU64,
+    pub compute_ns: AtomicU64,
+    pub dma_ns: AtomicU64,
+    pub dma_in_bytes: AtomicU64,
+    pub dma_out_bytes: AtomicU64,
+    pub refused_requests: AtomicU64,
+}
+
+impl Totals {
+    pub fn add(counter: &AtomicU64, value: u64) {
+        counter.fetch_add(value, Ordering::Relaxed);
+    }
+}
+
+/// What the card's threads share.
+pub(crate) struct Shared {
+    pub config: CardConfig,
+    pub memory: DeviceMemory,
+    pub guest: GuestMemory,
+    pub host: Arc<dyn Host>,
+    pub clock: SystemClock,
+    core: Mutex<Core>,
+    /// The memory manager's state has changed.
+    changed: Condvar,
+    pub order: Mutex<Order>,
+    pub compute: WorkQueue<Work>,
+    pub dma: DmaQueue,
+    pub totals: Totals,
+    pub inflight_bytes: AtomicU64,
+    pub stopping: AtomicBool,
+}
+
+impl Shared {
+    pub fn new(
+        config: CardConfig,
+        memory: DeviceMemory,
+        manager: Manager<Lru>,
+        host: Arc<dyn Host>,
+    ) -> Self {
+        let slots = manager.config().aperture.0 as usize;
+        Shared {
+            core: Mutex::new(Core {
+                manager,
+                contexts: BTreeMap::new(),
+                events: EventQueue::new(config.max_events as usize, slots),
+                life: None,
+                state: CardState::Idle,
+                lives: 0,
+            }),
+            changed: Condvar::new(),
+            config,
+            memory,
+            guest: GuestMemory::new(),
+            host,
+            clock: SystemClock::start(),
+            order: Mutex::default(),
+            compute: WorkQueue::new(),
+            dma: DmaQueue::new(),
+            totals: Totals::default(),
+            inflight_bytes: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// The card's clock.
+    pub fn now(&self) -> Nanos {
+        self.clock.now()
+    }
+
+    /// Time for the memory manager: stands still while the guest is stopped.
+    pub fn guest_time(&self) -> Nanos {
+        self.guest.running_time()
+    }
+
+    /// The state under the lock.
+    pub fn core(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the memory manager's state has changed, `timeout` at most.
+    pub fn wait_for_change<'a>(
+        &self,
+        core: MutexGuard<'a, Core>,
+        timeout: Duration,
+    ) -> MutexGuard<'a, Core> {
+        self.changed
+            .wait_timeout(core, timeout)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+    }
+
+    /// Hands the memory manager's decisions to whoever carries them out and
+    /// releases the lock. Demand fills are done here, by the caller, because a
+    /// program waits for them and a thread switch costs as much as the copy.
+    pub fn carry_out<'a>(&'a self, mut core: MutexGuard<'a, Core>) {
+        let mut told = false;
+        loop {
+            let fills = self.distribute(&mut core, &mut told);
+            self.changed.notify_all();
+            drop(core);
+            if fills.is_empty() {
+                break;
+            }
+            for (window, pieces) in fills {
+                self.fill(&pieces);
+                let now = self.guest_time();
+                self.core().manager.filled(window, now);
+            }
+            core = self.core();
+        }
+        if told {
+            self.host.events_pending();
+        }
+    }
+
+    /// Sorts actions to events and channels; answers the demand fills.
+    fn distribute(&self, core: &mut Core, told: &mut bool) -> Vec<(WindowRef, Vec<Piece>)> {
+        let now = self.now();
+        let mut fills = Vec::new();
+        while let Some(action) = core.manager.next_action() {
+            match action {
+                Action::Fill {
+                    window,
+                    priority: FillPriority::Demand,
+                    pieces,
+                    ..
+                } => {
+                    fills.push((window, pieces));
+                }
+                Action::Fill { window, pieces, .. } => {
+                    self.dma.push_ahead(DmaJob::Fill { window, pieces });
+                }
+                Action::WriteHome { window, pieces, .. } => {
+                    self.dma.push_demand(DmaJob::WriteHome { window, pieces });
+                }
+                Action::Scrub(run) => self.dma.push_background(DmaJob::Scrub(run)),
+                Action::Publish(window) => {
+                    core.events.map(&window, now);
+                    *told = true;
+                }
+                Action::Revoke(window) => {
+                    core.events.revoke(&window, now);
+                    *told = true;
+                }
+                Action::FaultFailed {
+                    context,
+                    page,
+                    error,
+                } => {
+                    core.events.fault_failed(context, page, error, now);
+                    *told = true;
+                }
+                Action::ContextFailed(context) => {
+                    log::warn!("{context} did not acknowledge a revoke in time and has failed");
+                    core.events
+                        .context_failed(context, Status::ContextFailed, now);
+                    if let Some(info) = core.contexts.get(&context) {
+                        info.cancelled.store(true, Ordering::Relaxed);
+                    }
+                    *told = true;
+                }
+            }
+        }
+        fills
+    }
+
+    /// Moves a window's bytes into its visible frames.
+    pub fn fill(&self, pieces: &[Piece]) {
+        for piece in pieces {
+            match piece.home {
+                Some(home) => self.memory.copy(home, piece.visible, piece.bytes),
+                None => self.memory.zero(piece.visible, piece.bytes),
+            }
+        }
+    }
+
+    /// Starts a command that may start.
+    pub fn start(&self, work: Work) {
+        match work.list.commands.get(work.command) {
+            None => self.end_list(&work.list, Status::Ok, work.command),
+            Some(command) if command.is_transfer() => self.dma.push_bulk(work),
+            Some(_) => self.compute.push(work),
+        }
+    }
+
+    /// A command has ended: starts what comes behind it.
+    pub fn ended(&self, work: Work, result: Result<(), Status>) {
+        Totals::add(&self.totals.commands, 1);
+        match result {
+            Ok(()) => self.start(Work {
+                command: work.command + 1,
+                ..work
+            }),
+            Err(status) => self.end_list(&work.list, status, work.command),
+        }
+    }
+
+    fn end_list(&self, list: &Arc<List>, status: Status, command: usize) {
+        let status = if status == Status::Ok && list.is_cancelled() {
+            Status::Cancelled
+        } else {
+            status
+        };
+        self.account(list, status);
+        list.finish(status, command, self.now());
+        let next = self
+            .order
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .finished(list);
+        if let Some(next) = next {
+            self.start(next);
+        }
+    }
+
+    /// Ends lists that have not started.
+    pub fn cancel_waiting(&self, context: Option<ContextId>) {
+        let lists = self
+            .order
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take_waiting(context);
+        for list in lists {
+            self.account(&list, Status::Cancelled);
+            list.finish(Status::Cancelled, 0, self.now());
+        }
+    }
+
+    fn account(&self, list: &List, status: Status) {
+        self.inflight_bytes
+            .fetch_sub(list.footprint, Ordering::Relaxed);
+        let counter = if status == Status::Ok {
+            &self.totals.lists
+        } else {
+            &self.totals.failed_lists
+        };
+        Totals::add(counter, 1);
+        if let Some(info) = self.core().contexts.get_mut(&list.context) {
+            info.lists += 1;
+        }
+    }
+
+    /// Ends every context and everything in flight; the state becomes `state`.
+    pub fn end_life(&self, life: Option<u64>, state: CardState) {
+        let now = self.guest_time();
+        let mut core = self.core();
+        for info in core.contexts.values() {
+            info.cancelled.store(true, Ordering::Relaxed);
+        }
+        core.contexts.clear();
+        core.manager.reset(now);
+        core.events.begin();
+        core.life = life;
+        core.state = state;
+        header::state(&self.memory, state, core.events.resyncs);
+        self.carry_out(core);
+        self.cancel_waiting(None);
+    }
+}
