@@ -25,15 +25,34 @@ pub(crate) const fn block_elements<T>() -> usize {
 /// way: dimensions in falling order of the first view's strides, merged where
 /// all views allow it, ones in front. The pairing of elements stays.
 pub(crate) fn simplify<T: Element, const N: usize>(views: [View<T>; N]) -> [View<T>; N] {
-    let (shape, strides) = (views[0].shape(), views[0].layout().strides());
+    merge(views, [0, 1, 2, 3, 4, 5], 0)
+}
+
+/// The same for views whose lengths may differ in dimension `axis`, which
+/// becomes dimension 0 and stays as it is.
+pub(crate) fn simplify_behind<T: Element, const N: usize>(
+    axis: usize,
+    views: [View<T>; N],
+) -> [View<T>; N] {
     let mut order = [0, 1, 2, 3, 4, 5];
+    order[..=axis].rotate_right(1);
+    merge(views, order, 1)
+}
+
+/// Sorts and merges the dimensions that stand in `order` from `first` on.
+fn merge<T: Element, const N: usize>(
+    views: [View<T>; N],
+    mut order: [usize; MAX_RANK],
+    first: usize,
+) -> [View<T>; N] {
+    let (shape, strides) = (views[0].shape(), views[0].layout().strides());
     // The sort is stable, so equal strides (only of repeated elements) keep
     // their order.
-    order.sort_by_key(|&axis| (shape[axis] != 1, u64::MAX - strides[axis]));
+    order[first..].sort_by_key(|&axis| (shape[axis] != 1, u64::MAX - strides[axis]));
     let mut views = views.map(|view| view.permuted(order));
     // From the inside outwards, each dimension moves inwards over ones and
     // into its neighbour as long as it can.
-    for axis in (0..MAX_RANK - 1).rev() {
+    for axis in (first..MAX_RANK - 1).rev() {
         for at in axis..MAX_RANK - 1 {
             if !views.iter().all(|view| view.layout().can_merge(at)) {
                 break;

@@ -68,6 +68,14 @@ pub enum KernelError {
     /// The kernel was cancelled; the destination is partly written.
     #[error("the kernel was cancelled")]
     Cancelled,
+    /// An index is not that of a row; rows before it are written.
+    #[error("index {index} at position {position} is not that of a row")]
+    Index {
+        /// Where it stands among the indices.
+        position: u64,
+        /// What was found there.
+        index: i32,
+    },
     /// Nothing was written: source and destination of a copy overlap in a way
     /// that needs more private memory than [`crate::copy::MAX_STAGED_BYTES`].
     #[error("an overlapping copy of {bytes} bytes cannot be staged")]

@@ -11,12 +11,13 @@
 //! Device memory may change at any moment (a guest can write it), so it is
 //! reached only by [`View`], which copies blocks of elements to and from
 //! private memory: nothing found in device memory decides which address is
-//! touched. What a kernel computes from memory that changes meanwhile is
-//! unspecified; that it stays inside its views is not.
+//! touched, save the indices of [`rows`], which are loaded once and checked.
+//! What a kernel computes from memory that changes meanwhile is unspecified;
+//! that it stays inside its views is not.
 //!
 //! A destination must not overlap itself, and may overlap a source only for
 //! [`copy`] and, if both are the same elements in the same order, for
-//! [`elementwise`]. Otherwise the values in the destination are unspecified.
+//! [`elementwise`] and [`normalize`]. Otherwise the values in the destination are unspecified.
 //!
 //! This crate must never know of commands, queues, contexts, windows or
 //! threads: it has memory, shapes and numbers.
@@ -25,6 +26,7 @@ mod blocks;
 mod cancel;
 mod element;
 mod error;
+mod exponential;
 mod lanes;
 mod layout;
 mod product;
@@ -35,7 +37,10 @@ pub mod copy;
 pub mod elementwise;
 pub mod fill;
 pub mod matmul;
+pub mod normalize;
+pub mod reduce;
 pub mod resample;
+pub mod rows;
 
 pub use element::Element;
 pub use error::{KernelError, LayoutError, ShapeError};

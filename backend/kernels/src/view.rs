@@ -169,6 +169,16 @@ impl<T: Element> View<T> {
         }
     }
 
+    /// Loads one element of a view of rank 1, exactly once: what is done with
+    /// it cannot be done with a later value.
+    pub(crate) fn load_once(&self, index: u64) -> T {
+        let mut start = [0; MAX_RANK];
+        start[0] = index;
+        let (from, ..) = self.block(&start, Span::dense(0, 1), Span::dense(1, 1), 1);
+        // SAFETY: `block` checked that the element lies within the view.
+        unsafe { from.read_volatile() }
+    }
+
     /// Copies `buffer` to a block, row-major. The block must lie within the
     /// view and take the whole buffer.
     pub(crate) fn store(&self, start: &[u64; MAX_RANK], rows: Span, columns: Span, buffer: &[T]) {
