@@ -102,13 +102,7 @@ impl Configuration {
             "",
         );
         line.option("-serial", "chardev:serial");
-        line.path_option(
-            "-chardev",
-            "socket,id=qmp,server=on,wait=off,path=",
-            &endpoints.qmp,
-            "",
-        );
-        line.option("-mon", "chardev=qmp,mode=control");
+        line.path_option("-qmp", "unix:", &endpoints.qmp, ",server=on,wait=off");
         line.option("-device", "virtio-serial-pci,id=ports,max_ports=4");
         line.path_option(
             "-chardev",

@@ -38,6 +38,9 @@ pub enum Error {
         /// Where everything it said stands.
         log: PathBuf,
     },
+    /// The guest powered itself off when something in it was still wanted.
+    #[error("the guest powered off before it was done")]
+    PoweredOff,
     /// The guest's kernel gave up.
     #[error("the guest's kernel failed: {line}; its log is {log}")]
     KernelFailed {

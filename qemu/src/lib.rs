@@ -16,6 +16,7 @@ pub mod process;
 pub mod qmp;
 pub mod quote;
 pub mod serial;
+pub mod sockets;
 pub mod terminal;
 
 pub use accelerator::Accelerator;

@@ -11,13 +11,12 @@ use std::time::{Duration, Instant};
 
 use augur_agent::Message;
 use augur_agent::message::Stream;
-use tempfile::TempDir;
 
 use crate::agent::{Collector, Conversation, Job};
 use crate::command_line::Endpoints;
 use crate::process::{Supervised, Temporary, Terminal};
 use crate::qmp::Qmp;
-use crate::{Configuration, Console, Error, Qemu, quote, serial, terminal};
+use crate::{Configuration, Console, Error, Qemu, quote, serial, sockets, terminal};
 
 /// How often the health of a guest is looked at while waiting for it.
 const POLL: Duration = Duration::from_millis(50);
@@ -35,7 +34,7 @@ pub struct Machine {
     endpoints: Endpoints,
     qemu_log: PathBuf,
     // Dropped last: it holds the sockets.
-    _sockets: (Temporary, TempDir),
+    _sockets: Temporary,
 }
 
 /// What a program in the guest printed, and its exit code.
@@ -74,12 +73,7 @@ impl Machine {
     /// # Errors
     /// As [`Machine::boot`], without the guest's.
     pub fn start(qemu: &Qemu, configuration: &Configuration, folder: &Path) -> Result<Self, Error> {
-        // A short path: the address of a UNIX socket holds 108 bytes.
-        let sockets = tempfile::Builder::new()
-            .prefix("augur-")
-            .tempdir()
-            .map_err(Error::file(std::env::temp_dir()))?;
-        let cleanup = Temporary::new(sockets.path().to_path_buf());
+        let sockets = sockets::folder()?;
         let endpoints = Endpoints {
             qmp: sockets.path().join("qmp"),
             agent: sockets.path().join("agent"),
@@ -111,7 +105,7 @@ impl Machine {
             life_began: 0,
             endpoints,
             qemu_log,
-            _sockets: (cleanup, sockets),
+            _sockets: sockets,
         })
     }
 
@@ -310,6 +304,7 @@ impl Machine {
             .map_err(Error::file(&self.qemu_log))?;
         self.check_kernel()?;
         match status {
+            Some(status) if status.success() => Err(Error::PoweredOff),
             Some(status) => Err(ended(&status.to_string(), &self.qemu_log)),
             None => Ok(()),
         }
@@ -363,7 +358,10 @@ fn connect_when_listening(qemu: &mut Supervised, socket: &Path, log: &Path) -> R
 /// The error for a QEMU that ended, with the last line it said.
 fn ended(status: &str, log: &Path) -> Error {
     let text = fs::read_to_string(log).unwrap_or_default();
-    let said = text.lines().rev().find(|line| !line.trim().is_empty());
+    let said = text
+        .lines()
+        .rev()
+        .find(|line| !line.trim().is_empty() && !line.contains(" warning: "));
     let said = said
         .map(|line| format!(": {}", line.trim()))
         .unwrap_or_default();

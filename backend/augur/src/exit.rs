@@ -9,6 +9,8 @@ pub const FAILED: u8 = 1;
 pub const BAD_INPUT: u8 = 2;
 /// This machine lacks something; `augur doctor` says what.
 pub const MACHINE: u8 = 3;
+/// `augur guest` alone: the guest failed, whatever its command would have said.
+pub const GUEST_FAILED: u8 = 125;
 
 /// An error whose exit code is not [`FAILED`].
 ///

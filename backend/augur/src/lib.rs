@@ -5,5 +5,12 @@
 //! the card itself: `augurd` is started as a process, and the guest is reached
 //! through QEMU.
 
+pub mod build;
+pub mod card_process;
 pub mod commands;
 pub mod exit;
+pub mod guest;
+pub mod progress;
+pub mod project;
+pub mod run_folder;
+pub mod size;

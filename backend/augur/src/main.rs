@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use augur::commands::Command;
 use augur::exit;
+use augur_qemu::process;
 use clap::Parser;
 
 /// Boot a guest with the Augur card, run programs in it, measure the card.
@@ -22,6 +23,9 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Err(error) = process::end_all_on_signals() {
+        return exit::report(&error.into());
+    }
     match arguments.command.run() {
         Ok(code) => code,
         Err(error) => exit::report(&error),

@@ -5,6 +5,8 @@
 //! needs too.
 
 mod doctor;
+mod guest;
+mod shell;
 
 use std::process::ExitCode;
 
@@ -13,6 +15,10 @@ use clap::Subcommand;
 /// What `augur` can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run one command in a guest with the card; its exit code is returned.
+    Guest(guest::Arguments),
+    /// Open a shell in a guest with the card, its driver and tools.
+    Shell(shell::Arguments),
     /// Say what this machine lacks to build and boot the guest, and how to mend it.
     Doctor(doctor::Arguments),
 }
@@ -24,6 +30,8 @@ impl Command {
     /// Whatever stopped it, ready to be printed by [`crate::exit::report`].
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Guest(arguments) => arguments.run(),
+            Self::Shell(arguments) => arguments.run(),
             Self::Doctor(arguments) => arguments.run(),
         }
     }

@@ -1,0 +1,112 @@
+//! The card's kernel module, compiled by the tool root's compiler against the
+//! guest kernel's headers.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context;
+
+use crate::build::cache::{self, Inputs, files_below, lock};
+use crate::build::tool_root::ToolRoot;
+use crate::progress;
+use crate::project::Project;
+
+/// The directories of `guest-driver` that the module is made of.
+const SOURCES: [&str; 2] = ["kernel", "include"];
+/// Endings of files that are sources; others are what a build leaves behind.
+const SOURCE_ENDINGS: [&str; 3] = ["c", "h", "S"];
+/// Sources without an ending.
+const SOURCE_NAMES: [&str; 2] = ["Kbuild", "Makefile"];
+
+/// The module, compiled again when a source or the kernel changed.
+///
+/// # Errors
+/// When it does not compile; the compiler's words are printed.
+pub fn ensure(project: &Project, root: &ToolRoot) -> anyhow::Result<PathBuf> {
+    let folder = project.guest();
+    let module = folder.join("augur.ko");
+    let stamp = folder.join("augur.ko.inputs");
+    let sources = project.path("guest-driver");
+    let mut inputs = Inputs::new()
+        .bytes("root", root.path().as_os_str().as_encoded_bytes())
+        .path(&project.path("images/tool-root/enter"))?;
+    for file in source_files(&sources)? {
+        inputs = inputs.bytes(&file.to_string_lossy(), b"").path(&file)?;
+    }
+    let digest = inputs.digest();
+
+    let _lock = lock(&folder)?;
+    if module.exists() && fs::read_to_string(&stamp).is_ok_and(|made| made == digest) {
+        return Ok(module);
+    }
+    cache::remove(&stamp)?;
+    let inside = root.path().join("src");
+    copy_sources(&sources, &inside)?;
+    progress::run("driver", make(project, root), &folder.join("driver.log"))?;
+    let built = inside.join("kernel/augur.ko");
+    fs::copy(&built, &module).with_context(|| built.display().to_string())?;
+    fs::write(&stamp, digest).with_context(|| stamp.display().to_string())?;
+    Ok(module)
+}
+
+/// The command that compiles the module in the tool root.
+fn make(project: &Project, root: &ToolRoot) -> Command {
+    let mut command = Command::new(project.path("images/tool-root/enter"));
+    command.arg(root.path());
+    // Warnings are errors here, as in `make check`, so that none gets old.
+    command.args(["make", "--silent", "-C"]);
+    command.arg(format!("/lib/modules/{}/build", root.kernel_release()));
+    command.args(["M=/src/kernel", "KCFLAGS=-Werror", "modules"]);
+    command
+}
+
+fn source_files(sources: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for folder in SOURCES {
+        files.extend(
+            files_below(&sources.join(folder))?
+                .into_iter()
+                .filter(|file| is_source(file)),
+        );
+    }
+    Ok(files)
+}
+
+fn is_source(file: &Path) -> bool {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    // `augur.mod.c` is what a build leaves behind.
+    let ending = file.extension().unwrap_or_default().to_string_lossy();
+    SOURCE_NAMES.contains(&name.as_ref())
+        || (SOURCE_ENDINGS.contains(&ending.as_ref()) && !name.ends_with(".mod.c"))
+}
+
+/// Makes the sources in the tool root the same as `sources`, touching only
+/// files that differ, so that make compiles only those.
+fn copy_sources(sources: &Path, inside: &Path) -> anyhow::Result<()> {
+    for folder in SOURCES {
+        let old = inside.join(folder);
+        fs::create_dir_all(&old).with_context(|| old.display().to_string())?;
+        for file in files_below(&old)?
+            .into_iter()
+            .filter(|file| is_source(file))
+        {
+            let below = file.strip_prefix(inside).unwrap_or(&file);
+            if !sources.join(below).exists() {
+                cache::remove(&file)?;
+            }
+        }
+    }
+    for file in source_files(sources)? {
+        let copy = inside.join(file.strip_prefix(sources).unwrap_or(&file));
+        let bytes = fs::read(&file).with_context(|| file.display().to_string())?;
+        if fs::read(&copy).is_ok_and(|old| old == bytes) {
+            continue;
+        }
+        if let Some(folder) = copy.parent() {
+            fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        }
+        fs::write(&copy, bytes).with_context(|| copy.display().to_string())?;
+    }
+    Ok(())
+}

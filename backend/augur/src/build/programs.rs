@@ -1,0 +1,117 @@
+//! The Rust programs of a run, built by cargo: the card's process for the
+//! host, and static programs for the guest.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail};
+
+use crate::progress;
+use crate::project::Project;
+
+/// The target of the guest's programs. It is also the host's; naming it keeps
+/// the guest's compiler flags away from build scripts.
+const GUEST_TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// A program that was built.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// Its name.
+    pub name: String,
+    /// Its file.
+    pub path: PathBuf,
+}
+
+/// The card's process.
+///
+/// # Errors
+/// When it does not build.
+pub fn card(project: &Project) -> anyhow::Result<PathBuf> {
+    let programs = build(project, "card", &["-p", "augurd"], false)?;
+    let card = programs
+        .into_iter()
+        .find(|program| program.name == "augurd");
+    Ok(card.context("cargo built no augurd")?.path)
+}
+
+/// The programs of the guest: the agent, and the tools over the driver.
+///
+/// # Errors
+/// When they do not build.
+pub fn guest(project: &Project) -> anyhow::Result<Vec<Program>> {
+    build(
+        project,
+        "guest programs",
+        &["-p", "augur-agent", "-p", "augur-client"],
+        true,
+    )
+}
+
+fn build(
+    project: &Project,
+    label: &str,
+    packages: &[&str],
+    for_guest: bool,
+) -> anyhow::Result<Vec<Program>> {
+    let cargo = |format: &str| {
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command
+            .current_dir(project.root())
+            .arg("build")
+            .args(["--release", "--bins"])
+            .args(packages);
+        command.arg(format!("--message-format={format}"));
+        if for_guest {
+            // Static, because the guest has no libraries.
+            command
+                .args(["--target", GUEST_TARGET])
+                .env("RUSTFLAGS", "-C target-feature=+crt-static");
+            command.env_remove("CARGO_ENCODED_RUSTFLAGS");
+        }
+        command
+    };
+    progress::run(
+        label,
+        cargo("short"),
+        &project
+            .guest()
+            .join(format!("{}.log", label.replace(' ', "-"))),
+    )?;
+    // Everything is built; now cargo only says where.
+    let output = cargo("json")
+        .stdin(Stdio::null())
+        .stderr(null()?)
+        .output()
+        .context("cargo")?;
+    if !output.status.success() {
+        bail!("cargo failed to name what it built ({})", output.status);
+    }
+    let mut programs = Vec::new();
+    for line in output
+        .stdout
+        .split(|&byte| byte == b'\n')
+        .filter(|line| !line.is_empty())
+    {
+        let message: serde_json::Value =
+            serde_json::from_slice(line).context("cargo sent no JSON")?;
+        let name = message
+            .pointer("/target/name")
+            .and_then(|name| name.as_str());
+        let path = message.get("executable").and_then(|path| path.as_str());
+        if let (Some(name), Some(path)) = (name, path) {
+            programs.push(Program {
+                name: name.to_owned(),
+                path: path.into(),
+            });
+        }
+    }
+    Ok(programs)
+}
+
+fn null() -> anyhow::Result<File> {
+    File::options()
+        .write(true)
+        .open("/dev/null")
+        .context("/dev/null")
+}

@@ -1,0 +1,133 @@
+//! The tool root: a directory with a QEMU, the guest's kernel and the compiler
+//! for its driver, unpacked from a Debian archive. See `images/tool-root`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail};
+use augur_qemu::locate;
+
+use crate::build::cache::{Inputs, kept};
+use crate::exit::Failure;
+use crate::progress;
+use crate::project::Project;
+
+/// What making it costs, for whoever waits. Measured; the archive moves slowly.
+pub const DOWNLOAD_MB: u32 = 230;
+/// Disk space it takes, in MB, with what it needs while it is made.
+pub const DISK_MB: u32 = 1000;
+
+/// A tool root that is in place.
+#[derive(Debug, Clone)]
+pub struct ToolRoot {
+    path: PathBuf,
+    kernel_release: String,
+}
+
+impl ToolRoot {
+    /// The tool root, made first when it is not there or its recipe changed.
+    ///
+    /// # Errors
+    /// When it cannot be made; a [`Failure`] when a program for that is missing.
+    pub fn ensure(project: &Project) -> anyhow::Result<Self> {
+        let path = kept(&project.tools(), "root", &digest(project)?, |path| {
+            make(project, path)
+        })?;
+        Self::at(path)
+    }
+
+    /// The tool root, if it is in place and up to date.
+    ///
+    /// # Errors
+    /// When its recipe cannot be read or it is damaged.
+    pub fn existing(project: &Project) -> anyhow::Result<Option<Self>> {
+        let path = project.tools().join(format!("root-{}", digest(project)?));
+        if path.exists() {
+            Self::at(path).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn at(path: PathBuf) -> anyhow::Result<Self> {
+        let modules = path.join("usr/lib/modules");
+        let names: Vec<_> = fs::read_dir(&modules)
+            .with_context(|| modules.display().to_string())?
+            .flatten()
+            .filter(|entry| entry.path().join("modules.dep").exists())
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        match names.as_slice() {
+            [release] => Ok(Self {
+                kernel_release: release.clone(),
+                path,
+            }),
+            _ => bail!(
+                "{} holds {} kernels instead of one; remove it and try again",
+                path.display(),
+                names.len()
+            ),
+        }
+    }
+
+    /// Its directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The guest's kernel.
+    pub fn kernel(&self) -> PathBuf {
+        self.path
+            .join("boot")
+            .join(format!("vmlinuz-{}", self.kernel_release))
+    }
+
+    /// The kernel's release, which names the directory of its modules.
+    pub fn kernel_release(&self) -> &str {
+        &self.kernel_release
+    }
+
+    /// A command that runs one of its programs on this host.
+    pub fn command(&self, program: &str) -> Command {
+        let words = locate::program_of_root(&self.path, Path::new(program));
+        let mut words = words.into_iter();
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words);
+        command
+    }
+}
+
+fn recipe(project: &Project) -> PathBuf {
+    project.path("images/tool-root")
+}
+
+fn digest(project: &Project) -> anyhow::Result<String> {
+    let recipe = recipe(project);
+    let mut inputs = Inputs::new();
+    for file in ["build", "packages", "preferences"] {
+        inputs = inputs.path(&recipe.join(file))?;
+    }
+    Ok(inputs.digest())
+}
+
+fn make(project: &Project, path: &Path) -> anyhow::Result<()> {
+    if !on_path("mmdebstrap") {
+        return Err(
+            Failure::machine("mmdebstrap is missing: sudo apt-get install mmdebstrap").into(),
+        );
+    }
+    let mut command = Command::new(recipe(project).join("build"));
+    command.arg(path);
+    progress::run(
+        "tools (QEMU, kernel, compiler)",
+        command,
+        &project.tools().join("root.log"),
+    )
+}
+
+/// Whether a program of this name is on the `PATH`.
+pub fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}

@@ -1,0 +1,205 @@
+//! The card's process, `augurd`, started for one guest.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use augur_qemu::process::{Supervised, Terminal};
+use augur_qemu::{Card, quote};
+use clap::Args;
+
+use crate::size::Size;
+
+/// How long a card may take until it listens. It takes milliseconds; the limit
+/// is for a machine under load.
+const LISTENING: Duration = Duration::from_secs(30);
+/// Queues besides those for submissions: control and events.
+const FIXED_QUEUES: u16 = 2;
+
+/// What a card is like; `augurd` takes the same options.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "The card")]
+pub struct CardOptions {
+    /// Memory of the card
+    #[arg(long, value_name = "SIZE", default_value = "4G")]
+    pub memory: Size,
+    /// The part of it that the guest sees at a time, a power of two
+    #[arg(long, value_name = "SIZE", default_value = "256M")]
+    pub aperture: Size,
+    /// Compute engines
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub engines: u16,
+    /// Queues for submissions
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub submit_queues: u16,
+}
+
+impl Default for CardOptions {
+    fn default() -> Self {
+        Self {
+            memory: Size(4 << 30),
+            aperture: Size(256 << 20),
+            engines: 2,
+            submit_queues: 2,
+        }
+    }
+}
+
+/// A card's process that listens for QEMU. Dropping it ends the process.
+#[derive(Debug)]
+pub struct CardProcess {
+    process: Supervised,
+    socket: PathBuf,
+    queues: u16,
+    log: PathBuf,
+}
+
+impl CardProcess {
+    /// Starts `program` and waits until it listens at `socket`. What it logs
+    /// goes to the file `log`.
+    ///
+    /// # Errors
+    /// When it cannot be started or ends before it listens, with its last line.
+    pub fn start(
+        program: &Path,
+        options: &CardOptions,
+        socket: PathBuf,
+        log: PathBuf,
+    ) -> anyhow::Result<Self> {
+        let mut command = Command::new(program);
+        command.arg("--socket-path").arg(&socket);
+        command.args(["--memory", &options.memory.to_string()]);
+        command.args(["--aperture", &options.aperture.to_string()]);
+        command.args(["--engines", &options.engines.to_string()]);
+        command.args(["--submit-queues", &options.submit_queues.to_string()]);
+        if std::env::var_os("RUST_LOG").is_none() {
+            command.env("RUST_LOG", "info");
+        }
+        let file = File::create(&log).with_context(|| log.display().to_string())?;
+        let errors = file
+            .try_clone()
+            .with_context(|| log.display().to_string())?;
+        command.stdin(Stdio::null()).stdout(file).stderr(errors);
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        let record = log.with_extension("cmdline");
+        fs::write(&record, quote::command(words) + "\n")
+            .with_context(|| record.display().to_string())?;
+
+        let process = Supervised::spawn(command, Terminal::Apart)?;
+        let queues = FIXED_QUEUES + options.submit_queues;
+        let mut card = Self {
+            process,
+            socket,
+            queues,
+            log,
+        };
+        card.wait_until_listening()?;
+        Ok(card)
+    }
+
+    /// The card as QEMU sees it.
+    pub fn card(&self) -> Card {
+        Card {
+            socket: self.socket.clone(),
+            queues: self.queues,
+        }
+    }
+
+    /// Its log.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// The process, for tests that harm it.
+    pub fn process(&mut self) -> &mut Supervised {
+        &mut self.process
+    }
+
+    fn wait_until_listening(&mut self) -> anyhow::Result<()> {
+        let end = Instant::now() + LISTENING;
+        while !listens(&self.socket) {
+            if let Some(status) = self.process.try_wait().context("augurd")? {
+                let said = fs::read_to_string(&self.log).unwrap_or_default();
+                let line = said
+                    .lines()
+                    .last()
+                    .unwrap_or("it said nothing")
+                    .trim()
+                    .to_owned();
+                bail!("the card's process ended ({status}): {line}");
+            }
+            if Instant::now() >= end {
+                bail!(
+                    "the card's process does not listen after {LISTENING:?}; its log is {}",
+                    self.log.display()
+                );
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for CardProcess {
+    fn drop(&mut self) {
+        // It ends by itself when QEMU is gone; give it the time to say so.
+        self.process.end();
+    }
+}
+
+/// Whether somebody listens at `socket`. Asking by connecting would take the
+/// one connection that is meant for QEMU.
+fn listens(socket: &Path) -> bool {
+    const ACCEPTS_CONNECTIONS: &str = "00010000";
+    let table = fs::read_to_string("/proc/net/unix").unwrap_or_default();
+    let socket = socket.to_string_lossy();
+    table.lines().any(|line| {
+        let mut fields = line.split_whitespace();
+        fields.nth(3) == Some(ACCEPTS_CONNECTIONS) && fields.next_back() == Some(&socket)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn a_listener_is_seen_and_a_left_over_socket_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("card");
+        assert!(!listens(&socket));
+        let listener = UnixListener::bind(&socket).unwrap();
+        assert!(listens(&socket));
+        drop(listener);
+        assert!(socket.exists() && !listens(&socket));
+    }
+
+    #[test]
+    fn a_card_that_ends_at_once_is_reported_with_its_last_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("augurd");
+        fs::write(
+            &program,
+            "#!/bin/sh\necho 'aperture is no power of two' >&2\nexit 2\n",
+        )
+        .unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(&program, mode).unwrap();
+        let error = CardProcess::start(
+            &program,
+            &CardOptions::default(),
+            folder.path().join("socket"),
+            folder.path().join("card.log"),
+        )
+        .unwrap_err();
+        assert!(
+            error.to_string().contains("aperture is no power of two"),
+            "{error}"
+        );
+    }
+}
