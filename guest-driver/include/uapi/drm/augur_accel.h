@@ -5,7 +5,8 @@
  * An open file is a context of the card: an address space with objects. Command
  * lists are written in the card's wire format (augur_card_abi.h, the datasheet)
  * and name memory by device address; the card checks every address against the
- * context, so the driver passes lists on as they are.
+ * context. The driver checks only that the commands fill the list and that a
+ * command which writes program memory names memory it may write.
  *
  * Rules for every ioctl: unknown flags and padding that is not zero give
  * -EINVAL; times are absolute CLOCK_MONOTONIC nanoseconds; the layouts are the
@@ -180,6 +181,10 @@ struct drm_augur_query_driver {
 
 /**
  * struct drm_augur_bo_create - argument of DRM_AUGUR_BO_CREATE
+ *
+ * -ENOMEM when device memory is exhausted. The object lives until its handle is
+ * closed and its last mapping is gone; lists in flight may still use its memory
+ * then. mmap() maps it from its start, shared only: -EINVAL for MAP_PRIVATE.
  */
 struct drm_augur_bo_create {
 	/** @size: Bytes wanted, not zero; out: bytes of the object. */
@@ -235,7 +240,10 @@ struct drm_augur_transfer {
 	 */
 	__u64 size;
 
-	/** @flags: DRM_AUGUR_TRANSFER_WRITES_MEMORY, or zero. */
+	/**
+	 * @flags: DRM_AUGUR_TRANSFER_WRITES_MEMORY, or zero. Without it a
+	 * AUGUR_OP_TRANSFER_OUT that names this transfer gives -EACCES.
+	 */
 	__u32 flags;
 
 	/** @pad: Zero. */
@@ -258,6 +266,16 @@ struct drm_augur_sync {
 
 /**
  * struct drm_augur_submit - argument of DRM_AUGUR_SUBMIT
+ *
+ * Lists of one context on one queue begin in order of submission. A list begins
+ * when all of @in_syncs have signalled; when one of them signals an error, it ends
+ * with AUGUR_STATUS_CANCELLED and does not run. @out_syncs signal when it has
+ * ended, with an error when its status is not AUGUR_STATUS_OK.
+ *
+ * -EINVAL when the commands do not fill the list or name no transfer, -EACCES see
+ * &drm_augur_transfer.flags, -E2BIG when list and transfers are larger than
+ * drm_augur_query_device.max_submit_bytes, -EFAULT for memory that cannot be
+ * pinned. Waits, interruptibly, while 256 lists of the context are in flight.
  */
 struct drm_augur_submit {
 	/** @commands: Address of the command list (augur_card_abi.h). */
@@ -272,13 +290,16 @@ struct drm_augur_submit {
 	/** @transfers: Address of an array of struct drm_augur_transfer. */
 	__u64 transfers;
 
-	/** @transfer_count: Entries of @transfers. */
+	/** @transfer_count: Entries of @transfers, at most 1024. */
 	__u32 transfer_count;
 
 	/** @queue: Submit queue, below drm_augur_query_device.submit_queues. */
 	__u32 queue;
 
-	/** @in_syncs: Address of an array of struct drm_augur_sync to wait for. */
+	/**
+	 * @in_syncs: Address of an array of struct drm_augur_sync to wait for.
+	 * -EINVAL for one that has no fence yet.
+	 */
 	__u64 in_syncs;
 
 	/** @out_syncs: Address of an array of struct drm_augur_sync to signal. */

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Contexts: one open file each.
+ */
+#ifndef _AUGUR_CONTEXT_H_
+#define _AUGUR_CONTEXT_H_
+
+#include <linux/kref.h>
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+struct augur_device;
+struct augur_queue;
+struct drm_device;
+struct drm_file;
+
+/**
+ * struct augur_stream - the lists of a context for one submit queue
+ * @context: The context.
+ * @queue: The submit queue.
+ * @lock: Guards @lists, @starved and @closed.
+ * @lists: Lists that are not in the ring yet, oldest first.
+ * @starved_link: In &augur_queue.starved, under its lock.
+ * @closed: The context is gone: lists are cancelled.
+ * @pump: Puts lists into the ring when something they waited for has happened.
+ */
+struct augur_stream {
+	struct augur_context *context;
+	struct augur_queue *queue;
+	spinlock_t lock;	/* order: augur_device.h */
+	struct list_head lists;
+	struct list_head starved_link;
+	bool closed;
+	struct work_struct pump;
+};
+
+/**
+ * struct augur_context - an open file
+ * @ref: Held by the file, and by each list and object.
+ * @adev: The card.
+ * @id: Context id on the card.
+ * @failed: The card has given it up. Under &augur_windows.lock.
+ * @submit_lock: Orders submissions; guards @next_fence.
+ * @next_fence: Number of the next list.
+ * @fences: Fences of the last AUGUR_KEPT_FENCES lists by number.
+ * @lists: Lists that hold memory.
+ * @lists_wait: Woken when @lists falls, and when the card is lost.
+ * @streams: One for each submit queue.
+ */
+struct augur_context {
+	struct kref ref;
+	struct augur_device *adev;
+	u32 id;
+	bool failed;
+	struct mutex submit_lock;	/* order: augur_device.h */
+	u64 next_fence;
+	struct xarray fences;
+	atomic_t lists;
+	wait_queue_head_t lists_wait;
+	struct augur_stream streams[];
+};
+
+int augur_context_open(struct drm_device *dev, struct drm_file *file);
+void augur_context_close(struct drm_device *dev, struct drm_file *file);
+void augur_context_put(struct augur_context *context);
+void augur_contexts_fail(struct augur_device *adev);
+void augur_contexts_destroy(struct augur_device *adev);
+
+#endif

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The control queue: puts requests into the ring and waits for their answers.
+ *
+ * The card answers every request without waiting for the guest, so an answer that
+ * does not come within control_timeout_ms means that the card is lost. What the
+ * requests say is in augur_requests.c.
+ */
+#include <linux/moduleparam.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "augur_control.h"
+#include "augur_device.h"
+
+static unsigned int control_timeout_ms = 10000;
+module_param(control_timeout_ms, uint, 0644);
+MODULE_PARM_DESC(control_timeout_ms,
+		 "Milliseconds for an answer of the card before it counts as lost");
+
+/*
+ * Descriptors that only acknowledgments may take, so that requests for windows
+ * never keep windows from being given back. Each takes two when there is no
+ * memory for an indirect table.
+ */
+#define AUGUR_ACK_DESCRIPTORS	(2 * AUGUR_ACK_REQUESTS)
+
+/**
+ * augur_request_new - make a request
+ * @opcode: AUGUR_REQUEST_*.
+ * @context: Context id, or 0.
+ * @body_bytes: Bytes behind the request's header; they are zero.
+ * @answer_bytes: Bytes behind the answer's header.
+ *
+ * Return: the request with one reference, or NULL.
+ */
+struct augur_request *augur_request_new(u16 opcode, u32 context, size_t body_bytes,
+					size_t answer_bytes)
+{
+	size_t request_bytes = sizeof(struct augur_request_header) + body_bytes;
+	struct augur_request_header *header;
+	struct augur_request *request;
+	size_t answer_offset;
+
+	answer_bytes += sizeof(struct augur_response_header);
+	answer_offset = ALIGN(struct_size(request, request, request_bytes), 8);
+	request = kzalloc(answer_offset + answer_bytes, GFP_KERNEL);
+	if (!request)
+		return NULL;
+	kref_init(&request->ref);
+	INIT_LIST_HEAD(&request->link);
+	init_completion(&request->done);
+	request->request_bytes = request_bytes;
+	request->answer_bytes = answer_bytes;
+	request->answer_least = answer_bytes;
+	request->answer = (u8 *)request + answer_offset;
+
+	header = (struct augur_request_header *)request->request;
+	header->opcode = cpu_to_le16(opcode);
+	header->context = cpu_to_le32(context);
+	return request;
+}
+
+static void augur_request_release(struct kref *ref)
+{
+	kfree(container_of(ref, struct augur_request, ref));
+}
+
+/**
+ * augur_request_put - drop a reference
+ * @request: The request, or NULL.
+ */
+void augur_request_put(struct augur_request *request)
+{
+	if (request)
+		kref_put(&request->ref, augur_request_release);
+}
+
+/**
+ * augur_request_body - where the request's own fields go
+ * @request: The request.
+ */
+void *augur_request_body(struct augur_request *request)
+{
+	return request->request + sizeof(struct augur_request_header);
+}
+
+/**
+ * augur_request_answer - the answer's own fields
+ * @request: A request whose call returned 0.
+ */
+const void *augur_request_answer(const struct augur_request *request)
+{
+	return (u8 *)request->answer + sizeof(struct augur_response_header);
+}
+
+/**
+ * augur_status_to_errno - what a status of the card is for a program
+ * @status: AUGUR_STATUS_*.
+ */
+int augur_status_to_errno(u32 status)
+{
+	switch (status) {
+	case AUGUR_STATUS_OK:
+		return 0;
+	case AUGUR_STATUS_INVALID:
+	case AUGUR_STATUS_BAD_OPERAND:
+		return -EINVAL;
+	case AUGUR_STATUS_NO_CONTEXT:
+	case AUGUR_STATUS_NO_OBJECT:
+		return -ENOENT;
+	case AUGUR_STATUS_NO_MEMORY:
+		return -ENOMEM;
+	case AUGUR_STATUS_BAD_ADDRESS:
+		return -EFAULT;
+	case AUGUR_STATUS_CANCELLED:
+		return -ECANCELED;
+	case AUGUR_STATUS_BUSY:
+		return -EBUSY;
+	case AUGUR_STATUS_VERSION:
+		return -EPROTONOSUPPORT;
+	default:
+		return -EIO;
+	}
+}
+
+/* Puts a request into the ring when @reserve descriptors stay free behind it. */
+static int augur_control_add(struct augur_device *adev, struct augur_request *request,
+			     u32 reserve)
+{
+	struct augur_control *control = &adev->control;
+	struct scatterlist out, in, *sgs[] = { &out, &in };
+	unsigned long flags;
+	bool notify = false;
+	int ret;
+
+	sg_init_one(&out, request->request, request->request_bytes);
+	sg_init_one(&in, request->answer, request->answer_bytes);
+
+	spin_lock_irqsave(&control->lock, flags);
+	if (augur_device_is_lost(adev))
+		ret = -EIO;
+	else if (control->vq->num_free < reserve + ARRAY_SIZE(sgs))
+		ret = -ENOSPC;
+	else
+		ret = virtqueue_add_sgs(control->vq, sgs, 1, 1, request, GFP_ATOMIC);
+	if (!ret) {
+		kref_get(&request->ref);
+		list_add_tail(&request->link, &control->in_flight);
+		notify = virtqueue_kick_prepare(control->vq);
+	}
+	spin_unlock_irqrestore(&control->lock, flags);
+
+	if (notify)
+		virtqueue_notify(control->vq);
+	return ret;
+}
+
+static unsigned long augur_control_timeout(void)
+{
+	return msecs_to_jiffies(control_timeout_ms);
+}
+
+static int augur_control_post(struct augur_device *adev, struct augur_request *request,
+			      u32 reserve)
+{
+	int ret = -ENOSPC;
+
+	wait_event_timeout(adev->control.space,
+			   (ret = augur_control_add(adev, request, reserve)) != -ENOSPC,
+			   augur_control_timeout());
+	if (ret == -ENOSPC) {
+		augur_device_lose(adev, "the control queue does not move");
+		return -EIO;
+	}
+	return ret;
+}
+
+/* The result of a request that was answered. */
+static int augur_request_result(struct augur_device *adev,
+				const struct augur_request *request)
+{
+	const struct augur_response_header *header = request->answer;
+	u32 status;
+
+	if (request->error)
+		return request->error;
+	if (request->used < sizeof(*header)) {
+		drm_err_ratelimited(&adev->drm, "an answer has %u bytes\n", request->used);
+		return -EIO;
+	}
+	status = le32_to_cpu(header->status);
+	if (status == AUGUR_STATUS_OK && request->used < request->answer_least) {
+		drm_err_ratelimited(&adev->drm, "an answer has %u bytes, not %u\n",
+				    request->used, request->answer_least);
+		return -EIO;
+	}
+	return augur_status_to_errno(status);
+}
+
+/**
+ * augur_request_call - send a request and wait for its answer
+ * @adev: The card.
+ * @request: The request.
+ *
+ * The wait cannot be interrupted: it ends with the answer, or with the card's
+ * loss after control_timeout_ms.
+ *
+ * Return: 0 or what the card's status means.
+ */
+int augur_request_call(struct augur_device *adev, struct augur_request *request)
+{
+	int ret = augur_control_post(adev, request, AUGUR_ACK_DESCRIPTORS);
+
+	if (ret)
+		return ret;
+	if (!wait_for_completion_timeout(&request->done, augur_control_timeout())) {
+		augur_device_lose(adev, "a request was not answered");
+		return -EIO;
+	}
+	return augur_request_result(adev, request);
+}
+
+/**
+ * augur_request_call_killable - send a request that nobody misses
+ * @adev: The card.
+ * @request: The request; its effect needs no undoing.
+ *
+ * Return: as augur_request_call(), or -EINTR when the caller is being killed.
+ */
+int augur_request_call_killable(struct augur_device *adev,
+				struct augur_request *request)
+{
+	long left;
+	int ret;
+
+	ret = augur_control_post(adev, request, AUGUR_ACK_DESCRIPTORS);
+	if (ret)
+		return ret;
+	left = wait_for_completion_killable_timeout(&request->done,
+						    augur_control_timeout());
+	if (left < 0)
+		return -EINTR;
+	if (!left) {
+		augur_device_lose(adev, "a request was not answered");
+		return -EIO;
+	}
+	return augur_request_result(adev, request);
+}
+
+/**
+ * augur_card_acknowledge - give windows back
+ * @adev: The card.
+ * @entries: The windows.
+ * @count: Entries, 1 to AUGUR_MAX_ACKS.
+ *
+ * Called by the event worker only. It needs no memory and does not wait for the
+ * answer, only for the use of the same request the last time round.
+ *
+ * Return: 0, or -EIO when the card is lost.
+ */
+int augur_card_acknowledge(struct augur_device *adev,
+			   const struct augur_revoke_ack *entries, u32 count)
+{
+	struct augur_control *control = &adev->control;
+	struct augur_request *request = control->acks[control->next_ack];
+	struct augur_revoke_ack_request *body = augur_request_body(request);
+
+	if (!wait_for_completion_timeout(&request->done, augur_control_timeout())) {
+		augur_device_lose(adev, "an acknowledgment was not answered");
+		return -EIO;
+	}
+	reinit_completion(&request->done);
+	control->next_ack = (control->next_ack + 1) % AUGUR_ACK_REQUESTS;
+
+	body->count = cpu_to_le32(count);
+	memcpy(body + 1, entries, count * sizeof(*entries));
+	request->request_bytes = sizeof(struct augur_request_header) + sizeof(*body) +
+				 count * sizeof(*entries);
+	return augur_control_post(adev, request, 0);
+}
+
+/**
+ * augur_control_done - the card has used descriptors of the control queue
+ * @vq: The queue.
+ */
+void augur_control_done(struct virtqueue *vq)
+{
+	struct augur_device *adev = vq->vdev->priv;
+	struct augur_control *control = &adev->control;
+	struct augur_request *request;
+	bool space = false;
+	unsigned long flags;
+	u32 used;
+
+	spin_lock_irqsave(&control->lock, flags);
+	while ((request = virtqueue_get_buf(vq, &used))) {
+		list_del_init(&request->link);
+		request->used = min(used, request->answer_bytes);
+		complete(&request->done);
+		augur_request_put(request);
+		space = true;
+	}
+	spin_unlock_irqrestore(&control->lock, flags);
+	if (space)
+		wake_up_all(&control->space);
+}
+
+/**
+ * augur_control_fail - end every wait for an answer
+ * @adev: A lost card. The requests stay in the ring.
+ */
+void augur_control_fail(struct augur_device *adev)
+{
+	struct augur_control *control = &adev->control;
+	struct augur_request *request;
+
+	spin_lock_irq(&control->lock);
+	list_for_each_entry(request, &control->in_flight, link) {
+		request->error = -EIO;
+		complete_all(&request->done);
+	}
+	spin_unlock_irq(&control->lock);
+	wake_up_all(&control->space);
+}
+
+/**
+ * augur_control_drain - take back what is in the ring
+ * @adev: A card that was reset.
+ */
+void augur_control_drain(struct augur_device *adev)
+{
+	struct augur_request *request;
+
+	while ((request = virtqueue_detach_unused_buf(adev->control.vq))) {
+		list_del_init(&request->link);
+		augur_request_put(request);
+	}
+}
+
+/**
+ * augur_control_init - prepare the control queue
+ * @adev: The card, whose rings do not exist yet.
+ */
+int augur_control_init(struct augur_device *adev)
+{
+	struct augur_control *control = &adev->control;
+	size_t bytes = sizeof(struct augur_revoke_ack_request) +
+		       AUGUR_MAX_ACKS * sizeof(struct augur_revoke_ack);
+
+	spin_lock_init(&control->lock);
+	INIT_LIST_HEAD(&control->in_flight);
+	init_waitqueue_head(&control->space);
+	for (int i = 0; i < AUGUR_ACK_REQUESTS; i++) {
+		control->acks[i] = augur_request_new(AUGUR_REQUEST_REVOKE_ACK, 0,
+						     bytes, 0);
+		if (!control->acks[i]) {
+			augur_control_fini(adev);
+			return -ENOMEM;
+		}
+		complete(&control->acks[i]->done);
+	}
+	return 0;
+}
+
+/**
+ * augur_control_fini - free what augur_control_init() made
+ * @adev: The card.
+ */
+void augur_control_fini(struct augur_device *adev)
+{
+	for (int i = 0; i < AUGUR_ACK_REQUESTS; i++) {
+		augur_request_put(adev->control.acks[i]);
+		adev->control.acks[i] = NULL;
+	}
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The card as the driver sees it, and what its files share.
+ *
+ * Locks, outermost first:
+ *
+ *   mmap_lock, i_mmap_rwsem          memory management, around our callbacks
+ *     augur_context.submit_lock      numbers the lists of a context
+ *     augur_windows.lock             window table, fault waiters, contexts
+ *       page table locks             taken while a page is entered
+ *     augur_stream.lock              lists that wait for the ring
+ *       augur_queue.lock             a submit ring and the lists in it
+ *     augur_control.lock             the control ring
+ *     augur_events.lock              the event ring
+ *
+ * The last four are spinlocks taken with interrupts off. augur_windows.lock is
+ * never held across unmap_mapping_range(), a wait, a control request, or an
+ * access to program memory: the program's pointer may lead to our own mapping.
+ */
+#ifndef _AUGUR_DEVICE_H_
+#define _AUGUR_DEVICE_H_
+
+#include <linux/atomic.h>
+#include <linux/completion.h>
+#include <linux/kref.h>
+#include <linux/llist.h>
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/virtio.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include <drm/drm_device.h>
+#include <drm/drm_print.h>
+
+#include "augur_card_abi.h"
+#include "augur_window_table.h"
+
+/* Acknowledgment requests that can be in flight. */
+#define AUGUR_ACK_REQUESTS	8
+
+/**
+ * struct augur_config_values - the config space, checked, in host order
+ * @memory_bytes: Device memory.
+ * @aperture_bytes: Aperture.
+ * @usable_bytes: Device memory that objects can have.
+ * @demand_window_bytes: Bytes of a window that answers a fault, at most.
+ * @max_window_bytes: Bytes of the largest window.
+ * @window_slots: Slots.
+ * @max_submit_bytes: Bytes of a submission, at most.
+ * @heartbeat_ms: Milliseconds between heartbeats.
+ * @abi_major: Version of the wire format.
+ * @abi_minor: Version of the wire format.
+ * @compute_engines: Compute engines.
+ * @dma_channels: DMA channels.
+ * @submit_queues: Submit queues.
+ * @max_contexts: Contexts.
+ */
+struct augur_config_values {
+	u64 memory_bytes;
+	u64 aperture_bytes;
+	u64 usable_bytes;
+	u32 demand_window_bytes;
+	u32 max_window_bytes;
+	u32 window_slots;
+	u32 max_submit_bytes;
+	u32 heartbeat_ms;
+	u16 abi_major;
+	u16 abi_minor;
+	u16 compute_engines;
+	u16 dma_channels;
+	u16 submit_queues;
+	u16 max_contexts;
+};
+
+/**
+ * struct augur_control - the control queue
+ * @lock: Guards the rest.
+ * @vq: The ring.
+ * @in_flight: Requests in the ring.
+ * @space: Woken when descriptors become free, and when the card is lost.
+ * @acks: Requests for acknowledgments, made in probe so that a revoke needs no
+ *	memory; used in turn by the event worker.
+ * @next_ack: The next of @acks.
+ */
+struct augur_control {
+	spinlock_t lock;	/* order: above */
+	struct virtqueue *vq;
+	struct list_head in_flight;
+	wait_queue_head_t space;
+	struct augur_request *acks[AUGUR_ACK_REQUESTS];
+	u32 next_ack;
+};
+
+/**
+ * struct augur_events - the event queue
+ * @lock: Guards @vq.
+ * @vq: The ring.
+ * @workqueue: Ordered: events and the end of leases are handled one at a time.
+ * @work: Handles events.
+ * @lease_work: Revokes windows whose lease has ended.
+ * @buffers: The posted buffers.
+ * @sequence: Number of the last event handled. Written by the worker only.
+ * @ack_count: Entries of @ack_slots.
+ * @ack_entries: Acknowledgments to be sent. Used by the worker only.
+ * @listing: The request for LIST_WINDOWS. Used by the worker only.
+ */
+struct augur_events {
+	spinlock_t lock;	/* order: above */
+	struct virtqueue *vq;
+	struct workqueue_struct *workqueue;
+	struct work_struct work;
+	struct delayed_work lease_work;
+	void **buffers;
+	struct augur_request *listing;
+	u64 sequence;
+	u32 ack_count;
+	struct augur_revoke_ack ack_entries[AUGUR_MAX_ACKS];
+};
+
+/**
+ * struct augur_windows - the windows, and who waits for one
+ * @lock: Guards the rest, and &augur_context.failed.
+ * @table: The window table.
+ * @limits: What a window must obey.
+ * @leases: Slots whose revoke waits for the end of a lease.
+ * @lease_count: Entries of @leases.
+ * @waiters: Faults that wait, struct augur_fault_wait.
+ * @contexts: Contexts by id.
+ */
+struct augur_windows {
+	struct mutex lock;	/* order: above */
+	struct augur_window_table table;
+	struct augur_window_limits limits;
+	u32 *leases;
+	u32 lease_count;
+	struct list_head waiters;
+	struct xarray contexts;
+};
+
+/**
+ * struct augur_queue - a submit queue
+ * @adev: The card.
+ * @lock: Guards @vq and the lists.
+ * @vq: The ring.
+ * @in_flight: Lists in the ring.
+ * @stuck: Lists in the ring of a lost card, their fences signalled.
+ * @starved: Streams that found the ring full.
+ * @feed: Looks at @starved when nothing in flight will.
+ * @done: Lists that have ended and hold memory.
+ * @reap: Frees what is on @done.
+ */
+struct augur_queue {
+	struct augur_device *adev;
+	spinlock_t lock;	/* order: above */
+	struct virtqueue *vq;
+	struct list_head in_flight;
+	struct list_head stuck;
+	struct list_head starved;
+	struct delayed_work feed;
+	struct llist_head done;
+	struct work_struct reap;
+};
+
+/**
+ * struct augur_counters - the driver's own counters
+ * @page_faults: Faults on mapped objects.
+ * @demand_faults: Faults that had to ask the card for a window.
+ * @events: Events handled.
+ * @stale_events: Events of an older generation.
+ * @revokes: Windows given back.
+ * @dirty_revokes: Windows given back that the guest had written.
+ * @resyncs: Times that all windows were listed again.
+ * @objects: Objects now.
+ * @submissions: Lists that have not ended.
+ */
+struct augur_counters {
+	atomic64_t page_faults;
+	atomic64_t demand_faults;
+	atomic64_t events;
+	atomic64_t stale_events;
+	atomic64_t revokes;
+	atomic64_t dirty_revokes;
+	atomic64_t resyncs;
+	atomic64_t objects;
+	atomic64_t submissions;
+};
+
+/**
+ * struct augur_device - one card
+ * @drm: The DRM device.
+ * @vdev: The virtio device.
+ * @config: What the config space says.
+ * @aperture: The aperture in the kernel's address space.
+ * @aperture_base: Its physical address.
+ * @life: Nonce of this driver life.
+ * @lost: Set once: the card does not work any more and is not touched.
+ * @lost_work: Fails everything that waits for a lost card.
+ * @heartbeat_work: Samples the map header.
+ * @heartbeat: Last heartbeat seen.
+ * @heartbeat_misses: Samples since it moved.
+ * @control: Control queue.
+ * @events: Event queue.
+ * @windows: Windows.
+ * @queues: Submit queues.
+ * @submit_workqueue: Queues lists that waited, and frees lists that ended.
+ * @counters: The driver's own counters.
+ */
+struct augur_device {
+	struct drm_device drm;
+	struct virtio_device *vdev;
+	struct augur_config_values config;
+	void *aperture;
+	phys_addr_t aperture_base;
+	u64 life;
+	unsigned long lost;
+	struct work_struct lost_work;
+	struct delayed_work heartbeat_work;
+	u64 heartbeat;
+	u32 heartbeat_misses;
+	struct augur_control control;
+	struct augur_events events;
+	struct augur_windows windows;
+	struct augur_queue *queues;
+	struct workqueue_struct *submit_workqueue;
+	struct augur_counters counters;
+};
+
+#define to_augur_device(dev) container_of(dev, struct augur_device, drm)
+
+/**
+ * augur_device_is_lost - whether the card must not be touched any more
+ * @adev: The card.
+ */
+static inline bool augur_device_is_lost(const struct augur_device *adev)
+{
+	return READ_ONCE(adev->lost);
+}
+
+/**
+ * augur_map_header - the first page of the aperture, written by the card
+ * @adev: The card.
+ */
+static inline const struct augur_map_header *
+augur_map_header(const struct augur_device *adev)
+{
+	return adev->aperture;
+}
+
+/* augur_drv.c */
+int augur_drm_init(struct augur_device *adev);
+extern const struct drm_driver augur_drm_driver;
+
+/* augur_device.c */
+extern struct virtio_driver augur_virtio_driver;
+void augur_device_lose(struct augur_device *adev, const char *why);
+
+/* augur_heartbeat.c */
+void augur_heartbeat_init(struct augur_device *adev);
+void augur_heartbeat_start(struct augur_device *adev);
+void augur_heartbeat_stop(struct augur_device *adev);
+bool augur_heartbeat_moves(struct augur_device *adev);
+u32 augur_card_state(const struct augur_device *adev);
+
+#endif

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The Augur accelerator driver: the module and its DRM device.
+ */
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+
+#include <drm/augur_accel.h>
+#include <drm/drm_accel.h>
+#include <drm/drm_drv.h>
+#include <drm/drm_file.h>
+#include <drm/drm_gem.h>
+#include <drm/drm_ioctl.h>
+
+#include "augur_context.h"
+#include "augur_device.h"
+#include "augur_fence.h"
+#include "augur_gem.h"
+#include "augur_query.h"
+#include "augur_submit.h"
+
+#define AUGUR_IOCTL(name, function) \
+	DRM_IOCTL_DEF_DRV(AUGUR_##name, augur_ioctl_##function, 0)
+
+static const struct drm_ioctl_desc augur_ioctls[] = {
+	AUGUR_IOCTL(DEV_QUERY, dev_query),
+	AUGUR_IOCTL(BO_CREATE, bo_create),
+	AUGUR_IOCTL(BO_INFO, bo_info),
+	AUGUR_IOCTL(SUBMIT, submit),
+	AUGUR_IOCTL(WAIT, wait),
+};
+
+DEFINE_DRM_ACCEL_FOPS(augur_fops);
+
+const struct drm_driver augur_drm_driver = {
+	.driver_features = DRIVER_COMPUTE_ACCEL | DRIVER_GEM | DRIVER_SYNCOBJ |
+			   DRIVER_SYNCOBJ_TIMELINE,
+	.open = augur_context_open,
+	.postclose = augur_context_close,
+	.ioctls = augur_ioctls,
+	.num_ioctls = ARRAY_SIZE(augur_ioctls),
+	.fops = &augur_fops,
+	.name = "augur",
+	.desc = "Augur accelerator card",
+	.major = 1,
+	.minor = 0,
+};
+
+static int __init augur_init(void)
+{
+	return register_virtio_driver(&augur_virtio_driver);
+}
+
+static void __exit augur_exit(void)
+{
+	unregister_virtio_driver(&augur_virtio_driver);
+	/* Fences that others held are freed by callbacks in this module. */
+	rcu_barrier();
+}
+
+module_init(augur_init);
+module_exit(augur_exit);
+
+MODULE_DESCRIPTION("Augur accelerator card");
+MODULE_AUTHOR("The Augur authors");
+MODULE_LICENSE("GPL");

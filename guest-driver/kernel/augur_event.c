@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The event queue: the card's only way to change the state of windows.
+ *
+ * One ordered worker handles events and the ends of leases, so that nothing but
+ * it publishes or revokes. It waits for the card only (for an acknowledgment's
+ * descriptor), never for a program. Acknowledgments are collected over all events
+ * that are there and sent together.
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "augur_control.h"
+#include "augur_device.h"
+#include "augur_event.h"
+#include "augur_window.h"
+
+#define AUGUR_EVENT_BUFFERS	64
+#define AUGUR_EVENT_BUFFER_BYTES	(16 * sizeof(struct augur_event))
+
+/**
+ * augur_acknowledge - note that a window was given back
+ * @adev: The card.
+ * @slot: Its slot.
+ * @generation: Its generation.
+ * @dirty: Whether the guest may have written it.
+ */
+void augur_acknowledge(struct augur_device *adev, u32 slot, u32 generation, bool dirty)
+{
+	struct augur_events *events = &adev->events;
+	struct augur_revoke_ack *entry = &events->ack_entries[events->ack_count++];
+
+	memset(entry, 0, sizeof(*entry));
+	entry->slot = cpu_to_le32(slot);
+	entry->generation = cpu_to_le32(generation);
+	entry->flags = cpu_to_le32(dirty ? AUGUR_ACK_DIRTY : 0);
+	atomic64_inc(&adev->counters.revokes);
+	if (dirty)
+		atomic64_inc(&adev->counters.dirty_revokes);
+	if (events->ack_count == AUGUR_MAX_ACKS)
+		augur_acknowledge_all(adev);
+}
+
+/**
+ * augur_acknowledge_all - send what augur_acknowledge() has collected
+ * @adev: The card.
+ */
+void augur_acknowledge_all(struct augur_device *adev)
+{
+	struct augur_events *events = &adev->events;
+
+	/* An error means that the card is lost, and nobody waits for this. */
+	if (events->ack_count)
+		augur_card_acknowledge(adev, events->ack_entries, events->ack_count);
+	events->ack_count = 0;
+}
+
+/* Has the lease worker look at the revokes that were put off. */
+static void augur_schedule_lease(struct augur_device *adev)
+{
+	unsigned long delay;
+	u32 slot, generation;
+
+	if (augur_windows_next_lease(adev, &slot, &generation, &delay))
+		mod_delayed_work(adev->events.workqueue, &adev->events.lease_work, delay);
+}
+
+/**
+ * augur_event_revoke - handle a revoke
+ * @adev: The card.
+ * @slot: Slot of the window.
+ * @generation: Its generation.
+ */
+void augur_event_revoke(struct augur_device *adev, u32 slot, u32 generation)
+{
+	bool dirty;
+
+	if (slot >= adev->config.window_slots) {
+		drm_err_ratelimited(&adev->drm, "a revoke of slot %u\n", slot);
+		return;
+	}
+	switch (augur_windows_revoke(adev, slot, generation, true, &dirty)) {
+	case AUGUR_REVOKE_DONE:
+		augur_acknowledge(adev, slot, generation, dirty);
+		break;
+	case AUGUR_REVOKE_LATER:
+		augur_schedule_lease(adev);
+		break;
+	case AUGUR_REVOKE_STALE:
+		atomic64_inc(&adev->counters.stale_events);
+		break;
+	}
+}
+
+static void augur_lease_work(struct work_struct *work)
+{
+	struct augur_device *adev = container_of(work, struct augur_device,
+						 events.lease_work.work);
+	unsigned long delay;
+	u32 slot, generation;
+	bool dirty;
+
+	while (augur_windows_next_lease(adev, &slot, &generation, &delay)) {
+		if (delay) {
+			mod_delayed_work(adev->events.workqueue,
+					 &adev->events.lease_work, delay);
+			break;
+		}
+		if (augur_windows_revoke(adev, slot, generation, false, &dirty) ==
+		    AUGUR_REVOKE_DONE)
+			augur_acknowledge(adev, slot, generation, dirty);
+	}
+	augur_acknowledge_all(adev);
+}
+
+static void augur_event_map(struct augur_device *adev, const struct augur_event *event)
+{
+	const struct augur_window_place place = {
+		.address = le64_to_cpu(event->device_address),
+		.aperture_offset = le64_to_cpu(event->aperture_offset),
+		.context = le32_to_cpu(event->context),
+		.slot = le32_to_cpu(event->slot),
+		.generation = le32_to_cpu(event->generation),
+		.bytes = le32_to_cpu(event->bytes),
+	};
+	bool demand = le16_to_cpu(event->flags) & AUGUR_EVENT_DEMAND;
+
+	if (!augur_windows_publish(adev, &place, demand))
+		atomic64_inc(&adev->counters.stale_events);
+}
+
+static void augur_handle_event(struct augur_device *adev, const struct augur_event *event)
+{
+	u64 sequence = le64_to_cpu(event->sequence);
+	u32 context = le32_to_cpu(event->context);
+	u32 status = le32_to_cpu(event->status);
+	u16 kind = le16_to_cpu(event->kind);
+	bool gap = sequence != adev->events.sequence + 1;
+
+	WRITE_ONCE(adev->events.sequence, sequence);
+	atomic64_inc(&adev->counters.events);
+	switch (kind) {
+	case AUGUR_EVENT_MAP:
+		augur_event_map(adev, event);
+		break;
+	case AUGUR_EVENT_REVOKE:
+		augur_event_revoke(adev, le32_to_cpu(event->slot),
+				   le32_to_cpu(event->generation));
+		break;
+	case AUGUR_EVENT_FAULT_FAILED:
+		augur_windows_fault_failed(adev, context,
+					   le64_to_cpu(event->device_address),
+					   augur_status_to_errno(status) ?: -EIO);
+		break;
+	case AUGUR_EVENT_CONTEXT_FAILED:
+		drm_err_ratelimited(&adev->drm, "context %u has failed, status %u\n",
+				    context, status);
+		augur_windows_context_failed(adev, context);
+		augur_windows_forget_context(adev, context);
+		break;
+	case AUGUR_EVENT_RESYNC:
+		augur_resync(adev);
+		return;
+	default:
+		drm_err_ratelimited(&adev->drm, "an event of kind %u\n", kind);
+		break;
+	}
+	/* What is missing may have been a revoke, which the card waits for. */
+	if (gap)
+		augur_resync(adev);
+}
+
+static void *augur_events_take(struct augur_events *events, u32 *used)
+{
+	void *buffer;
+
+	spin_lock_irq(&events->lock);
+	buffer = virtqueue_get_buf(events->vq, used);
+	spin_unlock_irq(&events->lock);
+	return buffer;
+}
+
+static int augur_events_give(struct augur_events *events, void *buffer)
+{
+	struct scatterlist sg;
+	int ret;
+
+	sg_init_one(&sg, buffer, AUGUR_EVENT_BUFFER_BYTES);
+	spin_lock_irq(&events->lock);
+	ret = virtqueue_add_inbuf(events->vq, &sg, 1, buffer, GFP_ATOMIC);
+	spin_unlock_irq(&events->lock);
+	return ret;
+}
+
+static void augur_events_kick(struct augur_events *events)
+{
+	bool notify;
+
+	spin_lock_irq(&events->lock);
+	notify = virtqueue_kick_prepare(events->vq);
+	spin_unlock_irq(&events->lock);
+	if (notify)
+		virtqueue_notify(events->vq);
+}
+
+static void augur_events_work(struct work_struct *work)
+{
+	struct augur_device *adev = container_of(work, struct augur_device, events.work);
+	struct augur_events *events = &adev->events;
+	struct augur_event event;
+	void *buffer;
+	u32 used;
+
+	while (!augur_device_is_lost(adev) && (buffer = augur_events_take(events, &used))) {
+		used = min_t(u32, used, AUGUR_EVENT_BUFFER_BYTES);
+		for (u32 at = 0; at + sizeof(event) <= used; at += sizeof(event)) {
+			memcpy(&event, buffer + at, sizeof(event));
+			augur_handle_event(adev, &event);
+		}
+		/* It fails when the card is lost: the buffer is freed with the rest. */
+		if (!augur_events_give(events, buffer))
+			augur_events_kick(events);
+	}
+	augur_acknowledge_all(adev);
+}
+
+/**
+ * augur_events_done - the card has used buffers of the event queue
+ * @vq: The queue.
+ */
+void augur_events_done(struct virtqueue *vq)
+{
+	struct augur_device *adev = vq->vdev->priv;
+
+	queue_work(adev->events.workqueue, &adev->events.work);
+}
+
+/**
+ * augur_events_post - give the card all buffers
+ * @adev: The card, its rings ready.
+ */
+int augur_events_post(struct augur_device *adev)
+{
+	struct augur_events *events = &adev->events;
+	u32 count = min_t(u32, AUGUR_EVENT_BUFFERS,
+			  virtqueue_get_vring_size(events->vq));
+	int ret;
+
+	for (u32 i = 0; i < count; i++) {
+		ret = augur_events_give(events, events->buffers[i]);
+		if (ret)
+			return ret;
+	}
+	augur_events_kick(events);
+	return 0;
+}
+
+/**
+ * augur_events_stop - wait for the worker
+ * @adev: A lost card.
+ */
+void augur_events_stop(struct augur_device *adev)
+{
+	cancel_delayed_work_sync(&adev->events.lease_work);
+	cancel_work_sync(&adev->events.work);
+	/* A handler that ran may have scheduled the other. */
+	cancel_delayed_work_sync(&adev->events.lease_work);
+}
+
+/**
+ * augur_events_drain - take the buffers back
+ * @adev: A card that was reset.
+ */
+void augur_events_drain(struct augur_device *adev)
+{
+	while (virtqueue_detach_unused_buf(adev->events.vq))
+		;
+}
+
+/**
+ * augur_events_init - prepare the event queue
+ * @adev: The card, whose rings do not exist yet.
+ */
+int augur_events_init(struct augur_device *adev)
+{
+	struct augur_events *events = &adev->events;
+
+	spin_lock_init(&events->lock);
+	INIT_WORK(&events->work, augur_events_work);
+	INIT_DELAYED_WORK(&events->lease_work, augur_lease_work);
+	events->workqueue = alloc_ordered_workqueue("augur-events",
+						    WQ_MEM_RECLAIM | WQ_HIGHPRI);
+	events->buffers = kcalloc(AUGUR_EVENT_BUFFERS, sizeof(void *), GFP_KERNEL);
+	events->listing = augur_resync_request();
+	if (!events->workqueue || !events->buffers || !events->listing)
+		goto err;
+	for (int i = 0; i < AUGUR_EVENT_BUFFERS; i++) {
+		events->buffers[i] = kzalloc(AUGUR_EVENT_BUFFER_BYTES, GFP_KERNEL);
+		if (!events->buffers[i])
+			goto err;
+	}
+	return 0;
+err:
+	augur_events_fini(adev);
+	return -ENOMEM;
+}
+
+/**
+ * augur_events_fini - free what augur_events_init() made
+ * @adev: The card, its rings gone.
+ */
+void augur_events_fini(struct augur_device *adev)
+{
+	struct augur_events *events = &adev->events;
+
+	for (int i = 0; events->buffers && i < AUGUR_EVENT_BUFFERS; i++)
+		kfree(events->buffers[i]);
+	kfree(events->buffers);
+	augur_request_put(events->listing);
+	if (events->workqueue)
+		destroy_workqueue(events->workqueue);
+}

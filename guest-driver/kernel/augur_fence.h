@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Fences of command lists, and what programs learn from them.
+ */
+#ifndef _AUGUR_FENCE_H_
+#define _AUGUR_FENCE_H_
+
+#include <linux/dma-fence.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+
+#include "augur_card_abi.h"
+
+struct augur_context;
+struct drm_device;
+struct drm_file;
+
+/* Fences that a context keeps by number, so that programs can ask for results. */
+#define AUGUR_KEPT_FENCES	1024
+
+/**
+ * struct augur_fence - the end of a command list
+ * @base: The fence. Its error is set when the list did not end with OK.
+ * @lock: The fence's lock: it lives as long as the fence.
+ * @free_rcu: Frees it.
+ * @result: How the list ended. Valid once the fence is signalled.
+ */
+struct augur_fence {
+	struct dma_fence base;
+	spinlock_t lock;	/* the fence's own */
+	struct rcu_head free_rcu;
+	struct augur_submit_status result;
+};
+
+struct augur_fence *augur_fence_new(void);
+void augur_fence_finish(struct augur_fence *fence,
+			const struct augur_submit_status *result, int error);
+void augur_fence_finish_unrun(struct augur_fence *fence, u32 status, int error);
+void augur_fences_init(struct augur_context *context);
+void augur_fences_fini(struct augur_context *context);
+int augur_fences_reserve(struct augur_context *context, u64 number);
+void augur_fences_add(struct augur_context *context, u64 number,
+		      struct augur_fence *fence);
+int augur_ioctl_wait(struct drm_device *dev, void *data, struct drm_file *file);
+
+#endif

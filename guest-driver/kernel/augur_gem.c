@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Objects: creation, information, end. augur_mmap.c maps them.
+ *
+ * An object lives on the card until its last handle and its last mapping are gone.
+ * Lists in flight do not keep it: the card keeps memory that they use.
+ */
+#include <linux/overflow.h>
+#include <linux/slab.h>
+
+#include <drm/augur_accel.h>
+#include <drm/drm_file.h>
+
+#include "augur_context.h"
+#include "augur_control.h"
+#include "augur_device.h"
+#include "augur_gem.h"
+#include "augur_window.h"
+
+static void augur_gem_free(struct drm_gem_object *obj)
+{
+	struct augur_object *object = to_augur_object(obj);
+	struct augur_context *context = object->context;
+	struct augur_device *adev = context->adev;
+	int ret;
+
+	/* Nobody maps it any more, so none of its windows is in a page table. */
+	ret = augur_card_destroy_object(adev, context->id, object->id);
+	if (ret && !augur_device_is_lost(adev))
+		drm_err_ratelimited(&adev->drm, "object %llu was not freed: %d\n",
+				    object->id, ret);
+	augur_windows_forget(adev, context->id, object->address, obj->size);
+	drm_gem_object_release(obj);
+	atomic64_dec(&adev->counters.objects);
+	augur_context_put(context);
+	kfree(object);
+}
+
+static int augur_gem_open(struct drm_gem_object *obj, struct drm_file *file)
+{
+	/* Device addresses mean nothing in another context. */
+	return to_augur_object(obj)->context == file->driver_priv ? 0 : -EPERM;
+}
+
+static struct dma_buf *augur_gem_export(struct drm_gem_object *obj, int flags)
+{
+	/* The pages have no struct page, and windows come and go. */
+	return ERR_PTR(-EOPNOTSUPP);
+}
+
+static int augur_gem_mmap(struct drm_gem_object *obj, struct vm_area_struct *vma)
+{
+	/* A private mapping would be copied on write from pages it cannot copy. */
+	if (!(vma->vm_flags & VM_SHARED))
+		return -EINVAL;
+	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
+	vma->vm_page_prot = vm_get_page_prot(vma->vm_flags);
+	return 0;
+}
+
+static const struct drm_gem_object_funcs augur_gem_funcs = {
+	.free = augur_gem_free,
+	.open = augur_gem_open,
+	.export = augur_gem_export,
+	.mmap = augur_gem_mmap,
+	.vm_ops = &augur_vm_ops,
+};
+
+/* Whether the card's answer describes memory that the driver can work with. */
+static bool augur_object_answer_valid(u64 address, u64 bytes, u64 wanted)
+{
+	return bytes >= wanted && IS_ALIGNED(bytes, PAGE_SIZE) &&
+	       IS_ALIGNED(address, PAGE_SIZE) && address + bytes > address;
+}
+
+/* Return: the object with one reference. */
+static struct augur_object *augur_object_create(struct augur_context *context, u64 size)
+{
+	struct augur_device *adev = context->adev;
+	struct augur_object_create_response answer;
+	struct augur_object *object;
+	u64 bytes;
+	int ret;
+
+	object = kzalloc(sizeof(*object), GFP_KERNEL);
+	if (!object)
+		return ERR_PTR(-ENOMEM);
+	ret = augur_card_create_object(adev, context->id, size, &answer);
+	if (ret)
+		goto err_free;
+
+	bytes = le64_to_cpu(answer.bytes);
+	object->id = le64_to_cpu(answer.object);
+	object->address = le64_to_cpu(answer.device_address);
+	if (!augur_object_answer_valid(object->address, bytes, size)) {
+		drm_err_ratelimited(&adev->drm, "object %llu of %llu bytes at %#llx\n",
+				    object->id, bytes, object->address);
+		ret = -EIO;
+		goto err_free;
+	}
+
+	object->context = context;
+	kref_get(&context->ref);
+	atomic64_inc(&adev->counters.objects);
+	object->base.funcs = &augur_gem_funcs;
+	drm_gem_private_object_init(&adev->drm, &object->base, bytes);
+	ret = drm_gem_create_mmap_offset(&object->base);
+	if (ret) {
+		drm_gem_object_put(&object->base);
+		return ERR_PTR(ret);
+	}
+	return object;
+
+err_free:
+	kfree(object);
+	return ERR_PTR(ret);
+}
+
+/**
+ * augur_ioctl_bo_create - DRM_IOCTL_AUGUR_BO_CREATE
+ * @dev: The device.
+ * @data: struct drm_augur_bo_create.
+ * @file: The open file.
+ */
+int augur_ioctl_bo_create(struct drm_device *dev, void *data, struct drm_file *file)
+{
+	struct augur_context *context = file->driver_priv;
+	struct drm_augur_bo_create *args = data;
+	struct augur_object *object;
+	int ret;
+
+	if (!args->size || args->flags)
+		return -EINVAL;
+	/* Larger than this it cannot be, whatever it is rounded up to. */
+	if (args->size > context->adev->config.memory_bytes)
+		return -ENOMEM;
+
+	object = augur_object_create(context, args->size);
+	if (IS_ERR(object))
+		return PTR_ERR(object);
+	args->size = object->base.size;
+	args->device_address = object->address;
+	args->mmap_offset = drm_vma_node_offset_addr(&object->base.vma_node);
+	ret = drm_gem_handle_create(file, &object->base, &args->handle);
+	drm_gem_object_put(&object->base);
+	return ret;
+}
+
+/**
+ * augur_ioctl_bo_info - DRM_IOCTL_AUGUR_BO_INFO
+ * @dev: The device.
+ * @data: struct drm_augur_bo_info.
+ * @file: The open file.
+ */
+int augur_ioctl_bo_info(struct drm_device *dev, void *data, struct drm_file *file)
+{
+	struct drm_augur_bo_info *args = data;
+	struct drm_gem_object *obj;
+
+	if (args->pad)
+		return -EINVAL;
+	obj = drm_gem_object_lookup(file, args->handle);
+	if (!obj)
+		return -ENOENT;
+	args->size = obj->size;
+	args->device_address = to_augur_object(obj)->address;
+	args->mmap_offset = drm_vma_node_offset_addr(&obj->vma_node);
+	drm_gem_object_put(obj);
+	return 0;
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Watching whether the card lives.
+ *
+ * Nothing tells the guest that the card's process has died, and asking by a virtio
+ * register may end the virtual machine. The map header in the aperture is plain
+ * memory: its heartbeat is sampled there. Samples are counted rather than time
+ * measured, so that a pause of the virtual machine is not a death.
+ */
+#include <linux/delay.h>
+#include <linux/moduleparam.h>
+
+#include "augur_device.h"
+
+static unsigned int heartbeat_timeout_ms = 3000;
+module_param(heartbeat_timeout_ms, uint, 0644);
+MODULE_PARM_DESC(heartbeat_timeout_ms,
+		 "Milliseconds without a heartbeat before the card counts as lost");
+
+#define AUGUR_HEARTBEAT_SAMPLES	6
+
+static unsigned long augur_heartbeat_interval(void)
+{
+	return max(msecs_to_jiffies(heartbeat_timeout_ms / AUGUR_HEARTBEAT_SAMPLES), 1UL);
+}
+
+static u64 augur_heartbeat_read(const struct augur_device *adev)
+{
+	return le64_to_cpu(READ_ONCE(augur_map_header(adev)->heartbeat));
+}
+
+/**
+ * augur_card_state - the card's state as the driver sees it
+ * @adev: The card.
+ *
+ * Return: AUGUR_STATE_*.
+ */
+u32 augur_card_state(const struct augur_device *adev)
+{
+	if (augur_device_is_lost(adev))
+		return AUGUR_STATE_GONE;
+	return le32_to_cpu(READ_ONCE(augur_map_header(adev)->state));
+}
+
+/* Return: why the card is lost, or NULL. */
+static const char *augur_heartbeat_check(struct augur_device *adev)
+{
+	u64 heartbeat = augur_heartbeat_read(adev);
+
+	switch (augur_card_state(adev)) {
+	case AUGUR_STATE_FAILED:
+		return "it has failed";
+	case AUGUR_STATE_GONE:
+		return "its process has ended";
+	}
+	if (virtqueue_is_broken(adev->control.vq))
+		return "a ring is broken";
+	if (heartbeat != adev->heartbeat) {
+		WRITE_ONCE(adev->heartbeat, heartbeat);
+		adev->heartbeat_misses = 0;
+	} else if (++adev->heartbeat_misses >= AUGUR_HEARTBEAT_SAMPLES) {
+		return "its heart has stopped";
+	}
+	return NULL;
+}
+
+static void augur_heartbeat_work(struct work_struct *work)
+{
+	struct augur_device *adev = container_of(work, struct augur_device,
+						 heartbeat_work.work);
+	const char *why = augur_heartbeat_check(adev);
+
+	if (why)
+		augur_device_lose(adev, why);
+	else
+		schedule_delayed_work(&adev->heartbeat_work, augur_heartbeat_interval());
+}
+
+/**
+ * augur_heartbeat_moves - whether a lost card's process lives after all
+ * @adev: The card. Waits for several heartbeats.
+ */
+bool augur_heartbeat_moves(struct augur_device *adev)
+{
+	u64 before = augur_heartbeat_read(adev);
+
+	for (int i = 0; i < AUGUR_HEARTBEAT_SAMPLES; i++) {
+		msleep(adev->config.heartbeat_ms);
+		if (augur_heartbeat_read(adev) != before)
+			return true;
+	}
+	return false;
+}
+
+/**
+ * augur_heartbeat_init - prepare to watch
+ * @adev: The card.
+ */
+void augur_heartbeat_init(struct augur_device *adev)
+{
+	INIT_DELAYED_WORK(&adev->heartbeat_work, augur_heartbeat_work);
+}
+
+/**
+ * augur_heartbeat_start - begin to watch
+ * @adev: The card, after HELLO.
+ */
+void augur_heartbeat_start(struct augur_device *adev)
+{
+	adev->heartbeat = augur_heartbeat_read(adev);
+	schedule_delayed_work(&adev->heartbeat_work, augur_heartbeat_interval());
+}
+
+/**
+ * augur_heartbeat_stop - stop watching
+ * @adev: The card.
+ */
+void augur_heartbeat_stop(struct augur_device *adev)
+{
+	cancel_delayed_work_sync(&adev->heartbeat_work);
+}

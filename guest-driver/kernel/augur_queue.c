@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The submit queues: lists in the ring, and lists that have come back.
+ *
+ * A list in the ring belongs to the card with all memory that it names, until the
+ * card uses it or is reset. When the card is lost its fence is signalled, but its
+ * memory stays pinned: the card may still be writing there.
+ */
+#include <linux/slab.h>
+
+#include "augur_context.h"
+#include "augur_control.h"
+#include "augur_device.h"
+#include "augur_fence.h"
+#include "augur_queue.h"
+#include "augur_transfer.h"
+
+/**
+ * augur_queue_add - put a list into the ring
+ * @queue: The submit queue.
+ * @stream: The list's stream, its lock held; told when the ring has room again.
+ * @list: The list, in &augur_stream.lists.
+ *
+ * Return: 0, or -ENOSPC when it has to wait, or another error when the card is lost
+ * (its stream is looked at again).
+ */
+int augur_queue_add(struct augur_queue *queue, struct augur_stream *stream,
+		    struct augur_list *list)
+{
+	u32 pieces = DIV_ROUND_UP(list->bytes, AUGUR_PIECE_BYTES);
+	struct scatterlist *sgs[] = { list->sg, list->sg + pieces };
+	unsigned long flags;
+	bool notify = false;
+	int ret;
+
+	spin_lock_irqsave(&queue->lock, flags);
+	if (augur_device_is_lost(queue->adev))
+		ret = -EIO;
+	else
+		ret = virtqueue_add_sgs(queue->vq, sgs, 1, 1, list, GFP_ATOMIC);
+	if (!ret) {
+		list_move_tail(&list->link, &queue->in_flight);
+		notify = virtqueue_kick_prepare(queue->vq);
+	} else if (ret != -EIO) {
+		/* No descriptor, or no memory for the indirect table. */
+		if (list_empty(&stream->starved_link))
+			list_add_tail(&stream->starved_link, &queue->starved);
+		if (list_empty(&queue->in_flight))
+			mod_delayed_work(queue->adev->submit_workqueue, &queue->feed, 1);
+		ret = -ENOSPC;
+	}
+	spin_unlock_irqrestore(&queue->lock, flags);
+	if (notify)
+		virtqueue_notify(queue->vq);
+	return ret;
+}
+
+/* Has all streams that found the ring full try again. The queue's lock is held. */
+static void augur_queue_feed(struct augur_queue *queue)
+{
+	struct augur_stream *stream, *next;
+
+	list_for_each_entry_safe(stream, next, &queue->starved, starved_link) {
+		list_del_init(&stream->starved_link);
+		augur_stream_kick(stream);
+	}
+}
+
+/**
+ * augur_queue_forget - stop telling a stream that the ring has room
+ * @queue: The submit queue.
+ * @stream: A closed stream.
+ */
+void augur_queue_forget(struct augur_queue *queue, struct augur_stream *stream)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&queue->lock, flags);
+	list_del_init(&stream->starved_link);
+	spin_unlock_irqrestore(&queue->lock, flags);
+}
+
+static void augur_queue_feed_work(struct work_struct *work)
+{
+	struct augur_queue *queue = container_of(work, struct augur_queue, feed.work);
+
+	spin_lock_irq(&queue->lock);
+	augur_queue_feed(queue);
+	spin_unlock_irq(&queue->lock);
+}
+
+/**
+ * augur_queue_reap - have the memory of a list given back
+ * @queue: The submit queue.
+ * @list: A list that the card does not use; its reference is taken over.
+ */
+void augur_queue_reap(struct augur_queue *queue, struct augur_list *list)
+{
+	if (llist_add(&list->reap_link, &queue->done))
+		queue_work(queue->adev->submit_workqueue, &queue->reap);
+}
+
+/* Signals a list that has come back from the ring. */
+static void augur_list_finish(struct augur_list *list)
+{
+	u32 status;
+
+	if (list->finished)
+		return;
+	list->finished = true;
+	status = le32_to_cpu(list->status->status);
+	augur_fence_finish(list->fence, list->status, augur_status_to_errno(status));
+}
+
+static void augur_queue_reap_work(struct work_struct *work)
+{
+	struct augur_queue *queue = container_of(work, struct augur_queue, reap);
+	struct llist_node *done = llist_reverse_order(llist_del_all(&queue->done));
+	struct augur_list *list, *next;
+
+	llist_for_each_entry_safe(list, next, done, reap_link) {
+		struct augur_context *context = list->stream->context;
+
+		augur_transfers_release(list);
+		if (list->signal_late)
+			augur_list_finish(list);
+		atomic64_dec(&queue->adev->counters.submissions);
+		atomic_dec(&context->lists);
+		wake_up(&context->lists_wait);
+		augur_list_put(list);
+	}
+}
+
+/**
+ * augur_queue_done - the card has used descriptors of a submit queue
+ * @vq: The queue.
+ */
+void augur_queue_done(struct virtqueue *vq)
+{
+	struct augur_device *adev = vq->vdev->priv;
+	struct augur_queue *queue = &adev->queues[vq->index - AUGUR_QUEUE_SUBMIT];
+	struct augur_list *list, *next;
+	unsigned long flags;
+	LIST_HEAD(done);
+	u32 used;
+
+	spin_lock_irqsave(&queue->lock, flags);
+	while ((list = virtqueue_get_buf(vq, &used))) {
+		list_move_tail(&list->link, &done);
+		if (used < sizeof(*list->status)) {
+			memset(list->status, 0, sizeof(*list->status));
+			list->status->status = cpu_to_le32(AUGUR_STATUS_DEVICE_ERROR);
+		}
+	}
+	if (!list_empty(&done))
+		augur_queue_feed(queue);
+	spin_unlock_irqrestore(&queue->lock, flags);
+
+	list_for_each_entry_safe(list, next, &done, link) {
+		list_del_init(&list->link);
+		if (!list->signal_late)
+			augur_list_finish(list);
+		augur_queue_reap(queue, list);
+	}
+}
+
+/**
+ * augur_queues_fail - signal the lists that are in the rings
+ * @adev: A lost card.
+ */
+void augur_queues_fail(struct augur_device *adev)
+{
+	for (u32 i = 0; i < adev->config.submit_queues; i++) {
+		struct augur_queue *queue = &adev->queues[i];
+		struct augur_list *list;
+
+		spin_lock_irq(&queue->lock);
+		while ((list = list_first_entry_or_null(&queue->in_flight,
+							struct augur_list, link))) {
+			list_move_tail(&list->link, &queue->stuck);
+			list->finished = true;
+			spin_unlock_irq(&queue->lock);
+			augur_fence_finish_unrun(list->fence, AUGUR_STATUS_DEVICE_ERROR,
+						 -ENODEV);
+			spin_lock_irq(&queue->lock);
+		}
+		augur_queue_feed(queue);
+		spin_unlock_irq(&queue->lock);
+	}
+}
+
+/**
+ * augur_queues_drain - take back what is in the rings
+ * @adev: A card that was reset.
+ */
+void augur_queues_drain(struct augur_device *adev)
+{
+	for (u32 i = 0; i < adev->config.submit_queues; i++) {
+		struct augur_queue *queue = &adev->queues[i];
+		struct augur_list *list;
+
+		while ((list = virtqueue_detach_unused_buf(queue->vq))) {
+			list_del_init(&list->link);
+			augur_queue_reap(queue, list);
+		}
+		cancel_delayed_work_sync(&queue->feed);
+		flush_work(&queue->reap);
+	}
+}
+
+/**
+ * augur_queues_init - prepare the submit queues
+ * @adev: The card, whose rings do not exist yet.
+ */
+int augur_queues_init(struct augur_device *adev)
+{
+	u32 count = adev->config.submit_queues;
+
+	adev->submit_workqueue = alloc_workqueue("augur-submit",
+						 WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	adev->queues = kcalloc(count, sizeof(*adev->queues), GFP_KERNEL);
+	if (!adev->submit_workqueue || !adev->queues) {
+		augur_queues_fini(adev);
+		return -ENOMEM;
+	}
+	for (u32 i = 0; i < count; i++) {
+		struct augur_queue *queue = &adev->queues[i];
+
+		queue->adev = adev;
+		spin_lock_init(&queue->lock);
+		INIT_LIST_HEAD(&queue->in_flight);
+		INIT_LIST_HEAD(&queue->stuck);
+		INIT_LIST_HEAD(&queue->starved);
+		init_llist_head(&queue->done);
+		INIT_WORK(&queue->reap, augur_queue_reap_work);
+		INIT_DELAYED_WORK(&queue->feed, augur_queue_feed_work);
+	}
+	return 0;
+}
+
+/**
+ * augur_queues_fini - free what augur_queues_init() made
+ * @adev: The card, its rings gone.
+ */
+void augur_queues_fini(struct augur_device *adev)
+{
+	if (adev->submit_workqueue)
+		destroy_workqueue(adev->submit_workqueue);
+	kfree(adev->queues);
+}
