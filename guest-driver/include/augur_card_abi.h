@@ -83,6 +83,8 @@
 #define AUGUR_STATUS_BUSY	11
 /* The driver speaks another ABI major version. */
 #define AUGUR_STATUS_VERSION	12
+/* A command of another list failed that this one depends on. */
+#define AUGUR_STATUS_DEPENDENCY_FAILED	13
 
 /* State of the card, in the map header. */
 /* Not yet greeted with HELLO in this life. */
@@ -123,7 +125,7 @@
 #define AUGUR_EVENT_REVOKE	2
 /* A demand fault could not be served: context and device_address name it, status says why. */
 #define AUGUR_EVENT_FAULT_FAILED	3
-/* The context has failed, status says why; its windows are not valid any more and its lists end with CONTEXT_FAILED. */
+/* The context has failed, status says why; its windows are not valid any more and its lists end with CANCELLED or CONTEXT_FAILED. */
 #define AUGUR_EVENT_CONTEXT_FAILED	4
 /* Events were dropped. Everything that waits for an event before this one asks again, after LIST_WINDOWS. */
 #define AUGUR_EVENT_RESYNC	5
@@ -568,7 +570,7 @@ struct augur_segment_table_page {
 struct augur_submit_status {
 	/* AUGUR_STATUS_*. */
 	__le32 status;
-	/* Index of the command that failed; the number of commands when none did. */
+	/* Index of the first command that failed or was not executed; the number of commands when there is none. */
 	__le32 failed_command;
 	/* Card clock when the first command started, nanoseconds. */
 	__le64 started_ns;

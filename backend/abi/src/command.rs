@@ -3,7 +3,7 @@
 //!
 //! A command is a [`CommandHeader`], its parameters (one of the `…Params`
 //! structures, for opcodes that have one) and its operands, destination first.
-//! Commands of a list take effect as if they were executed one after another.
+//! Commands take effect as if they were executed one after another.
 
 /// Dimensions of an operand.
 pub const MAX_RANK: usize = 6;

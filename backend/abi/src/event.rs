@@ -13,7 +13,7 @@ wire_enumerations! {
         Revoke = 2 => "REVOKE",
         /// A demand fault could not be served: context and device_address name it, status says why.
         FaultFailed = 3 => "FAULT_FAILED",
-        /// The context has failed, status says why; its windows are not valid any more and its lists end with CONTEXT_FAILED.
+        /// The context has failed, status says why; its windows are not valid any more and its lists end with CANCELLED or CONTEXT_FAILED.
         ContextFailed = 4 => "CONTEXT_FAILED",
         /// Events were dropped. Everything that waits for an event before this one asks again, after LIST_WINDOWS.
         Resync = 5 => "RESYNC",

@@ -31,5 +31,7 @@ wire_enumerations! {
         Busy = 11 => "BUSY",
         /// The driver speaks another ABI major version.
         Version = 12 => "VERSION",
+        /// A command of another list failed that this one depends on.
+        DependencyFailed = 13 => "DEPENDENCY_FAILED",
     }
 }

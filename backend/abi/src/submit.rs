@@ -62,7 +62,7 @@ wire_structures! {
     pub struct SubmitStatus("augur_submit_status") {
         /// AUGUR_STATUS_*.
         pub status: u32,
-        /// Index of the command that failed; the number of commands when none did.
+        /// Index of the first command that failed or was not executed; the number of commands when there is none.
         pub failed_command: u32,
         /// Card clock when the first command started, nanoseconds.
         pub started_ns: u64,

@@ -8,22 +8,19 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use augur_abi::config::CONFIG_MAGIC;
-use augur_abi::submit::{MAX_SUBMIT_BYTES, SubmitStatus};
-use augur_abi::{ABI_MAJOR, ABI_MINOR, CardState, Config, Event, Status};
-use augur_memory::{ContextId, Lru, Manager};
+use augur_abi::submit::MAX_SUBMIT_BYTES;
+use augur_abi::{ABI_MAJOR, ABI_MINOR, CardState, Config, Event};
+use augur_memory::{Lru, Manager};
 use thiserror::Error;
 
 use crate::config::{CardConfig, ConfigError};
 use crate::device_memory::DeviceMemory;
+use crate::dispatch::cancel;
 use crate::guest::GuestMemory;
 use crate::host::{Host, ListDone};
-use crate::list::{self, List, Refused, Submission};
-use crate::shared::{Shared, Totals};
-use crate::status::status_of;
-use crate::{compute, control, dma, header};
+use crate::shared::Shared;
+use crate::{compute, control, dma, header, submit};
 
-/// Bytes that a command takes in the card, beside its bytes on the wire.
-const COMMAND_OVERHEAD: u64 = 512;
 /// How often the memory manager is told the time while it waits for something.
 const TICK: Duration = Duration::from_millis(2);
 
@@ -70,16 +67,22 @@ impl Card {
             threads: Mutex::default(),
         };
         for engine in 0..card.shared.config.compute_engines {
-            card.spawn(format!("compute-{engine}"), compute::run)?;
+            let run = move |shared: &Shared| compute::run(shared, engine.into());
+            card.spawn(format!("compute-{engine}"), run)?;
         }
         for channel in 0..card.shared.config.dma_channels {
-            card.spawn(format!("dma-{channel}"), dma::run)?;
+            let run = move |shared: &Shared| dma::run(shared, channel.into());
+            card.spawn(format!("dma-{channel}"), run)?;
         }
         card.spawn("heartbeat".to_owned(), beat)?;
         Ok(card)
     }
 
-    fn spawn(&self, name: String, run: fn(&Shared)) -> Result<(), CardError> {
+    fn spawn(
+        &self,
+        name: String,
+        run: impl FnOnce(&Shared) + Send + 'static,
+    ) -> Result<(), CardError> {
         let shared = self.shared.clone();
         let thread = thread::Builder::new()
             .name(name)
@@ -134,95 +137,10 @@ impl Card {
     }
 
     /// Takes a submission; `done` is told when its list has ended, which may be
-    /// before this returns.
-    pub fn submit(&self, queue: usize, request: &[u8], done: Box<dyn ListDone>) {
-        match self.check(request) {
-            Ok((submission, cancelled, footprint)) => {
-                let list = Arc::new(List::new(submission, queue, cancelled, footprint, done));
-                let first = self
-                    .shared
-                    .order
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .add(list);
-                if let Some(work) = first {
-                    self.shared.start(work);
-                }
-            }
-            Err(Refused { status, command }) => {
-                Totals::add(&self.shared.totals.failed_lists, 1);
-                let now = self.shared.now().0;
-                done.done(SubmitStatus {
-                    status: status.code(),
-                    failed_command: command,
-                    started_ns: now,
-                    finished_ns: now,
-                });
-            }
-        }
-    }
-
-    /// Checks a submission as a whole, its device memory included.
-    fn check(
-        &self,
-        request: &[u8],
-    ) -> Result<(Submission, Arc<std::sync::atomic::AtomicBool>, u64), Refused> {
-        let shared = &self.shared;
-        let whole = |status| Refused { status, command: 0 };
-        let context = list::context_of(request).ok_or(whole(Status::Invalid))?;
-        self.check_context(context).map_err(whole)?;
-        let submission = {
-            let guest = shared.guest.enter().ok_or(whole(Status::Busy))?;
-            list::parse(request, &guest)?
-        };
-        let footprint = request.len() as u64
-            + submission.commands.len() as u64 * COMMAND_OVERHEAD
-            + submission
-                .transfers
-                .iter()
-                .map(|transfer| transfer.footprint())
-                .sum::<u64>();
-        let cancelled = {
-            let core = shared.core();
-            for (index, command) in submission.commands.iter().enumerate() {
-                for access in command.accesses() {
-                    core.manager
-                        .check_access(context, access)
-                        .map_err(|error| Refused {
-                            status: status_of(error),
-                            command: index as u32,
-                        })?;
-                }
-            }
-            let info = core
-                .contexts
-                .get(&context)
-                .ok_or(whole(Status::NoContext))?;
-            info.cancelled.clone()
-        };
-        let before = shared
-            .inflight_bytes
-            .fetch_add(footprint, Ordering::Relaxed);
-        // One list is always taken, or one that is larger than the limit never were.
-        if before > 0 && before + footprint > shared.config.max_inflight_bytes {
-            shared
-                .inflight_bytes
-                .fetch_sub(footprint, Ordering::Relaxed);
-            return Err(whole(Status::Busy));
-        }
-        Ok((submission, cancelled, footprint))
-    }
-
-    fn check_context(&self, context: ContextId) -> Result<(), Status> {
-        let core = self.shared.core();
-        if core.life.is_none() {
-            return Err(Status::NoHello);
-        }
-        match core.manager.context(context) {
-            None => Err(Status::NoContext),
-            Some(report) if report.failed => Err(Status::ContextFailed),
-            Some(_) => Ok(()),
-        }
+    /// before this returns. Lists of a context take effect in the order of these
+    /// calls, whatever queue they came from.
+    pub fn submit(&self, request: &[u8], done: Box<dyn ListDone>) {
+        submit::submit(&self.shared, request, done);
     }
 
     /// Takes up to `limit` events, in order. The caller delivers them before it,
@@ -247,11 +165,11 @@ impl Card {
         {
             let core = shared.core();
             for info in core.contexts.values() {
-                info.cancelled.store(true, Ordering::Relaxed);
+                cancel(&info.cancelled);
             }
             header::state(&shared.memory, CardState::Gone, core.events.resyncs);
         }
-        shared.compute.close();
+        shared.dispatch.close();
         shared.dma.close();
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));

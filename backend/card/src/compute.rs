@@ -14,7 +14,7 @@ use augur_memory::{Access, DeviceAddress, Pin, PinError};
 
 use crate::command::{Command, Operand, Operation};
 use crate::device_memory::Contiguous;
-use crate::order::Work;
+use crate::dispatch::Work;
 use crate::shared::{Shared, Totals};
 use crate::status::status_of;
 
@@ -22,10 +22,10 @@ use crate::status::status_of;
 const PATIENCE: Duration = Duration::from_millis(10);
 
 /// An engine: works until the queue is closed.
-pub(crate) fn run(shared: &Shared) {
-    while let Some(work) = shared.compute.pop() {
+pub(crate) fn run(shared: &Shared, engine: usize) {
+    while let Some(work) = shared.dispatch.take_compute(engine, || shared.now()) {
         let result = execute(shared, &work);
-        shared.ended(work, result);
+        shared.ended(&work, result);
     }
 }
 
@@ -36,7 +36,6 @@ fn execute(shared: &Shared, work: &Work) -> Result<(), Status> {
     let accesses: Vec<Access> = ranges.iter().map(|range| range.access).collect();
     let pin = pin(shared, work, &accesses)?;
     let start = shared.now();
-    list.start(start);
     let result = views(shared, &ranges, &pin)
         .and_then(|views| compute(command, &ranges, &views, &list.cancelled));
     let elapsed = shared.now() - start;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Requests of the control queue.
 
+use std::num::NonZeroU32;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ use augur_memory::{
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+use crate::dispatch::cancel;
 use crate::header;
 use crate::shared::{ContextInfo, Shared, Totals};
 use crate::status::status_of;
@@ -130,6 +132,8 @@ fn context_create(
             transferred_bytes: 0,
         },
     );
+    drop(core);
+    shared.dispatch.add_context(id, weight(body.priority));
     append(
         out,
         &ContextCreateResponse {
@@ -138,6 +142,11 @@ fn context_create(
         },
     );
     Ok(())
+}
+
+/// Engine time of a context against others that want some.
+fn weight(priority: u32) -> NonZeroU32 {
+    NonZeroU32::MIN.saturating_mul(NonZeroU32::MIN.saturating_add(3).saturating_pow(priority))
 }
 
 fn context_destroy(shared: &Shared, context: ContextId, body: &[u8]) -> Result<(), Status> {
@@ -149,10 +158,10 @@ fn context_destroy(shared: &Shared, context: ContextId, body: &[u8]) -> Result<(
         .destroy_context(context, shared.guest_time())
         .map_err(status_of)?;
     if let Some(info) = core.contexts.remove(&context) {
-        info.cancelled.store(true, Ordering::Relaxed);
+        cancel(&info.cancelled);
     }
     shared.carry_out(core);
-    shared.cancel_waiting(Some(context));
+    shared.end_lists(context);
     Ok(())
 }
 

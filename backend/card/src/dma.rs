@@ -16,8 +16,8 @@ use augur_abi::Status;
 use augur_memory::{Access, HomeRun, Piece, Pin, PinError, Segment, WindowRef};
 
 use crate::command::Operation;
+use crate::dispatch::Work;
 use crate::guest::GuestAccess;
-use crate::order::Work;
 use crate::shared::{Shared, Totals};
 use crate::status::status_of;
 use crate::transfer::Transfer;
@@ -91,8 +91,10 @@ impl DmaQueue {
         self.push(AHEAD, job);
     }
 
-    pub fn push_bulk(&self, work: Work) {
-        self.push(BULK, DmaJob::Transfer { work, done: 0 });
+    /// Transfers may have become ready.
+    pub fn wake(&self) {
+        drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner));
+        self.arrived.notify_all();
     }
 
     pub fn push_background(&self, job: DmaJob) {
@@ -115,26 +117,31 @@ impl DmaQueue {
         self.urgent.load(Ordering::Relaxed) > 0
     }
 
-    /// Waits for the next job; `None` once the queue is closed.
-    fn pop(&self) -> Option<DmaJob> {
+    /// Waits for the next job; `None` once the queue is closed. `ready` answers a
+    /// transfer that may start.
+    fn pop(&self, ready: impl Fn() -> Option<Work>) -> Option<DmaJob> {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if !jobs.open {
                 return None;
             }
-            let mut waiting = (0..CLASSES).filter(|&class| !jobs.classes[class].is_empty());
-            let most_urgent = waiting.next();
-            let least_urgent = waiting.next_back();
-            if let Some(mut class) = most_urgent {
-                jobs.turns += 1;
-                if jobs.turns > TURNS {
-                    jobs.turns = 0;
-                    class = least_urgent.unwrap_or(class);
-                }
-                if class < BULK {
+            jobs.turns += 1;
+            let reverse = jobs.turns > TURNS;
+            for step in 0..CLASSES {
+                let class = if reverse { CLASSES - 1 - step } else { step };
+                let mut job = jobs.classes[class].pop_front();
+                if class < BULK && job.is_some() {
                     self.urgent.fetch_sub(1, Ordering::Relaxed);
                 }
-                return jobs.classes[class].pop_front();
+                if class == BULK && job.is_none() {
+                    job = ready().map(|work| DmaJob::Transfer { work, done: 0 });
+                }
+                if job.is_some() {
+                    if reverse {
+                        jobs.turns = 0;
+                    }
+                    return job;
+                }
             }
             jobs = self
                 .arrived
@@ -163,8 +170,9 @@ enum Progress {
 }
 
 /// A channel: works until the queue is closed.
-pub(crate) fn run(shared: &Shared) {
-    while let Some(job) = shared.dma.pop() {
+pub(crate) fn run(shared: &Shared, channel: usize) {
+    let ready = || shared.dispatch.take_transfer(channel, shared.now());
+    while let Some(job) = shared.dma.pop(ready) {
         let start = shared.now();
         match job {
             DmaJob::Fill { window, pieces } => {
@@ -200,7 +208,6 @@ pub(crate) fn run(shared: &Shared) {
 
 /// Continues a transfer until it is done or something more urgent waits.
 fn transfer(shared: &Shared, work: Work, mut done: u64) {
-    work.list.start(shared.now());
     let result = loop {
         if work.list.is_cancelled() || shared.stopping.load(Ordering::Relaxed) {
             break Err(Status::Cancelled);
@@ -224,7 +231,7 @@ fn transfer(shared: &Shared, work: Work, mut done: u64) {
             Progress::Failed(status) => break Err(status),
         }
     };
-    shared.ended(work, result);
+    shared.ended(&work, result);
 }
 
 /// Moves at most [`STRIDE`] bytes.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Command lists: checked submissions on their way through the card.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use augur_abi::Status;
@@ -118,16 +118,14 @@ fn check_transfer(command: &Command, transfers: &[Transfer]) -> Result<(), Statu
 /// A list on its way through the card.
 pub(crate) struct List {
     pub context: ContextId,
-    /// Submit queue.
-    pub queue: usize,
     pub commands: Vec<Command>,
     pub transfers: Vec<Transfer>,
     /// Raised when the context ends.
     pub cancelled: Arc<AtomicBool>,
     /// Host memory that the list takes, for the limit.
     pub footprint: u64,
-    /// Card clock of the first command's start, 0 before.
-    started: AtomicU64,
+    /// Commands that failed, with their status.
+    failures: Mutex<Vec<(usize, Status)>>,
     done: Mutex<Option<Box<dyn ListDone>>>,
 }
 
@@ -135,19 +133,17 @@ impl List {
     /// A list that will tell `done` of its end.
     pub fn new(
         submission: Submission,
-        queue: usize,
         cancelled: Arc<AtomicBool>,
         footprint: u64,
         done: Box<dyn ListDone>,
     ) -> Self {
         List {
             context: submission.context,
-            queue,
             commands: submission.commands,
             transfers: submission.transfers,
             cancelled,
             footprint,
-            started: AtomicU64::new(0),
+            failures: Mutex::default(),
             done: Mutex::new(Some(done)),
         }
     }
@@ -157,26 +153,39 @@ impl List {
         self.cancelled.load(Ordering::Relaxed)
     }
 
-    /// A command starts.
-    pub fn start(&self, now: Nanos) {
-        let _ =
-            self.started
-                .compare_exchange(0, now.0.max(1), Ordering::Relaxed, Ordering::Relaxed);
+    /// A command has failed.
+    pub fn fail(&self, command: usize, status: Status) {
+        self.failures
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((command, status));
+    }
+
+    /// Why a command failed: its own failure, or the first one of the list for a
+    /// command that was not run because of it.
+    pub fn failure(&self, command: usize) -> Option<Status> {
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = failures.iter().find(|(failed, _)| *failed == command);
+        own.or_else(|| failures.iter().min_by_key(|(failed, _)| *failed))
+            .map(|&(_, status)| status)
+    }
+
+    /// Takes the place where the end is told, when somebody else will tell it.
+    pub fn take_done(&self) -> Option<Box<dyn ListDone>> {
+        self.done
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     /// Tells how the list ended. Only the first call has an effect.
-    pub fn finish(&self, status: Status, failed_command: usize, now: Nanos) {
-        let done = self
-            .done
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(done) = done {
+    pub fn finish(&self, status: Status, failed_command: usize, started: Nanos, finished: Nanos) {
+        if let Some(done) = self.take_done() {
             done.done(SubmitStatus {
                 status: status.code(),
                 failed_command: failed_command as u32,
-                started_ns: self.started.load(Ordering::Relaxed),
-                finished_ns: now.0,
+                started_ns: started.0,
+                finished_ns: finished.0,
             });
         }
     }

@@ -19,14 +19,12 @@ use augur_memory::{
 
 use crate::config::CardConfig;
 use crate::device_memory::DeviceMemory;
+use crate::dispatch::{Dispatch, Ended, Work, cancel};
 use crate::dma::{DmaJob, DmaQueue};
 use crate::events::EventQueue;
 use crate::guest::GuestMemory;
 use crate::header;
 use crate::host::Host;
-use crate::list::List;
-use crate::order::{Order, Work};
-use crate::work_queue::WorkQueue;
 
 /// A context, beside what the memory manager knows of it.
 pub(crate) struct ContextInfo {
@@ -79,8 +77,7 @@ pub(crate) struct Shared {
     core: Mutex<Core>,
     /// The memory manager's state has changed.
     changed: Condvar,
-    pub order: Mutex<Order>,
-    pub compute: WorkQueue<Work>,
+    pub dispatch: Dispatch,
     pub dma: DmaQueue,
     pub totals: Totals,
     pub inflight_bytes: AtomicU64,
@@ -105,13 +102,12 @@ impl Shared {
                 lives: 0,
             }),
             changed: Condvar::new(),
+            dispatch: Dispatch::new(config.compute_engines.into(), config.dma_channels.into()),
             config,
             memory,
             guest: GuestMemory::new(),
             host,
             clock: SystemClock::start(),
-            order: Mutex::default(),
-            compute: WorkQueue::new(),
             dma: DmaQueue::new(),
             totals: Totals::default(),
             inflight_bytes: AtomicU64::new(0),
@@ -212,7 +208,7 @@ impl Shared {
                     core.events
                         .context_failed(context, Status::ContextFailed, now);
                     if let Some(info) = core.contexts.get(&context) {
-                        info.cancelled.store(true, Ordering::Relaxed);
+                        cancel(&info.cancelled);
                     }
                     *told = true;
                 }
@@ -231,86 +227,63 @@ impl Shared {
         }
     }
 
-    /// Starts a command that may start.
-    pub fn start(&self, work: Work) {
-        match work.list.commands.get(work.command) {
-            None => self.end_list(&work.list, Status::Ok, work.command),
-            Some(command) if command.is_transfer() => self.dma.push_bulk(work),
-            Some(_) => self.compute.push(work),
-        }
-    }
-
-    /// A command has ended: starts what comes behind it.
-    pub fn ended(&self, work: Work, result: Result<(), Status>) {
+    /// A command has ended: tells of the lists that ended by it.
+    pub fn ended(&self, work: &Work, result: Result<(), Status>) {
         Totals::add(&self.totals.commands, 1);
-        match result {
-            Ok(()) => self.start(Work {
-                command: work.command + 1,
-                ..work
-            }),
-            Err(status) => self.end_list(&work.list, status, work.command),
+        let ended = self.dispatch.finish(work, result, self.now());
+        self.tell(ended);
+    }
+
+    /// Tells of lists that have ended, and wakes the channels, for which work may
+    /// have become ready.
+    pub fn tell(&self, ended: Vec<Ended>) {
+        self.dma.wake();
+        for Ended {
+            list,
+            status,
+            command,
+            started,
+            finished,
+        } in ended
+        {
+            self.inflight_bytes
+                .fetch_sub(list.footprint, Ordering::Relaxed);
+            let failed = status != Status::Ok;
+            let counter = if failed {
+                &self.totals.failed_lists
+            } else {
+                &self.totals.lists
+            };
+            Totals::add(counter, 1);
+            if let Some(info) = self.core().contexts.get_mut(&list.context) {
+                info.lists += 1;
+            }
+            list.finish(status, command, started, finished);
         }
     }
 
-    fn end_list(&self, list: &Arc<List>, status: Status, command: usize) {
-        let status = if status == Status::Ok && list.is_cancelled() {
-            Status::Cancelled
-        } else {
-            status
-        };
-        self.account(list, status);
-        list.finish(status, command, self.now());
-        let next = self
-            .order
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .finished(list);
-        if let Some(next) = next {
-            self.start(next);
-        }
-    }
-
-    /// Ends lists that have not started.
-    pub fn cancel_waiting(&self, context: Option<ContextId>) {
-        let lists = self
-            .order
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take_waiting(context);
-        for list in lists {
-            self.account(&list, Status::Cancelled);
-            list.finish(Status::Cancelled, 0, self.now());
-        }
-    }
-
-    fn account(&self, list: &List, status: Status) {
-        self.inflight_bytes
-            .fetch_sub(list.footprint, Ordering::Relaxed);
-        let counter = if status == Status::Ok {
-            &self.totals.lists
-        } else {
-            &self.totals.failed_lists
-        };
-        Totals::add(counter, 1);
-        if let Some(info) = self.core().contexts.get_mut(&list.context) {
-            info.lists += 1;
-        }
+    /// Ends the lists of a context that is gone.
+    pub fn end_lists(&self, context: ContextId) {
+        let ended = self.dispatch.remove_context(context, self.now());
+        self.tell(ended);
     }
 
     /// Ends every context and everything in flight; the state becomes `state`.
     pub fn end_life(&self, life: Option<u64>, state: CardState) {
         let now = self.guest_time();
         let mut core = self.core();
-        for info in core.contexts.values() {
-            info.cancelled.store(true, Ordering::Relaxed);
+        let contexts = std::mem::take(&mut core.contexts);
+        for info in contexts.values() {
+            cancel(&info.cancelled);
         }
-        core.contexts.clear();
         core.manager.reset(now);
         core.events.begin();
         core.life = life;
         core.state = state;
         header::state(&self.memory, state, core.events.resyncs);
         self.carry_out(core);
-        self.cancel_waiting(None);
+        for context in contexts.into_keys() {
+            self.end_lists(context);
+        }
     }
 }

@@ -270,7 +270,6 @@ impl Driver {
         };
         let (sender, receiver) = channel();
         self.card.submit(
-            0,
             &[header.as_bytes(), &list, transfers.as_bytes()].concat(),
             Box::new(Done(sender)),
         );
@@ -496,7 +495,10 @@ fn commands_see_windows_and_windows_see_commands() {
         ),
     ];
     let status = driver.run(&list, &[]);
-    assert_eq!((status.status, status.failed_command), (0, 4));
+    assert_eq!(
+        (status.status, status.failed_command),
+        (Status::Ok.code(), 4)
+    );
     assert!(status.started_ns > 0 && status.finished_ns >= status.started_ns);
     for row in [0, 1, 50, n - 1] {
         for column in [0, 3, n - 1] {
@@ -634,7 +636,6 @@ fn a_stopped_guest_is_not_written_and_goes_on_where_it_was() {
             bytes: 8 << 20,
         };
         driver.card.submit(
-            0,
             &[header.as_bytes(), &list, moves.as_bytes()].concat(),
             Box::new(Done(sender)),
         );

@@ -67,6 +67,20 @@ pub(super) struct ActivePin {
 }
 
 impl<R: Replacement> Manager<R> {
+    /// First address and bytes of the object that holds the access.
+    ///
+    /// # Errors
+    /// As [`Manager::check_access`].
+    pub fn object_range(
+        &self,
+        id: ContextId,
+        access: Access,
+    ) -> Result<(DeviceAddress, u64), MemoryError> {
+        let object = self.check_access(id, access)?;
+        let found = self.objects.get(&object.0).ok_or(MemoryError::NoObject)?;
+        Ok((found.first_page.address(), found.pages << PAGE_SHIFT))
+    }
+
     /// Checks that the bytes lie in one object of the context.
     ///
     /// # Errors

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Lists on their way through the scheduler: what stands behind its numbers, and
+//! where engines and channels come for work.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use augur_abi::Status;
+use augur_memory::{ContextId, Nanos};
+use augur_scheduler::analyser::Limits;
+use augur_scheduler::clock::Nanos as SchedulerNanos;
+use augur_scheduler::graph::Outcome;
+use augur_scheduler::list::CommandList;
+use augur_scheduler::policy::Policy;
+use augur_scheduler::scheduler::{
+    Config, ContextId as SchedulerContext, Engine, ListEnd, ListId, Scheduler, SubmitError,
+    Work as Taken,
+};
+
+use crate::list::List;
+
+/// Instructions that a context may have queued.
+const QUEUED_INSTRUCTIONS: usize = 1 << 16;
+
+/// A command that an engine or channel has taken.
+pub(crate) struct Work {
+    pub list: Arc<List>,
+    /// Index in the list.
+    pub command: usize,
+    taken: Taken,
+}
+
+/// A list that has ended, and how.
+pub(crate) struct Ended {
+    pub list: Arc<List>,
+    pub status: Status,
+    /// The first command that failed or was not run; the number of commands when
+    /// there is none.
+    pub command: usize,
+    pub started: Nanos,
+    pub finished: Nanos,
+}
+
+struct State {
+    scheduler: Scheduler,
+    contexts: HashMap<ContextId, SchedulerContext>,
+    lists: HashMap<ListId, Arc<List>>,
+    open: bool,
+}
+
+/// The scheduler with the lists it orders.
+pub(crate) struct Dispatch {
+    state: Mutex<State>,
+    /// Work for compute engines may have become ready.
+    ready: Condvar,
+}
+
+fn ours(time: SchedulerNanos) -> Nanos {
+    Nanos(time.0)
+}
+
+fn theirs(time: Nanos) -> SchedulerNanos {
+    SchedulerNanos(time.0)
+}
+
+impl Dispatch {
+    /// A scheduler of that many engines and channels, without contexts.
+    pub fn new(compute_engines: usize, dma_channels: usize) -> Self {
+        let config = Config {
+            compute_engines,
+            dma_engines: dma_channels,
+            policy: Policy::Adaptive,
+            limits: Limits::CARD,
+            queued_instructions: QUEUED_INSTRUCTIONS,
+        };
+        Dispatch {
+            state: Mutex::new(State {
+                scheduler: Scheduler::new(config),
+                contexts: HashMap::new(),
+                lists: HashMap::new(),
+                open: true,
+            }),
+            ready: Condvar::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A context that gets engine time in proportion to `weight`.
+    pub fn add_context(&self, context: ContextId, weight: NonZeroU32) {
+        let mut state = self.lock();
+        let known = state.scheduler.add_context(weight);
+        state.contexts.insert(context, known);
+    }
+
+    /// Ends a context: what no engine has taken never runs. Answers its lists.
+    pub fn remove_context(&self, context: ContextId, now: Nanos) -> Vec<Ended> {
+        let mut state = self.lock();
+        if let Some(known) = state.contexts.remove(&context) {
+            state.scheduler.remove_context(known, theirs(now));
+        }
+        let ended = state.take_ended();
+        drop(state);
+        self.ready.notify_all();
+        ended
+    }
+
+    /// Takes a list with its instructions. Answers the lists that ended by it: an
+    /// empty one ends at once.
+    ///
+    /// # Errors
+    /// [`Status::NoContext`], or [`Status::Busy`] when the context has as much
+    /// queued as it may.
+    pub fn submit(
+        &self,
+        list: &Arc<List>,
+        instructions: CommandList,
+        now: Nanos,
+    ) -> Result<Vec<Ended>, Status> {
+        let mut state = self.lock();
+        let context = *state.contexts.get(&list.context).ok_or(Status::NoContext)?;
+        let id = state
+            .scheduler
+            .submit(context, instructions, &[], theirs(now))
+            .map_err(|error| match error {
+                SubmitError::NoContext => Status::NoContext,
+                SubmitError::UnknownList => Status::DeviceError,
+                SubmitError::Busy => Status::Busy,
+            })?;
+        state.lists.insert(id, list.clone());
+        let ended = state.take_ended();
+        drop(state);
+        self.ready.notify_all();
+        Ok(ended)
+    }
+
+    /// Waits for a command for a compute engine; `None` once closed.
+    pub fn take_compute(&self, engine: usize, now: impl Fn() -> Nanos) -> Option<Work> {
+        let mut state = self.lock();
+        loop {
+            if !state.open {
+                return None;
+            }
+            if let Some(work) = state.take(Engine::Compute(engine), now()) {
+                return Some(work);
+            }
+            state = self
+                .ready
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// A command for a DMA channel, if one is ready.
+    pub fn take_transfer(&self, channel: usize, now: Nanos) -> Option<Work> {
+        self.lock().take(Engine::Dma(channel), now)
+    }
+
+    /// Tells what became of a command. Answers the lists that ended by it.
+    pub fn finish(&self, work: &Work, result: Result<(), Status>, now: Nanos) -> Vec<Ended> {
+        let outcome = match result {
+            Ok(()) => Outcome::Done,
+            Err(status) => {
+                work.list.fail(work.command, status);
+                Outcome::Failed
+            }
+        };
+        let mut state = self.lock();
+        state.scheduler.finish(&work.taken, outcome, theirs(now));
+        let ended = state.take_ended();
+        drop(state);
+        self.ready.notify_all();
+        ended
+    }
+
+    /// Lets every engine go.
+    pub fn close(&self) {
+        self.lock().open = false;
+        self.ready.notify_all();
+    }
+}
+
+impl State {
+    fn take(&mut self, engine: Engine, now: Nanos) -> Option<Work> {
+        loop {
+            let taken = self.scheduler.take(engine, theirs(now))?;
+            match self.lists.get(&taken.list) {
+                Some(list) => {
+                    let command = taken.position as usize;
+                    return Some(Work {
+                        list: list.clone(),
+                        command,
+                        taken,
+                    });
+                }
+                // A list leaves the table when the scheduler says that it ended.
+                None => self.scheduler.finish(&taken, Outcome::Failed, theirs(now)),
+            }
+        }
+    }
+
+    fn take_ended(&mut self) -> Vec<Ended> {
+        let mut ended = Vec::new();
+        while let Some(end) = self.scheduler.pop_ended() {
+            if let Some(list) = self.lists.remove(&end.list) {
+                ended.push(describe(list, &end));
+            }
+        }
+        ended
+    }
+}
+
+fn describe(list: Arc<List>, end: &ListEnd) -> Ended {
+    let (command, status) = match end.failed {
+        None => (list.commands.len(), Status::Ok),
+        Some(command) => {
+            let command = command as usize;
+            let status = if list.is_cancelled() {
+                Status::Cancelled
+            } else {
+                // Not run, because of a failure in another list.
+                list.failure(command).unwrap_or(Status::DependencyFailed)
+            };
+            (command, status)
+        }
+    };
+    Ended {
+        list,
+        status,
+        command,
+        started: ours(end.started),
+        finished: ours(end.finished),
+    }
+}
+
+/// The flag that cancels the lists of a context.
+pub(crate) fn cancel(flag: &AtomicBool) {
+    flag.store(true, Ordering::Relaxed);
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Taking a submission: everything is checked before anything of it runs.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use augur_abi::Status;
+use augur_abi::submit::SubmitStatus;
+use augur_memory::ContextId;
+use augur_scheduler::clock::Nanos as Cost;
+use augur_scheduler::list::{CommandList, Object, Operand, Unit};
+
+use crate::command::Command;
+use crate::host::ListDone;
+use crate::list::{self, List, Refused, Submission};
+use crate::shared::{Shared, Totals};
+use crate::status::status_of;
+
+/// Bytes that a command takes in the card, beside its bytes on the wire.
+const COMMAND_OVERHEAD: u64 = 1024;
+/// Commands of one list, at most: as many as fit a submission.
+const MAX_COMMANDS: usize = 1 << 15;
+
+/// Takes a submission, or tells `done` why not.
+pub(crate) fn submit(shared: &Shared, request: &[u8], done: Box<dyn ListDone>) {
+    let checked = check(shared, request);
+    let refused = match checked {
+        Ok((submission, instructions)) => {
+            match admit(shared, request.len(), submission, instructions, done) {
+                Ok(()) => return,
+                Err(refused) => refused,
+            }
+        }
+        Err(refused) => (refused, done),
+    };
+    let (Refused { status, command }, done) = refused;
+    Totals::add(&shared.totals.failed_lists, 1);
+    let now = shared.now().0;
+    done.done(SubmitStatus {
+        status: status.code(),
+        failed_command: command,
+        started_ns: now,
+        finished_ns: now,
+    });
+}
+
+/// Checks a submission as a whole, its device memory included.
+fn check(shared: &Shared, request: &[u8]) -> Result<(Submission, CommandList), Refused> {
+    let whole = |status| Refused { status, command: 0 };
+    let context = list::context_of(request).ok_or(whole(Status::Invalid))?;
+    check_context(shared, context).map_err(whole)?;
+    let submission = {
+        let guest = shared.guest.enter().ok_or(whole(Status::Busy))?;
+        list::parse(request, &guest)?
+    };
+    let mut instructions = CommandList::new(MAX_COMMANDS);
+    for (index, command) in submission.commands.iter().enumerate() {
+        add_instruction(shared, context, command, &mut instructions).map_err(|status| Refused {
+            status,
+            command: index as u32,
+        })?;
+    }
+    Ok((submission, instructions))
+}
+
+fn check_context(shared: &Shared, context: ContextId) -> Result<(), Status> {
+    let core = shared.core();
+    if core.life.is_none() {
+        return Err(Status::NoHello);
+    }
+    match core.manager.context(context) {
+        None => Err(Status::NoContext),
+        Some(report) if report.failed => Err(Status::ContextFailed),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Checks that the command's memory exists, and adds what the scheduler has to
+/// know of it.
+fn add_instruction(
+    shared: &Shared,
+    context: ContextId,
+    command: &Command,
+    instructions: &mut CommandList,
+) -> Result<(), Status> {
+    let operands = {
+        let core = shared.core();
+        command
+            .operands
+            .iter()
+            .zip(command.accesses())
+            .enumerate()
+            .map(|(index, (operand, access))| {
+                let (address, bytes) = core
+                    .manager
+                    .object_range(context, access)
+                    .map_err(status_of)?;
+                Ok(Operand {
+                    region: operand.region,
+                    object: Object::new(address.0, bytes).map_err(|_| Status::BadOperand)?,
+                    access: command.access(index),
+                })
+            })
+            .collect::<Result<Vec<_>, Status>>()?
+    };
+    let unit = if command.is_transfer() {
+        Unit::Dma
+    } else {
+        Unit::Compute
+    };
+    instructions
+        .push(&operands, Cost(command.estimated_ns()), unit)
+        .map_err(|_| Status::BadOperand)
+}
+
+/// Counts the list in and hands it to the scheduler.
+fn admit(
+    shared: &Shared,
+    request_bytes: usize,
+    submission: Submission,
+    instructions: CommandList,
+    done: Box<dyn ListDone>,
+) -> Result<(), (Refused, Box<dyn ListDone>)> {
+    let whole = |status| Refused { status, command: 0 };
+    let footprint = request_bytes as u64
+        + submission.commands.len() as u64 * COMMAND_OVERHEAD
+        + submission
+            .transfers
+            .iter()
+            .map(|transfer| transfer.footprint())
+            .sum::<u64>();
+    let info = shared
+        .core()
+        .contexts
+        .get(&submission.context)
+        .map(|info| info.cancelled.clone());
+    let Some(cancelled) = info else {
+        return Err((whole(Status::NoContext), done));
+    };
+    let before = shared
+        .inflight_bytes
+        .fetch_add(footprint, Ordering::Relaxed);
+    // One list is always taken, or one that is larger than the limit never were.
+    if before > 0 && before + footprint > shared.config.max_inflight_bytes {
+        shared
+            .inflight_bytes
+            .fetch_sub(footprint, Ordering::Relaxed);
+        return Err((whole(Status::Busy), done));
+    }
+    let list = Arc::new(List::new(submission, cancelled, footprint, done));
+    match shared.dispatch.submit(&list, instructions, shared.now()) {
+        Ok(ended) => {
+            shared.tell(ended);
+            Ok(())
+        }
+        Err(status) => {
+            shared
+                .inflight_bytes
+                .fetch_sub(footprint, Ordering::Relaxed);
+            match list.take_done() {
+                Some(done) => Err((whole(status), done)),
+                None => Ok(()),
+            }
+        }
+    }
+}
