@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Wrong ioctls: each gets an errno, none changes anything.
+
+use std::io;
+
+use augur_client::uapi::{self, Argument};
+use augur_client::{CommandList, Device, Object};
+use zerocopy::IntoBytes;
+
+use crate::harness::{Options, Outcome, check};
+use crate::raw;
+
+/// An address that is no memory of the program.
+const NOWHERE: u64 = 0x10;
+
+/// Makes wrong calls of every ioctl, then right ones.
+pub fn run(options: &Options) -> Outcome {
+    let device = options.open()?;
+    let object = device.create_object(1 << 16)?;
+    let before = device.counters()?;
+    unknown(&device)?;
+    queries(&device)?;
+    objects(&device, &object)?;
+    submissions(&device, &object)?;
+    transfers(&device, &object)?;
+    read_only_memory(&device, &object)?;
+    waits(&device)?;
+    let after = device.counters()?;
+    check(
+        (after.objects, after.object_bytes) == (before.objects, before.object_bytes),
+        || format!("{} objects before, {} after", before.objects, after.objects),
+    )?;
+    let mut list = CommandList::new();
+    list.fill(&object.byte_range(0, 1 << 16)?, 1)?;
+    device.run(&list)?;
+    Ok(())
+}
+
+/// Calls with an argument and expects one of the errnos.
+fn expect<T: Argument>(device: &Device, what: &str, mut argument: T, errnos: &[i32]) -> Outcome {
+    // SAFETY: the addresses in the arguments below are nobody's, or of memory
+    // that is used as the ioctl says.
+    let result = unsafe { raw::call(device, &mut argument) };
+    errno(&format!("{} with {what}", T::NAME), result, errnos)
+}
+
+fn errno(what: &str, result: io::Result<()>, errnos: &[i32]) -> Outcome {
+    let found = result.err().and_then(|error| error.raw_os_error());
+    check(found.is_some_and(|errno| errnos.contains(&errno)), || {
+        format!("{what}: errno {found:?}, expected one of {errnos:?}")
+    })
+}
+
+fn unknown(device: &Device) -> Outcome {
+    for number in [0x45_u32, 0x50, 0x7f, 0x9f] {
+        for direction in [0_u32, 1, 2, 3] {
+            let request = direction << 30 | 64 << 16 | u32::from(b'd') << 8 | number;
+            // SAFETY: the argument is as large as the number says.
+            let result = unsafe { raw::ioctl(device, request, &mut [0; 64]) };
+            let what = format!("unknown ioctl {number:#x}");
+            errno(&what, result, &[libc::EINVAL, libc::ENOTTY])?;
+        }
+    }
+    Ok(())
+}
+
+fn queries(device: &Device) -> Outcome {
+    let good = uapi::DevQuery {
+        query_type: uapi::QUERY_DRIVER,
+        ..Default::default()
+    };
+    let invalid = &[libc::EINVAL];
+    let query = uapi::DevQuery {
+        query_type: 99,
+        ..good
+    };
+    expect(device, "an unknown type", query, invalid)?;
+    expect(
+        device,
+        "padding",
+        uapi::DevQuery { pad: 1, ..good },
+        invalid,
+    )?;
+    expect(
+        device,
+        "an index",
+        uapi::DevQuery { index: 1, ..good },
+        invalid,
+    )?;
+    let mut size = good;
+    // SAFETY: with pointer 0 nothing is written through it.
+    unsafe { raw::call(device, &mut size) }?;
+    let whole = size_of::<uapi::QueryDriver>();
+    check(size.size as usize == whole, || {
+        format!(
+            "the driver's structure has {} bytes, not {whole}",
+            size.size
+        )
+    })?;
+    for pointer in [NOWHERE, u64::MAX, 1 << 63] {
+        let query = uapi::DevQuery {
+            pointer,
+            size: 64,
+            ..good
+        };
+        expect(device, "a pointer to nowhere", query, &[libc::EFAULT])?;
+    }
+    // A short buffer gets the beginning and nothing behind it is touched.
+    let mut short = [0xee_u8; 32];
+    let mut query = uapi::DevQuery {
+        pointer: short.as_mut_ptr().expose_provenance() as u64,
+        size: 12,
+        ..good
+    };
+    // SAFETY: the kernel writes at most 12 of the 32 bytes.
+    unsafe { raw::call(device, &mut query) }?;
+    check(short[12..] == [0xee; 20], || {
+        "a query wrote behind its buffer".into()
+    })?;
+    let none = uapi::DevQuery {
+        query_type: uapi::QUERY_CONTEXT,
+        index: u32::MAX,
+        size: 96,
+        pointer: short.as_mut_ptr().expose_provenance() as u64,
+        pad: 0,
+    };
+    expect(device, "a context that there is not", none, &[libc::ENOENT])
+}
+
+fn objects(device: &Device, object: &Object) -> Outcome {
+    let good = uapi::ObjectCreate {
+        size: 4096,
+        ..Default::default()
+    };
+    let invalid = &[libc::EINVAL];
+    expect(
+        device,
+        "size 0",
+        uapi::ObjectCreate { size: 0, ..good },
+        invalid,
+    )?;
+    expect(
+        device,
+        "flags",
+        uapi::ObjectCreate { flags: 1, ..good },
+        invalid,
+    )?;
+    for size in [u64::MAX, u64::MAX - 4095, 1 << 63, 1 << 48] {
+        let errnos = &[
+            libc::EINVAL,
+            libc::ENOMEM,
+            libc::ENOSPC,
+            libc::E2BIG,
+            libc::EOVERFLOW,
+        ];
+        expect(
+            device,
+            "a huge size",
+            uapi::ObjectCreate { size, ..good },
+            errnos,
+        )?;
+    }
+    let good = uapi::ObjectInfo {
+        handle: object.handle(),
+        ..Default::default()
+    };
+    expect(
+        device,
+        "padding",
+        uapi::ObjectInfo { pad: 1, ..good },
+        invalid,
+    )?;
+    for handle in [0, object.handle() + 1000, u32::MAX] {
+        let info = uapi::ObjectInfo {
+            handle,
+            pad: 0,
+            ..good
+        };
+        expect(device, "a wrong handle", info, &[libc::ENOENT])?;
+    }
+    let mut info = good;
+    // SAFETY: the argument holds no address.
+    unsafe { raw::call(device, &mut info) }?;
+    let expected = (
+        object.bytes(),
+        object.device_address(),
+        object.mmap_offset(),
+    );
+    let found = (info.size, info.device_address, info.mmap_offset);
+    check(found == expected, || {
+        format!("BO_INFO says {found:?}, BO_CREATE {expected:?}")
+    })
+}
+
+/// A submission of one good command that the cases below make wrong.
+fn good_list(object: &Object) -> Result<Vec<u8>, augur_client::Error> {
+    let mut list = CommandList::new();
+    list.fill(&object.byte_range(0, 64)?, 7)?;
+    Ok(list.commands().to_vec())
+}
+
+fn submissions(device: &Device, object: &Object) -> Outcome {
+    let commands = good_list(object)?;
+    let good = uapi::Submit {
+        commands: commands.as_ptr().expose_provenance() as u64,
+        commands_size: commands.len() as u32,
+        command_count: 1,
+        ..Default::default()
+    };
+    let invalid = &[libc::EINVAL];
+    let submit =
+        |what: &str, argument: uapi::Submit, errnos: &[i32]| expect(device, what, argument, errnos);
+    submit("flags", uapi::Submit { flags: 1, ..good }, invalid)?;
+    submit("padding", uapi::Submit { pad: 1, ..good }, invalid)?;
+    let queue = device.information().submit_queues;
+    submit("a queue too many", uapi::Submit { queue, ..good }, invalid)?;
+    submit(
+        "the last queue",
+        uapi::Submit {
+            queue: u32::MAX,
+            ..good
+        },
+        invalid,
+    )?;
+    let odd = uapi::Submit {
+        commands_size: good.commands_size - 4,
+        ..good
+    };
+    submit("an odd size", odd, invalid)?;
+    let too_long = &[libc::EINVAL, libc::E2BIG, libc::EFAULT];
+    for commands_size in [
+        device.information().max_submit_bytes + 8,
+        1 << 31,
+        u32::MAX - 7,
+    ] {
+        submit(
+            "a long list",
+            uapi::Submit {
+                commands_size,
+                ..good
+            },
+            too_long,
+        )?;
+    }
+    for commands in [0, NOWHERE, u64::MAX - 8] {
+        submit(
+            "a list nowhere",
+            uapi::Submit { commands, ..good },
+            &[libc::EFAULT],
+        )?;
+    }
+    let counts = &[libc::EINVAL, libc::E2BIG, libc::EFAULT, libc::ENOMEM];
+    for transfer_count in [1, 1000, u32::MAX] {
+        let argument = uapi::Submit {
+            transfer_count,
+            transfers: NOWHERE,
+            ..good
+        };
+        submit("transfers nowhere", argument, counts)?;
+    }
+    for count in [65, u32::MAX] {
+        let argument = uapi::Submit {
+            in_sync_count: count,
+            in_syncs: NOWHERE,
+            ..good
+        };
+        submit("too many syncobjs to wait for", argument, counts)?;
+        let argument = uapi::Submit {
+            out_sync_count: count,
+            out_syncs: NOWHERE,
+            ..good
+        };
+        submit("too many syncobjs to signal", argument, counts)?;
+    }
+    let sync = [uapi::Sync {
+        handle: 4711,
+        pad: 0,
+        point: 0,
+    }];
+    let at = sync.as_ptr().expose_provenance() as u64;
+    let argument = uapi::Submit {
+        in_sync_count: 1,
+        in_syncs: at,
+        ..good
+    };
+    submit(
+        "a syncobj that there is not",
+        argument,
+        &[libc::ENOENT, libc::EINVAL],
+    )?;
+    let argument = uapi::Submit {
+        out_sync_count: 1,
+        out_syncs: at,
+        ..good
+    };
+    submit(
+        "a syncobj that there is not, to signal",
+        argument,
+        &[libc::ENOENT, libc::EINVAL],
+    )?;
+    let argument = uapi::Submit {
+        in_sync_count: 1,
+        in_syncs: NOWHERE,
+        ..good
+    };
+    submit("syncobjs nowhere", argument, &[libc::EFAULT])
+}
+
+fn transfers(device: &Device, object: &Object) -> Outcome {
+    let memory = [0_u8; 64];
+    let mut list = CommandList::new();
+    list.upload(&object.byte_range(0, 64)?, &memory)?;
+    let commands = list.commands().to_vec();
+    let good = uapi::Transfer {
+        address: memory.as_ptr().expose_provenance() as u64,
+        size: 64,
+        flags: 0,
+        pad: 0,
+    };
+    let huge = augur_abi::submit::MAX_TRANSFER_BYTES + 1;
+    for (what, transfer, errnos) in [
+        (
+            "size 0",
+            uapi::Transfer { size: 0, ..good },
+            &[libc::EINVAL][..],
+        ),
+        (
+            "a huge size",
+            uapi::Transfer { size: huge, ..good },
+            &[libc::EINVAL],
+        ),
+        (
+            "2^64 - 1 bytes",
+            uapi::Transfer {
+                size: u64::MAX,
+                ..good
+            },
+            &[libc::EINVAL, libc::EFAULT],
+        ),
+        (
+            "flags",
+            uapi::Transfer { flags: 2, ..good },
+            &[libc::EINVAL],
+        ),
+        (
+            "padding",
+            uapi::Transfer { pad: 1, ..good },
+            &[libc::EINVAL],
+        ),
+        (
+            "address 0",
+            uapi::Transfer { address: 0, ..good },
+            &[libc::EFAULT],
+        ),
+        (
+            "a kernel address",
+            uapi::Transfer {
+                address: 0xffff_8880_0000_0000,
+                ..good
+            },
+            &[libc::EFAULT],
+        ),
+        (
+            "an end that wraps",
+            uapi::Transfer {
+                address: u64::MAX - 31,
+                ..good
+            },
+            &[libc::EFAULT, libc::EINVAL],
+        ),
+    ] {
+        let transfers = [transfer];
+        let submit = uapi::Submit {
+            commands: commands.as_ptr().expose_provenance() as u64,
+            commands_size: commands.len() as u32,
+            command_count: 1,
+            transfers: transfers.as_ptr().expose_provenance() as u64,
+            transfer_count: 1,
+            ..Default::default()
+        };
+        expect(device, &format!("a transfer with {what}"), submit, errnos)?;
+    }
+    Ok(())
+}
+
+/// The card must not write memory that the program itself may only read.
+fn read_only_memory(device: &Device, object: &Object) -> Outcome {
+    static CONSTANT: [u8; 4096] = [0x3c; 4096];
+    let mut downloaded = [0_u8; 64];
+    let mut list = CommandList::new();
+    list.download(&mut downloaded, &object.byte_range(0, 64)?)?;
+    let commands = list.commands().to_vec();
+    for flags in [0, uapi::TRANSFER_WRITES_MEMORY] {
+        let transfers = [uapi::Transfer {
+            address: CONSTANT.as_ptr().expose_provenance() as u64,
+            size: 64,
+            flags,
+            pad: 0,
+        }];
+        let submit = uapi::Submit {
+            commands: commands.as_ptr().expose_provenance() as u64,
+            commands_size: commands.len() as u32,
+            command_count: 1,
+            transfers: transfers.as_ptr().expose_provenance() as u64,
+            transfer_count: 1,
+            ..Default::default()
+        };
+        let what = format!("a download to read-only memory, flags {flags}");
+        expect(device, &what, submit, &[libc::EFAULT, libc::EACCES])?;
+    }
+    let constant = CONSTANT.as_bytes();
+    // SAFETY: reads a static; volatile so that the read is made.
+    let unchanged = constant
+        .iter()
+        .all(|byte| unsafe { std::ptr::read_volatile(byte) } == 0x3c);
+    check(unchanged, || "the card wrote read-only memory".into())
+}
+
+fn waits(device: &Device) -> Outcome {
+    for fence in [0, 1 << 40, u64::MAX] {
+        for timeout_ns in [0, i64::MAX, i64::MIN, 1] {
+            let wait = uapi::Wait {
+                fence,
+                timeout_ns,
+                ..Default::default()
+            };
+            expect(device, "a fence of nobody", wait, &[libc::ENOENT])?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The card's process dies: programs get errors, and live on.
+
+use std::time::{Duration, Instant};
+
+use augur_client::{Device, Error, Object, Submission};
+
+use crate::harness::{Failure, Options, Outcome, check};
+use crate::process::{self, Exit};
+use crate::subtests::lifetime::{LONG_LIST_BYTES, long_list};
+
+/// Longest time from the card's last heartbeat to the error of a waiter. Two
+/// seconds are the driver's patience; the rest is for a busy machine.
+const NOTICED_WITHIN: Duration = Duration::from_secs(5);
+/// Longest time to wait for somebody to end the card.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Prints READY when the card may be killed, then expects its loss.
+pub fn card_death(options: &Options) -> Outcome {
+    let device = options.open()?;
+    let object = device.create_object(LONG_LIST_BYTES)?;
+    let touched = device.create_object(2 * device.information().aperture_bytes)?;
+    let faulting = process::fork("touches until the card is lost", || {
+        let mut mapping = touched.map()?;
+        let mut random = options.random(6);
+        loop {
+            mapping.write_byte(random.usize(..mapping.bytes()), 1)?;
+        }
+    })?;
+    println!("# READY");
+    let noticed = wait_for_loss(&device, &object)?;
+    println!(
+        "# waiters heard of it {:.2} s after the last heartbeat",
+        noticed.as_secs_f64()
+    );
+    check(noticed <= NOTICED_WITHIN, || {
+        format!("waiters heard of it {noticed:?} after the last heartbeat")
+    })?;
+    let exit = faulting.wait()?;
+    check(exit == Exit::Signal(libc::SIGBUS), || {
+        format!("a program that touches memory of a lost card ended with {exit:?}, not SIGBUS")
+    })?;
+
+    for (what, result) in [
+        (
+            "a list",
+            long_list(&object).and_then(|list| device.run(&list).map(drop)),
+        ),
+        ("a new object", device.create_object(4096).map(drop)),
+        ("counters", device.counters().map(drop)),
+    ] {
+        check(matches!(result, Err(Error::CardLost { .. })), || {
+            format!("{what} after the loss: {result:?}, expected CardLost")
+        })?;
+    }
+    let late = process::fork("touches after the loss", || {
+        touched.map()?.write_byte(0, 1)?;
+        Ok(())
+    })?;
+    let exit = late.wait()?;
+    // Either the mapping is refused or the touch is.
+    check(exit != Exit::Code(0), || {
+        "memory of a lost card could be touched".into()
+    })?;
+    device.driver_counters().map(drop)?;
+    Ok(())
+}
+
+/// Keeps lists in flight until one fails; time since the last heartbeat.
+fn wait_for_loss(device: &Device, object: &Object) -> Result<Duration, Failure> {
+    let list = long_list(object)?;
+    let began = Instant::now();
+    let (mut heartbeat, mut alive) = (0, began);
+    let mut current = None;
+    loop {
+        let waited = match current.take() {
+            None => device.submit(0, &list).map(|list| current = Some(list)),
+            Some(list) => wait_a_little(list, &mut current),
+        };
+        let now = device.driver_counters()?.heartbeat;
+        if now != heartbeat {
+            (heartbeat, alive) = (now, Instant::now());
+        }
+        match waited {
+            Ok(()) => {}
+            Err(Error::CardLost { .. }) => return Ok(alive.elapsed()),
+            Err(error) => return Err(error.into()),
+        }
+        check(began.elapsed() < PATIENCE, || {
+            format!("nobody ended the card within {PATIENCE:?}")
+        })?;
+    }
+}
+
+/// Waits for a list and puts it back into `current` if it has not ended.
+fn wait_a_little(list: Submission, current: &mut Option<Submission>) -> Result<(), Error> {
+    match list.wait(Some(Duration::from_millis(200))) {
+        Ok(_) => Ok(()),
+        Err(Error::TimedOut) => {
+            *current = Some(list);
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}

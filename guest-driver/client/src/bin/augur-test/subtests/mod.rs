@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The subtests, by what they guard.
+
+mod basics;
+mod commands;
+mod errors;
+mod hostile;
+mod isolation;
+mod lifetime;
+mod loss;
+mod mapping;
+mod memory;
+mod ordering;
+mod random_touch;
+mod transfers;
+
+use crate::harness::Subtest;
+
+/// Every subtest, the quick ones first.
+pub const ALL: &[Subtest] = &[
+    Subtest {
+        name: "probe",
+        summary: "the driver describes the card: sizes, limits, counters, contexts",
+        alone: true,
+        run: basics::probe,
+    },
+    Subtest {
+        name: "smoke",
+        summary: "allocate, transfer, compute, map, refuse a bad list: a second at most",
+        alone: true,
+        run: basics::smoke,
+    },
+    Subtest {
+        name: "exhaustion",
+        summary: "allocate all memory and free it, twice",
+        alone: true,
+        run: memory::exhaustion,
+    },
+    Subtest {
+        name: "zeroed",
+        summary: "memory is zero although another context wrote it before",
+        alone: true,
+        run: memory::zeroed,
+    },
+    Subtest {
+        name: "dma-odd",
+        summary: "transfers of any offset, length and alignment",
+        alone: true,
+        run: transfers::odd,
+    },
+    Subtest {
+        name: "dma-sizes",
+        summary: "transfers of sizes up to --bytes, every byte checked",
+        alone: true,
+        run: transfers::sizes,
+    },
+    Subtest {
+        name: "dma-scatter",
+        summary: "one list gathers and scatters pieces of scattered memory",
+        alone: true,
+        run: transfers::scatter,
+    },
+    Subtest {
+        name: "mmap",
+        summary: "mapped memory and transfers see the same bytes",
+        alone: true,
+        run: mapping::mapped,
+    },
+    Subtest {
+        name: "mmap-refused",
+        summary: "private mappings and mappings beyond the object are refused",
+        alone: true,
+        run: mapping::refused,
+    },
+    Subtest {
+        name: "mmap-fork",
+        summary: "a forked child shares the mapping, and either may end first",
+        alone: true,
+        run: mapping::forked,
+    },
+    Subtest {
+        name: "mmap-move",
+        summary: "mappings may be moved and torn",
+        alone: true,
+        run: mapping::moved_and_torn,
+    },
+    Subtest {
+        name: "mmap-kernel-access",
+        summary: "system calls and debuggers reach mapped memory; pinning it is refused",
+        alone: true,
+        run: mapping::kernel_access,
+    },
+    Subtest {
+        name: "random-touch",
+        summary: "more memory than aperture, touched at random by several processes",
+        alone: true,
+        run: random_touch::run,
+    },
+    Subtest {
+        name: "engine-and-cpu",
+        summary: "CPU and engines take turns on the same memory, ordered by completion",
+        alone: true,
+        run: ordering::engine_and_cpu,
+    },
+    Subtest {
+        name: "list-order",
+        summary: "lists of one queue take effect in order without waiting",
+        alone: true,
+        run: ordering::lists_in_order,
+    },
+    Subtest {
+        name: "commands",
+        summary: "every command on random shapes and strides, against a reference",
+        alone: true,
+        run: commands::run,
+    },
+    Subtest {
+        name: "isolation",
+        summary: "another context's handles, offsets and addresses are refused",
+        alone: true,
+        run: isolation::run,
+    },
+    Subtest {
+        name: "submit-errors",
+        summary: "malformed lists get their status and change nothing",
+        alone: true,
+        run: errors::run,
+    },
+    Subtest {
+        name: "ioctl-hostile",
+        summary: "wrong sizes, flags, padding, pointers and handles get an errno",
+        alone: true,
+        run: hostile::run,
+    },
+    Subtest {
+        name: "wait",
+        summary: "waits time out, and unknown or forgotten lists are said to be",
+        alone: true,
+        run: lifetime::wait,
+    },
+    Subtest {
+        name: "killed-in-dma",
+        summary: "a program killed in the middle of DMA leaves nothing behind",
+        alone: true,
+        run: lifetime::killed_in_dma,
+    },
+    Subtest {
+        name: "dma-endless",
+        summary: "transfers and checks until it is stopped: for tests that pause or reset",
+        alone: false,
+        run: lifetime::endless,
+    },
+    Subtest {
+        name: "card-death",
+        summary: "prints READY; when the card's process dies, waiters get errors",
+        alone: false,
+        run: loss::card_death,
+    },
+];
