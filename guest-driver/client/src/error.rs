@@ -141,6 +141,7 @@ fn describe(status: Status) -> &'static str {
         Status::DeviceError => "the card could not do it; its log on the host says why",
         Status::Busy => "too much is in flight; try again when something has completed",
         Status::Version => "driver and card speak different versions",
+        Status::DependencyFailed => "a command of another list, which it depends on, failed",
     }
 }
 
