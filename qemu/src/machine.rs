@@ -124,6 +124,11 @@ impl Machine {
         &self.endpoints.serial_log
     }
 
+    /// The warnings of the guest's kernel in this life of the guest.
+    pub fn kernel_warnings(&self) -> Vec<String> {
+        serial::kernel_complaints(&self.endpoints.serial_log, self.life_began)
+    }
+
     /// Starts a program in the guest and returns at once.
     ///
     /// # Errors

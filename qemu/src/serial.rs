@@ -7,6 +7,34 @@ use std::path::Path;
 /// into the first of these.
 const LAST_WORDS: [&str; 2] = ["Kernel panic - not syncing", "Attempted to kill init"];
 
+/// How the kernel begins to complain without giving up.
+const COMPLAINTS: [&str; 8] = [
+    "WARNING:",
+    "BUG:",
+    "INFO: task ",
+    "INFO: rcu",
+    "UBSAN:",
+    "refcount_t:",
+    "possible circular locking",
+    "Call Trace:",
+];
+
+/// The lines in which the guest's kernel complains since byte `from` of the
+/// log, in their order.
+pub fn kernel_complaints(log: &Path, from: u64) -> Vec<String> {
+    let bytes = fs::read(log).unwrap_or_default();
+    let bytes = usize::try_from(from)
+        .ok()
+        .and_then(|from| bytes.get(from..))
+        .unwrap_or_default();
+    let text = String::from_utf8_lossy(bytes);
+    let complains = |line: &&str| COMPLAINTS.iter().any(|words| line.contains(words));
+    text.lines()
+        .filter(complains)
+        .map(|line| line.trim().to_owned())
+        .collect()
+}
+
 /// The line in which the guest's kernel gives up, if it did since byte `from`
 /// of the log.
 pub fn kernel_failure(log: &Path, from: u64) -> Option<String> {
@@ -27,6 +55,18 @@ pub fn length(log: &Path) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn complaints_are_found_and_ordinary_lines_are_not() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let complaint = "[    3.1] WARNING: CPU: 1 PID: 7 at drivers/augur.c:12";
+        fs::write(
+            log.path(),
+            format!("[    1.0] augur: debugging off, no warning\n{complaint}\r\n"),
+        )
+        .unwrap();
+        assert_eq!(kernel_complaints(log.path(), 0), [complaint]);
+    }
 
     #[test]
     fn only_a_panic_after_the_mark_counts() {

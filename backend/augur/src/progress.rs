@@ -5,6 +5,8 @@ use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -93,7 +95,15 @@ impl Step {
             eprintln!("{} …", self.label);
             self.said = Some(Instant::now());
         } else if self.said.is_some_and(|said| said.elapsed() >= HEARTBEAT) {
-            eprintln!("{}: {} s, {}", self.label, elapsed.as_secs(), detail());
+            let detail = Some(detail())
+                .filter(|detail| !detail.is_empty())
+                .map(|detail| format!(", {detail}"));
+            eprintln!(
+                "{}: {} s{}",
+                self.label,
+                elapsed.as_secs(),
+                detail.unwrap_or_default()
+            );
             self.said = Some(Instant::now());
         }
     }
@@ -138,4 +148,38 @@ fn last_line(log: &Path) -> String {
         .find(|line| !line.trim().is_empty())
         .unwrap_or_default();
     line.chars().filter(|c| !c.is_control()).take(90).collect()
+}
+
+/// Says that something goes on for as long as it exists.
+pub struct Heartbeat {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Heartbeat {
+    /// Begins the step called `label`.
+    pub fn start(label: &str) -> Self {
+        let (stop, stopped) = mpsc::channel();
+        let mut step = Step::new(label);
+        let thread = thread::spawn(move || {
+            while stopped.recv_timeout(POLL) == Err(RecvTimeoutError::Timeout) {
+                step.beat(String::new);
+            }
+            step.finish(true);
+        });
+        Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Heartbeat {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // It prints and cannot fail in a way that matters here.
+            let _ = thread.join();
+        }
+    }
 }

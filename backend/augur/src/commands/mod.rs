@@ -5,7 +5,9 @@
 //! needs too.
 
 mod doctor;
+mod driver_test;
 mod guest;
+mod run;
 mod shell;
 
 use std::process::ExitCode;
@@ -15,10 +17,14 @@ use clap::Subcommand;
 /// What `augur` can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the main job on the card: an image pipeline and a matrix product.
+    Run(run::Arguments),
     /// Run one command in a guest with the card; its exit code is returned.
     Guest(guest::Arguments),
     /// Open a shell in a guest with the card, its driver and tools.
     Shell(shell::Arguments),
+    /// Compile the driver, load it in a guest with the card, run its smoke test.
+    DriverTest(driver_test::Arguments),
     /// Say what this machine lacks to build and boot the guest, and how to mend it.
     Doctor(doctor::Arguments),
 }
@@ -30,6 +36,8 @@ impl Command {
     /// Whatever stopped it, ready to be printed by [`crate::exit::report`].
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Run(arguments) => arguments.run(),
+            Self::DriverTest(arguments) => arguments.run(),
             Self::Guest(arguments) => arguments.run(),
             Self::Shell(arguments) => arguments.run(),
             Self::Doctor(arguments) => arguments.run(),

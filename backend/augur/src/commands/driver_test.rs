@@ -1,0 +1,64 @@
+//! `augur driver-test`: from an edit of the driver to a verdict.
+
+use std::io;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use crate::card_process::CardOptions;
+use crate::exit;
+use crate::guest::{Guest, GuestOptions, Parts};
+use crate::project::Project;
+
+/// Enough for the smoke test, and quickly there.
+const GUEST_MIB: u64 = 512;
+/// How long the smoke test may take; seconds on an idle machine.
+const SMOKE: Duration = Duration::from_secs(120);
+
+/// Arguments of `augur driver-test`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    card: CardOptions,
+}
+
+impl Arguments {
+    /// Compiles what changed, boots, runs the smoke test, looks for warnings
+    /// of the kernel.
+    ///
+    /// # Errors
+    /// When the driver does not compile or the guest does not boot.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let began = Instant::now();
+        let project = Project::find()?;
+        let parts = Parts::ensure(&project)?;
+        let options = GuestOptions {
+            memory_mib: GUEST_MIB,
+            cards: vec![self.card],
+            ..GuestOptions::new("driver-test")
+        };
+        let guest = Guest::boot(&parts, &options)?;
+        let job = guest.machine().begin(&["augur-test", "smoke"])?;
+        let code = guest
+            .machine()
+            .follow(&job, &mut io::stdout(), &mut io::stderr(), SMOKE)?;
+        let warnings = guest.machine().kernel_warnings();
+        let folder = guest.power_off(SMOKE)?;
+        for warning in &warnings {
+            eprintln!("kernel: {warning}");
+        }
+        let passed = code == 0 && warnings.is_empty();
+        let verdict = if passed { "passed" } else { "failed" };
+        println!(
+            "driver-test {verdict} after {:.1} s; logs: {}",
+            began.elapsed().as_secs_f64(),
+            Project::shown(folder.path())
+        );
+        Ok(if passed {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(exit::FAILED)
+        })
+    }
+}

@@ -1,0 +1,43 @@
+//! The report of a run: one HTML file that needs nothing else, made from what
+//! the job in the guest wrote to its results.
+//!
+//! It shows what the job says and computes nothing anew.
+
+mod job;
+mod page;
+mod timeline;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+pub use job::Job;
+
+/// What the host knows of a run and the job does not.
+#[derive(Debug, Clone)]
+pub struct RunFacts {
+    /// The run folder's name.
+    pub name: String,
+    /// KVM or TCG, and the reason.
+    pub acceleration: String,
+    /// The QEMU that ran.
+    pub qemu: String,
+    /// Seconds until the guest took commands.
+    pub boot_seconds: f64,
+}
+
+/// Reads `report.json` in the folder `results` and writes `report.html` there;
+/// returns its path.
+///
+/// # Errors
+/// When the job left no report, or one that cannot be read.
+pub fn write(results: &Path, facts: &RunFacts) -> anyhow::Result<PathBuf> {
+    let job = Job::read(&results.join("report.json"))?;
+    let page = page::render(&job, facts, results)?;
+    let path = results.join("report.html");
+    let partial = results.join("report.html.partial");
+    fs::write(&partial, page).with_context(|| partial.display().to_string())?;
+    fs::rename(&partial, &path).with_context(|| path.display().to_string())?;
+    Ok(path)
+}
