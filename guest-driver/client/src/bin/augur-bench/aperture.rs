@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The aperture: what a demand fault costs, and how fast mapped memory is
+//! against the guest's own.
+
+use std::fmt;
+
+use augur_client::units::Bytes;
+use augur_client::{Device, Error};
+use serde::Serialize;
+
+use crate::samples::{Quantiles, timed};
+
+/// Most windows that are touched for a fault figure.
+const MOST_WINDOWS: u64 = 2000;
+/// Bytes that are read and written for the bandwidth.
+const BANDWIDTH_BYTES: u64 = 8 << 20;
+
+/// Faults of one kind.
+#[derive(Debug, Serialize)]
+pub struct FaultFigure {
+    /// What had to be done to serve them.
+    pub kind: &'static str,
+    /// Touches, one per window.
+    pub touches: u64,
+    /// Guest wall time of a touch.
+    pub guest: Quantiles,
+    /// Mean time inside the card, from the fault to the window's publication.
+    pub mean_in_card_ns: u64,
+}
+
+/// First touches of new memory, then touches of memory whose windows others
+/// have taken: each evicts a dirty window.
+///
+/// # Errors
+/// The card failed.
+pub fn measure_faults(device: &Device) -> Result<Vec<FaultFigure>, Error> {
+    let card = device.information();
+    let window = u64::from(card.demand_window_bytes);
+    let visible = card.aperture_bytes / window;
+    let free = (visible / 2).min(MOST_WINDOWS);
+    let object = device.create_object(free * window)?;
+    let new = touch(device, &object, "new memory", free, window)?;
+    drop(object);
+    let mut figures = vec![new];
+    // Twice the aperture, in order: least recently used is always needed next.
+    let bytes = card.aperture_bytes * 2;
+    if visible * 2 <= MOST_WINDOWS * 8 && bytes <= card.usable_bytes / 2 {
+        let object = device.create_object(bytes)?;
+        touch(device, &object, "", visible * 2, window)?;
+        let count = (visible * 2).min(MOST_WINDOWS);
+        figures.push(touch(
+            device,
+            &object,
+            "evicting a dirty window",
+            count,
+            window,
+        )?);
+    }
+    Ok(figures)
+}
+
+/// Writes a byte in each of `count` windows of an object, which must all fault.
+fn touch(
+    device: &Device,
+    object: &augur_client::Object,
+    kind: &'static str,
+    count: u64,
+    window: u64,
+) -> Result<FaultFigure, Error> {
+    let mut mapping = object.map()?;
+    let before = device.counters()?;
+    let mut guest = Vec::new();
+    for index in 0..count {
+        let at = usize::try_from(index * window).unwrap_or(usize::MAX);
+        guest.push(timed(|| mapping.write_byte(at, 1))?.1);
+    }
+    let after = device.counters()?;
+    let nanos = after.fault_ns - before.fault_ns;
+    Ok(FaultFigure {
+        kind,
+        touches: count,
+        guest: Quantiles::of(guest),
+        mean_in_card_ns: nanos.checked_div(after.faults - before.faults).unwrap_or(0),
+    })
+}
+
+/// Bandwidth of words read and written one by one.
+#[derive(Debug, Serialize)]
+pub struct BandwidthFigures {
+    /// Mapped device memory, read.
+    pub aperture_read_bytes_per_second: u64,
+    /// Mapped device memory, written.
+    pub aperture_write_bytes_per_second: u64,
+    /// The guest's own memory, read.
+    pub memory_read_bytes_per_second: u64,
+    /// The guest's own memory, written.
+    pub memory_write_bytes_per_second: u64,
+}
+
+/// Compares mapped memory, all of it in windows, with the guest's own.
+///
+/// # Errors
+/// The card failed.
+pub fn measure_bandwidth(device: &Device) -> Result<BandwidthFigures, Error> {
+    let bytes = BANDWIDTH_BYTES.min(device.information().aperture_bytes / 4);
+    let words = usize::try_from(bytes / 8).unwrap_or(0);
+    let object = device.create_object(bytes)?;
+    let mapping = object.map()?;
+    let mut own = vec![1_u64; words];
+    // SAFETY: both ranges are mapped and aligned, and nobody else uses them.
+    let [mapped, memory] = unsafe {
+        let mapped: *mut u64 = mapping.as_ptr().cast();
+        write_words(mapped, words);
+        [bandwidth(mapped, words), bandwidth(own.as_mut_ptr(), words)]
+    };
+    Ok(BandwidthFigures {
+        aperture_read_bytes_per_second: mapped[0],
+        aperture_write_bytes_per_second: mapped[1],
+        memory_read_bytes_per_second: memory[0],
+        memory_write_bytes_per_second: memory[1],
+    })
+}
+
+/// Bytes per second, read and written; the better of three runs.
+///
+/// # Safety
+/// `words` words from `start` on may be read and written.
+unsafe fn bandwidth(start: *mut u64, words: usize) -> [u64; 2] {
+    let mut best = [u64::MAX; 2];
+    for _ in 0..3 {
+        let began = std::time::Instant::now();
+        // SAFETY: the caller's promise.
+        unsafe { read_words(start, words) };
+        let read = began.elapsed();
+        // SAFETY: the caller's promise.
+        unsafe { write_words(start, words) };
+        let written = began.elapsed() - read;
+        for (best, time) in best.iter_mut().zip([read, written]) {
+            *best = (*best).min(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        }
+    }
+    best.map(|nanos| {
+        (words as u64 * 8 * 1_000_000_000)
+            .checked_div(nanos)
+            .unwrap_or(0)
+    })
+}
+
+/// # Safety
+/// `words` words from `start` on may be read.
+unsafe fn read_words(start: *const u64, words: usize) {
+    for index in 0..words {
+        // SAFETY: the caller's promise.
+        unsafe { start.add(index).read_volatile() };
+    }
+}
+
+/// # Safety
+/// `words` words from `start` on may be written.
+unsafe fn write_words(start: *mut u64, words: usize) {
+    for index in 0..words {
+        // SAFETY: the caller's promise.
+        unsafe { start.add(index).write_volatile(index as u64) };
+    }
+}
+
+impl fmt::Display for FaultFigure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "fault, {:<24} median {:>9.1} us   p99 {:>9.1} us   in the card {:>7.1} us on average of {}",
+            self.kind,
+            self.guest.median_ns as f64 * 1e-3,
+            self.guest.p99_ns as f64 * 1e-3,
+            self.mean_in_card_ns as f64 * 1e-3,
+            self.touches
+        )
+    }
+}
+
+impl fmt::Display for BandwidthFigures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "aperture read {}/s, written {}/s; own memory read {}/s, written {}/s",
+            Bytes(self.aperture_read_bytes_per_second),
+            Bytes(self.aperture_write_bytes_per_second),
+            Bytes(self.memory_read_bytes_per_second),
+            Bytes(self.memory_write_bytes_per_second)
+        )
+    }
+}
