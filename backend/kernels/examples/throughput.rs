@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use augur_kernels::conv2d::{self, FinishF32, FinishU8, Geometry};
 use augur_kernels::{
-    Element, KernelError, Layout, View, copy, elementwise, fill, matmul, resample,
+    Bf16, Element, KernelError, Layout, View, copy, elementwise, fill, matmul, normalize, reduce,
+    resample,
 };
 
 static GO_ON: AtomicBool = AtomicBool::new(false);
@@ -215,6 +216,22 @@ fn matrices() -> Result<(), Failure> {
             || matmul::run_f32(a, b, c, false, &GO_ON),
         )?;
     }
+    let side = 1024;
+    let flops = 2.0 * f64::from(side).powi(3);
+    let [a, b] = [tensor::<i8>(&[side, side])?, tensor(&[side, side])?];
+    let sums = tensor::<i32>(&[side, side])?;
+    report("matmul i8 1024x1024x1024", flops, "Gop/s", || {
+        matmul::run_i8(sums, a, b, false, &GO_ON)
+    })?;
+    let sums = tensor::<f32>(&[side, side])?;
+    let [a, b] = [tensor::<Bf16>(&[side, side])?, tensor(&[side, side])?];
+    report("matmul bf16 1024x1024x1024", flops, "GFLOP/s", || {
+        matmul::run_bf16(sums, a, b, false, &GO_ON)
+    })?;
+    lines()
+}
+
+fn lines() -> Result<(), Failure> {
     let side = 2048;
     let (destination, source) = (tensor::<f32>(&[side, side])?, transposed(side)?);
     report(
@@ -222,6 +239,27 @@ fn matrices() -> Result<(), Failure> {
         f64::from(side).powi(2) * 4.0,
         "GB/s of output",
         || copy::run(destination, source, &GO_ON),
+    )?;
+    let [source, destination] = [tensor::<f32>(&[side, side])?, tensor(&[side, side])?];
+    let bytes = f64::from(side).powi(2) * 4.0;
+    for axis in 0..2 {
+        let mut shape = [side, side];
+        shape[axis] = 1;
+        let sums = tensor::<f32>(&shape)?;
+        let name = format!("sum f32 2048x2048 over dimension {axis}");
+        report(&name, bytes, "GB/s of input", || {
+            reduce::sum_f32(sums, source, axis, &GO_ON)
+        })?;
+    }
+    report("softmax f32 2048x2048", bytes, "GB/s of output", || {
+        normalize::softmax_f32(destination, source, 1, &GO_ON)
+    })?;
+    let [scale, bias] = [tensor::<f32>(&[side])?, tensor(&[side])?];
+    report(
+        "layer normalisation f32 2048x2048",
+        bytes,
+        "GB/s of output",
+        || normalize::layer_norm_f32(destination, source, scale, bias, 1e-5, 1, &GO_ON),
     )?;
     Ok(())
 }

@@ -20,4 +20,16 @@ macro_rules! elements {
     )*};
 }
 
-elements!(u8, i8, u16, i16, u32, i32, f32);
+elements!(u8, i8, u16, i16, u32, i32, f32, Bf16);
+
+/// The upper half of an f32.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Bf16(pub u16);
+
+impl From<Bf16> for f32 {
+    /// Exact.
+    fn from(half: Bf16) -> f32 {
+        f32::from_bits(u32::from(half.0) << 16)
+    }
+}

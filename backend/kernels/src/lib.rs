@@ -27,6 +27,7 @@ mod cancel;
 mod element;
 mod error;
 mod exponential;
+mod integers;
 mod lanes;
 mod layout;
 mod product;
@@ -42,7 +43,7 @@ pub mod reduce;
 pub mod resample;
 pub mod rows;
 
-pub use element::Element;
+pub use element::{Bf16, Element};
 pub use error::{KernelError, LayoutError, ShapeError};
 pub use layout::{Layout, MAX_RANK};
 pub use view::View;

@@ -3,12 +3,18 @@
 
 use std::sync::atomic::AtomicBool;
 
-use crate::product::multiply_views;
-use crate::{Element, KernelError, Layout, ShapeError, View, cancel};
+use crate::integers::accumulate_integers;
+use crate::layout::MAX_RANK;
+use crate::product::{accumulate_dense, multiply_views};
+use crate::view::Span;
+use crate::{Bf16, Element, KernelError, Layout, ShapeError, View, cancel};
 
 /// Rows, columns and depth of one product between two looks at the
 /// cancellation flag: about 20 ms, and large enough that packing costs nothing.
 const BLOCK: u64 = 1024;
+
+/// The same of products that are computed in private memory.
+const STAGED_BLOCK: u64 = 256;
 
 /// Checks shapes.
 pub fn check<D: Element, S: Element>(
@@ -61,6 +67,89 @@ pub fn run_f32(
                     accumulate || level > 0,
                 );
             }
+        }
+    }
+    Ok(())
+}
+
+/// dst = a · b in i32, wrapping, or dst += a · b if `accumulate`.
+pub fn run_i8(
+    destination: View<i32>,
+    a: View<i8>,
+    b: View<i8>,
+    accumulate: bool,
+    cancelled: &AtomicBool,
+) -> Result<(), KernelError> {
+    staged(
+        destination,
+        a,
+        b,
+        accumulate,
+        cancelled,
+        accumulate_integers,
+    )
+}
+
+/// dst = a · b in f32 of factors of bf16, or dst += a · b if `accumulate`;
+/// with the error of [`run_f32`].
+pub fn run_bf16(
+    destination: View<f32>,
+    a: View<Bf16>,
+    b: View<Bf16>,
+    accumulate: bool,
+    cancelled: &AtomicBool,
+) -> Result<(), KernelError> {
+    let widened = |half: &[Bf16]| half.iter().map(|&half| half.into()).collect::<Vec<f32>>();
+    staged(
+        destination,
+        a,
+        b,
+        accumulate,
+        cancelled,
+        |sums: &mut [f32], a, b, dimensions| {
+            accumulate_dense(sums, &widened(a), &widened(b), dimensions);
+        },
+    )
+}
+
+/// Multiplies block by block in private memory, with a function that adds the
+/// product of two dense matrices to a third.
+fn staged<S: Element, F: Element>(
+    destination: View<S>,
+    a: View<F>,
+    b: View<F>,
+    accumulate: bool,
+    cancelled: &AtomicBool,
+    multiply: impl Fn(&mut [S], &[F], &[F], (usize, usize, usize)),
+) -> Result<(), KernelError> {
+    check(destination.layout(), a.layout(), b.layout())?;
+    let [rows, columns, ..] = destination.shape();
+    let depth = a.shape()[1];
+    let block = |length: u64| STAGED_BLOCK.min(length) as usize;
+    let (most_rows, most_columns, most_levels) = (block(rows), block(columns), block(depth));
+    let mut sums = vec![S::default(); most_rows * most_columns];
+    let mut left = vec![F::default(); most_rows * most_levels];
+    let mut right = vec![F::default(); most_levels * most_columns];
+    let place = |row, column| -> [u64; MAX_RANK] { [row, column, 0, 0, 0, 0] };
+    for row in (0..rows).step_by(most_rows) {
+        for column in (0..columns).step_by(most_columns) {
+            let (m, n) = (block(rows - row), block(columns - column));
+            let (height, width) = (Span::dense(0, m), Span::dense(1, n));
+            let sums = &mut sums[..m * n];
+            if accumulate {
+                destination.load(&place(row, column), height, width, sums);
+            } else {
+                sums.fill(S::default());
+            }
+            for level in (0..depth).step_by(most_levels) {
+                cancel::check(cancelled)?;
+                let k = block(depth - level);
+                let (left, right) = (&mut left[..m * k], &mut right[..k * n]);
+                a.load(&place(row, level), height, Span::dense(1, k), left);
+                b.load(&place(level, column), Span::dense(0, k), width, right);
+                multiply(sums, left, right, (m, n, k));
+            }
+            destination.store(&place(row, column), height, width, sums);
         }
     }
     Ok(())

@@ -5,7 +5,7 @@ mod common;
 
 use std::sync::atomic::AtomicBool;
 
-use augur_kernels::{KernelError, Layout, ShapeError, matmul};
+use augur_kernels::{Bf16, KernelError, Layout, ShapeError, matmul};
 use common::*;
 use proptest::prelude::*;
 
@@ -47,6 +47,61 @@ proptest! {
             // in at most k + 1 additions (one more for accumulation), each a
             // relative error of 2⁻²⁴ of at most the magnitude. Doubled for the
             // terms of higher order, which are far smaller.
+            let bound = 2.0 * f64::from(k + 2) * f64::from(f32::EPSILON) / 2.0 * magnitude;
+            let error = (f64::from(destination.get(&index)) - sum).abs();
+            prop_assert!(error <= bound, "{:?}: {} > {}", index, error, bound);
+        }
+        prop_assert_eq!(destination.surroundings(), before);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn products_of_bytes_are_exact(
+        (m, n, k) in dimensions(), accumulate: bool, extreme: bool,
+        to in placement(), a in source_placement(), b in source_placement(),
+    ) {
+        let byte = |bits: u64| if extreme { i8::MIN } else { bits as i8 };
+        let mut destination = Tensor::<i32>::new(&[m, n], &to);
+        let mut a = Tensor::with(&[m, k], &a, byte);
+        let mut b = Tensor::with(&[k, n], &b, byte);
+        let before = destination.surroundings();
+        let addend: Vec<i32> = indices(&[m, n]).map(|index| destination.get(&index)).collect();
+        matmul::run_i8(destination.view(), a.view(), b.view(), accumulate, &GO_ON).unwrap();
+        for (index, addend) in indices(&[m, n]).zip(addend) {
+            let sum: i64 = (0..k)
+                .map(|level| i64::from(a.get(&[index[0], level])) * i64::from(b.get(&[level, index[1]])))
+                .sum();
+            let expected = if accumulate { sum.wrapping_add(addend.into()) } else { sum } as i32;
+            prop_assert_eq!(destination.get(&index), expected, "{:?}", index);
+        }
+        prop_assert_eq!(destination.surroundings(), before);
+    }
+
+    #[test]
+    fn products_of_bf16_are_within_the_error_of_their_sums(
+        (m, n, k) in dimensions(), accumulate: bool,
+        to in placement(), a in source_placement(), b in source_placement(),
+    ) {
+        let half = |bits: u64| Bf16((unit_float(bits).to_bits() >> 16) as u16);
+        let exact = |half: Bf16| f64::from(f32::from_bits(u32::from(half.0) << 16));
+        let mut destination = Tensor::with(&[m, n], &to, unit_float);
+        let mut a = Tensor::with(&[m, k], &a, half);
+        let mut b = Tensor::with(&[k, n], &b, half);
+        let before = destination.surroundings();
+        let addend: Vec<f32> = indices(&[m, n]).map(|index| destination.get(&index)).collect();
+        matmul::run_bf16(destination.view(), a.view(), b.view(), accumulate, &GO_ON).unwrap();
+        for (index, addend) in indices(&[m, n]).zip(addend) {
+            let addend = if accumulate { f64::from(addend) } else { 0.0 };
+            let (mut sum, mut magnitude) = (addend, addend.abs());
+            for level in 0..k {
+                let product = exact(a.get(&[index[0], level])) * exact(b.get(&[level, index[1]]));
+                sum += product;
+                magnitude += product.abs();
+            }
+            // As for f32.
             let bound = 2.0 * f64::from(k + 2) * f64::from(f32::EPSILON) / 2.0 * magnitude;
             let error = (f64::from(destination.get(&index)) - sum).abs();
             prop_assert!(error <= bound, "{:?}: {} > {}", index, error, bound);

@@ -3,7 +3,8 @@
 
 use super::{FinishF32, FinishU8};
 use crate::Element;
-use crate::lanes::{LANES, Lanes, Pair, WithLanes, dispatch};
+use crate::integers::accumulate_integers;
+use crate::lanes::{LANES, Lanes, Pair};
 use crate::product::accumulate_dense;
 
 /// How values are multiplied, summed and finished.
@@ -110,82 +111,9 @@ impl Arithmetic for Bytes {
         sums: &mut [i32],
         values: &[u8],
         weights: &[i16],
-        (_, n, k): (usize, usize, usize),
+        dimensions: (usize, usize, usize),
     ) {
-        // Outputs in panels of as many as there are lanes, taps in pairs; the
-        // last of either is filled up with zeros.
-        let mut panel = vec![[Pair::default(); LANES]; k.div_ceil(2)];
-        for output in (0..n).step_by(LANES) {
-            let width = LANES.min(n - output);
-            for (pairs, weights) in panel.iter_mut().zip(weights.chunks(2 * n)) {
-                *pairs = [[0; 2]; LANES];
-                for (tap, weights) in weights.chunks_exact(n).enumerate() {
-                    for (pair, &weight) in pairs.iter_mut().zip(&weights[output..output + width]) {
-                        pair[tap] = weight;
-                    }
-                }
-            }
-            dispatch(MultiplyPanel {
-                sums,
-                values,
-                panel: &panel,
-                n,
-                k,
-                output,
-                width,
-            });
-        }
-    }
-}
-
-/// Rows that are multiplied with a panel of weights at once.
-const ROWS: usize = 4;
-
-/// Adds the products of rows of `k` values with a panel of weights to `width`
-/// of the `n` sums of each row, from `output` on.
-struct MultiplyPanel<'a> {
-    sums: &'a mut [i32],
-    values: &'a [u8],
-    panel: &'a [[Pair; LANES]],
-    n: usize,
-    k: usize,
-    output: usize,
-    width: usize,
-}
-
-impl WithLanes for MultiplyPanel<'_> {
-    #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) {
-        let Self {
-            sums,
-            values,
-            panel,
-            n,
-            k,
-            output,
-            width,
-        } = self;
-        let rows = sums.chunks_mut(ROWS * n).zip(values.chunks(ROWS * k));
-        for (sums, values) in rows {
-            // Of fewer rows the last is computed several times.
-            let last = values.len() / k - 1;
-            let values: [&[u8]; ROWS] =
-                std::array::from_fn(|row| &values[row.min(last) * k..][..k]);
-            let mut products = [lanes.zeros(); ROWS];
-            for (pair, weights) in panel.iter().enumerate() {
-                for (product, values) in products.iter_mut().zip(values) {
-                    let next = values.get(2 * pair + 1).copied().unwrap_or(0);
-                    let pair = Bytes::pack_values(values[2 * pair], next);
-                    *product = lanes.add_multiples(*product, pair, weights);
-                }
-            }
-            for (sums, product) in sums.chunks_exact_mut(n).zip(products) {
-                let products = lanes.values(product);
-                for (sum, product) in sums[output..output + width].iter_mut().zip(products) {
-                    *sum = sum.wrapping_add(product);
-                }
-            }
-        }
+        accumulate_integers(sums, values, weights, dimensions);
     }
 }
 
