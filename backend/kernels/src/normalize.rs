@@ -6,7 +6,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 use crate::blocks::{Blocks, block_elements, simplify_behind};
 use crate::exponential::exp_of_negative;
@@ -213,16 +213,11 @@ fn run<N: Normalization>(
             let values = &mut buffer[..block.columns.count * length];
             let line = Span::dense(0, length);
             source.load(&block.start, block.columns, line, values);
-            Arch::new().dispatch(
-                #[inline(always)]
-                || {
-                    for values in values.chunks_exact_mut(length) {
-                        let first = normalization.first(N::FIRST, values);
-                        let second = normalization.second(first, 0.0, values);
-                        normalization.apply(first, second, 0, values);
-                    }
-                },
-            );
+            for values in values.chunks_exact_mut(length) {
+                let first = vectorized(normalization, Step::First(N::FIRST), values);
+                let second = vectorized(normalization, Step::Second(first, 0.0), values);
+                vectorized(normalization, Step::Apply(first, second, 0), values);
+            }
             destination.store(&block.start, block.columns, line, values);
         }
         return Ok(());
@@ -234,14 +229,15 @@ fn run<N: Normalization>(
             source,
             cancelled,
         };
-        let first = line.fold(&mut buffer, N::FIRST, |first, values| {
-            normalization.first(first, values)
+        let (mut first, mut second) = (N::FIRST, 0.0);
+        line.for_each(&mut buffer, |_, values| {
+            first = vectorized(normalization, Step::First(first), values);
         })?;
-        let second = line.fold(&mut buffer, 0.0, |second, values| {
-            normalization.second(first, second, values)
+        line.for_each(&mut buffer, |_, values| {
+            second = vectorized(normalization, Step::Second(first, second), values);
         })?;
         line.for_each(&mut buffer, |start, values| {
-            normalization.apply(first, second, start[0], values);
+            vectorized(normalization, Step::Apply(first, second, start[0]), values);
             let (row, run) = (Span::dense(MAX_RANK - 1, 1), Span::dense(0, values.len()));
             destination.store(start, row, run, values);
         })?;
@@ -272,21 +268,53 @@ impl Line<'_> {
             let values = &mut buffer[..count];
             let (row, run) = (Span::dense(MAX_RANK - 1, 1), Span::dense(0, count));
             self.source.load(&start, row, run, values);
-            Arch::new().dispatch(
-                #[inline(always)]
-                || function(&start, values),
-            );
+            function(&start, values);
         }
         Ok(())
     }
+}
 
-    fn fold(
-        &self,
-        buffer: &mut [f32],
-        mut measured: f32,
-        function: impl Fn(f32, &[f32]) -> f32,
-    ) -> Result<f32, KernelError> {
-        self.for_each(buffer, |_, values| measured = function(measured, values))?;
-        Ok(measured)
+/// A call of a method of [`Normalization`], with its arguments but the values.
+#[derive(Clone, Copy)]
+enum Step {
+    First(f32),
+    Second(f32, f32),
+    Apply(f32, f32, u64),
+}
+
+struct Call<'a, N> {
+    normalization: &'a N,
+    step: Step,
+    values: &'a mut [f32],
+}
+
+impl<N: Normalization> WithSimd for Call<'_, N> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> f32 {
+        let Self {
+            normalization,
+            step,
+            values,
+        } = self;
+        match step {
+            Step::First(first) => normalization.first(first, values),
+            Step::Second(first, second) => normalization.second(first, second, values),
+            Step::Apply(first, second, place) => {
+                normalization.apply(first, second, place, values);
+                second
+            }
+        }
     }
+}
+
+/// Takes a step in the code for the processor's vectors; returns the number
+/// that was measured last.
+fn vectorized<N: Normalization>(normalization: &N, step: Step, values: &mut [f32]) -> f32 {
+    Arch::new().dispatch(Call {
+        normalization,
+        step,
+        values,
+    })
 }

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 use crate::blocks::{Blocks, block_elements, simplify_behind};
 use crate::layout::MAX_RANK;
@@ -137,7 +137,13 @@ fn run(
     let along = strides[0] < strides[LAST] || source.shape()[LAST] == 1;
     let mut buffer = vec![0.0f32; block_elements::<f32>()];
     let mut results = [0.0f32; WIDTH];
-    for block in Blocks::tiled(destination.shape(), 1, WIDTH) {
+    // The longer the runs that are loaded, the better.
+    let most = if along {
+        buffer.len() / length.min(buffer.len() as u64) as usize
+    } else {
+        WIDTH
+    };
+    for block in Blocks::tiled(destination.shape(), 1, most.min(WIDTH)) {
         let width = block.columns.count;
         let results = &mut results[..width];
         results.fill(neutral);
@@ -154,23 +160,14 @@ fn run(
             } else {
                 source.load(&start, reduced, block.columns, values);
             }
-            Arch::new().dispatch(
-                #[inline(always)]
-                || {
-                    if along {
-                        for (result, values) in results.iter_mut().zip(values.chunks_exact(count)) {
-                            *result =
-                                combine(*result, fold(values, neutral, |value| value, combine));
-                        }
-                    } else {
-                        for values in values.chunks_exact(width) {
-                            for (result, &value) in results.iter_mut().zip(values) {
-                                *result = combine(*result, value);
-                            }
-                        }
-                    }
-                },
-            );
+            let results = &mut *results;
+            Arch::new().dispatch(Reduce {
+                along,
+                neutral,
+                combine,
+                results,
+                values,
+            });
         }
         results
             .iter_mut()
@@ -178,4 +175,41 @@ fn run(
         destination.store(&block.start, block.rows, block.columns, results);
     }
     Ok(())
+}
+
+/// Combines a block of values with the results: for each result a run of
+/// values, or, if not `along`, for each run of values one for each result.
+struct Reduce<'a, C> {
+    along: bool,
+    neutral: f32,
+    combine: C,
+    results: &'a mut [f32],
+    values: &'a [f32],
+}
+
+impl<C: Fn(f32, f32) -> f32 + Copy> WithSimd for Reduce<'_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self {
+            along,
+            neutral,
+            combine,
+            results,
+            values,
+        } = self;
+        if along {
+            let runs = values.chunks_exact(values.len() / results.len());
+            for (result, run) in results.iter_mut().zip(runs) {
+                *result = combine(*result, fold(run, neutral, |value| value, combine));
+            }
+        } else {
+            for run in values.chunks_exact(results.len()) {
+                for (result, &value) in results.iter_mut().zip(run) {
+                    *result = combine(*result, value);
+                }
+            }
+        }
+    }
 }

@@ -58,16 +58,42 @@ pub fn run_u8(
     factor: u32,
     cancelled: &AtomicBool,
 ) -> Result<(), KernelError> {
-    let count = factor.wrapping_mul(factor);
-    // The sum of 16 × 16 bytes and half of their number fit into 16 bits.
+    check(destination.layout(), source.layout(), factor)?;
+    let mean = RoundedMean::of(factor * factor);
+    // The sum of 16 × 16 bytes fits into 16 bits.
     run(
         destination,
         source,
         factor,
         cancelled,
         u16::from,
-        move |sum| ((u32::from(sum) + count / 2) / count) as u8,
+        move |sum| mean.round(sum),
     )
+}
+
+/// Division of a sum of at most 256 bytes by their number, halves rounded up.
+#[derive(Clone, Copy)]
+struct RoundedMean {
+    half: u64,
+    /// 2²⁴ / number, rounded up.
+    reciprocal: u64,
+}
+
+impl RoundedMean {
+    fn of(count: u32) -> Self {
+        let count = u64::from(count);
+        Self {
+            half: count / 2,
+            reciprocal: (1u64 << 24).div_ceil(count),
+        }
+    }
+
+    /// Exact: with reciprocal · number = 2²⁴ + e, where e < number, a quotient
+    /// can be wrong only if dividend · e is 2²⁴ or more; the dividend is below
+    /// 256 · number, and the number at most 225, or 256, where e is zero.
+    fn round(self, sum: u16) -> u8 {
+        (((u64::from(sum) + self.half) * self.reciprocal) >> 24) as u8
+    }
 }
 
 /// The mean of floats: their sum in f32, times the rounded 1/factor².
@@ -177,6 +203,23 @@ fn across<T: Element, S: Copy + Default + AddAssign, const DEPTH: usize>(
                 sum += column[channel];
             }
             *result = mean(sum);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mean_is_exact() {
+        for factor in FACTORS {
+            let count = factor * factor;
+            let mean = RoundedMean::of(count);
+            for sum in 0..=255 * count {
+                let exact = (2 * sum + count) / (2 * count);
+                assert_eq!(u32::from(mean.round(sum as u16)), exact, "{sum} / {count}");
+            }
         }
     }
 }
