@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use augur_abi::Status;
 use augur_abi::submit::SubmitStatus;
@@ -11,6 +12,7 @@ use augur_scheduler::clock::Nanos as Cost;
 use augur_scheduler::list::{CommandList, Object, Operand, Unit};
 
 use crate::command::Command;
+use crate::guest::GuestAccess;
 use crate::host::ListDone;
 use crate::list::{self, List, Refused, Submission};
 use crate::shared::{Shared, Totals};
@@ -20,6 +22,10 @@ use crate::status::status_of;
 const COMMAND_OVERHEAD: u64 = 1024;
 /// Commands of one list, at most: as many as fit a submission.
 const MAX_COMMANDS: usize = 1 << 15;
+
+/// How long a submission waits for the virtual machine before it looks whether
+/// the card ends.
+const STOPPED_PATIENCE: Duration = Duration::from_millis(50);
 
 /// Takes a submission, or tells `done` why not.
 pub(crate) fn submit(shared: &Shared, request: &[u8], done: Box<dyn ListDone>) {
@@ -50,7 +56,7 @@ fn check(shared: &Shared, request: &[u8]) -> Result<(Submission, CommandList), R
     let context = list::context_of(request).ok_or(whole(Status::Invalid))?;
     check_context(shared, context).map_err(whole)?;
     let submission = {
-        let guest = shared.guest.enter().ok_or(whole(Status::Busy))?;
+        let guest = enter_guest(shared).ok_or(whole(Status::Cancelled))?;
         list::parse(request, &guest)?
     };
     let mut instructions = CommandList::new(MAX_COMMANDS);
@@ -61,6 +67,18 @@ fn check(shared: &Shared, request: &[u8]) -> Result<(Submission, CommandList), R
         })?;
     }
     Ok((submission, instructions))
+}
+
+/// Enters guest memory, as soon as the virtual machine runs: a submission that
+/// was taken right before a stop is as good as any. `None` when the card ends
+/// meanwhile.
+fn enter_guest(shared: &Shared) -> Option<GuestAccess<'_>> {
+    while !shared.stopping.load(Ordering::Relaxed) {
+        if let Some(access) = shared.guest.enter_within(STOPPED_PATIENCE) {
+            return Some(access);
+        }
+    }
+    None
 }
 
 fn check_context(shared: &Shared, context: ContextId) -> Result<(), Status> {
