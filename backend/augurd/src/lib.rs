@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The card's process: carries the card of `augur-card` over vhost-user to
+//! QEMU.
+//!
+//! In the order of a request's way: `socket` waits for QEMU, `transport`
+//! answers its messages and starts and stops the `ring`s, `serve` is woken by a
+//! guest's kick (or by a `doorbell`), takes a `chain` from a `queue`, hands its
+//! bytes to the card and writes the answer; `front_end` asks QEMU for what only
+//! QEMU can do.
+//!
+//! Nothing here knows what a request means; nothing below this crate knows
+//! vhost, virtio or a socket.
+
+pub mod arguments;
+pub mod daemon;
+pub mod log_limit;
+pub mod socket;
+
+mod chain;
+mod doorbell;
+mod front_end;
+mod queue;
+mod ring;
+mod serve;
+mod transport;
+
+pub use daemon::{Daemon, DaemonError};
