@@ -17,7 +17,7 @@ use augur_kernels::{Element, Layout, conv2d, copy, elementwise, matmul, resample
 use augur_memory::{Access, DeviceAddress};
 use augur_scheduler::list::Access as RegionAccess;
 use augur_scheduler::overlap::overlaps;
-use augur_scheduler::region::Region;
+use augur_scheduler::region::{Region, RegionError};
 use zerocopy::FromBytes;
 
 /// A checked operand: a strided range of device addresses.
@@ -229,7 +229,10 @@ fn region(
         &shape[..rank],
         &strides[..rank],
     )
-    .map_err(|_| Status::BadOperand)
+    .map_err(|error| match error {
+        RegionError::OutOfRange => Status::NoObject,
+        _ => Status::BadOperand,
+    })
 }
 
 /// Checks the command at the start of `bytes`; answers it and its length.
@@ -610,7 +613,7 @@ mod tests {
                 },
                 1
             ),
-            Err(Status::BadOperand)
+            Err(Status::NoObject)
         );
         assert_eq!(fill(WireOperand { rank: 7, ..a }, 1), Err(Status::Invalid));
         assert_eq!(
