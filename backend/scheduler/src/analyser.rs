@@ -34,8 +34,8 @@ pub struct Limits {
 impl Limits {
     /// For a context of the card.
     pub const CARD: Self = Self {
-        window: 1 << 16,
-        edges: 1 << 20,
+        window: 1 << 14,
+        edges: 1 << 18,
         cells: 1 << 16,
         links: 1 << 20,
         failures: 1 << 12,
@@ -118,6 +118,12 @@ impl Analyser {
     #[must_use]
     pub fn graph(&self) -> &Graph {
         &self.graph
+    }
+
+    /// Cells looked up so far, for all operands: the work of analysis.
+    #[must_use]
+    pub fn cells_touched(&self) -> u64 {
+        self.tracker.touched_total()
     }
 
     /// Cells tracked now.

@@ -61,7 +61,8 @@ pub struct Context {
     infos: VecDeque<Info>,
     compute: ReadyQueue,
     dma: ReadyQueue,
-    weight: NonZeroU32,
+    /// Service charged for a nanosecond: 2^32 by the weight.
+    rate: u64,
     served: u128,
     released: Vec<(Ready, bool)>,
 }
@@ -78,7 +79,7 @@ impl Context {
             infos: VecDeque::new(),
             compute: ReadyQueue::new(config.compute_engines),
             dma: ReadyQueue::new(config.dma_engines),
-            weight,
+            rate: (1 << 32) / u64::from(weight.get()),
             served,
             released: Vec::new(),
         }
@@ -99,6 +100,11 @@ impl Context {
         if !self.is_active() {
             self.served = self.served.max(served);
         }
+    }
+
+    /// What analysis has done so far.
+    pub fn analyser(&self) -> &Analyser {
+        &self.analyser
     }
 
     /// Instructions taken and not finished.
@@ -263,8 +269,7 @@ impl Context {
         let info = self.infos.get_mut((sequence - self.base) as usize)?;
         info.running = true;
         self.running += 1;
-        let cost = u128::from(info.cost.0.max(1));
-        self.served += (cost << 32) / u128::from(self.weight.get());
+        self.served += u128::from(info.cost.0.max(1)) * u128::from(self.rate);
         Some(Taken {
             list: info.list,
             position: info.position,

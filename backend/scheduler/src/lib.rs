@@ -11,6 +11,7 @@
 //! clock it runs on; the same code runs in the card and in the benchmark.
 
 pub mod analyser;
+pub mod bounds;
 mod cells;
 pub mod clock;
 mod context;
@@ -19,11 +20,14 @@ pub mod graph;
 mod grid;
 mod history;
 pub mod list;
+mod local;
 pub mod overlap;
 pub mod policy;
 mod pool;
+pub mod profile;
 mod ready;
 pub mod region;
 pub mod scheduler;
+pub mod simulate;
 mod tracker;
 pub mod workload;

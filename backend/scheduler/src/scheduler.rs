@@ -6,12 +6,13 @@
 //! numbered in submission order and may only wait for lists that are already
 //! there, so no cycle of waits can be built.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::num::NonZeroU32;
 
+use hashbrown::HashMap;
 use thiserror::Error;
 
-use crate::analyser::Limits;
+use crate::analyser::{Analyser, Limits};
 use crate::clock::Nanos;
 use crate::context::Context;
 use crate::graph::{Outcome, Sequence};
@@ -138,6 +139,8 @@ pub struct Scheduler {
     next_context: u64,
     next_list: u64,
     ended: VecDeque<ListEnd>,
+    /// What [`Scheduler::settle`] still has to do.
+    tasks: Vec<Task>,
 }
 
 impl Scheduler {
@@ -152,6 +155,7 @@ impl Scheduler {
             next_context: 0,
             next_list: 0,
             ended: VecDeque::new(),
+            tasks: Vec::new(),
         }
     }
 
@@ -190,7 +194,8 @@ impl Scheduler {
                 list.gates = 0;
             }
         }
-        self.settle(lists.into_iter().rev().map(Task::Close).collect(), now);
+        self.tasks.extend(lists.into_iter().rev().map(Task::Close));
+        self.settle(now);
         removed.running()
     }
 
@@ -238,7 +243,9 @@ impl Scheduler {
                 analysed: 0,
             },
         );
-        self.settle(vec![Task::Close(id), Task::Advance(context, None)], now);
+        self.tasks.push(Task::Close(id));
+        self.tasks.push(Task::Advance(context, None));
+        self.settle(now);
         Ok(id)
     }
 
@@ -283,16 +290,21 @@ impl Scheduler {
         if let Some(list) = self.lists.get_mut(&work.list) {
             note_end(list, work.position, 1, outcome);
         }
-        let tasks = vec![
-            Task::Close(work.list),
-            Task::Advance(work.context, Some(work.engine)),
-        ];
-        self.settle(tasks, now);
+        self.tasks.push(Task::Close(work.list));
+        self.tasks
+            .push(Task::Advance(work.context, Some(work.engine)));
+        self.settle(now);
     }
 
     /// A list that has ended since the last call.
     pub fn pop_ended(&mut self) -> Option<ListEnd> {
         self.ended.pop_front()
+    }
+
+    /// The analysis of a context: what it has counted and holds.
+    #[must_use]
+    pub fn analyser(&self, context: ContextId) -> Option<&Analyser> {
+        self.contexts.get(&context).map(Context::analyser)
     }
 
     /// Whether nothing is queued, ready or running.
@@ -309,18 +321,18 @@ impl Scheduler {
     /// Works through what one event has set off.  A list that ends opens the
     /// gates of others, whose end opens more: a stack here, so that a long
     /// chain is no deep recursion.
-    fn settle(&mut self, mut tasks: Vec<Task>, now: Nanos) {
-        while let Some(task) = tasks.pop() {
+    fn settle(&mut self, now: Nanos) {
+        while let Some(task) = self.tasks.pop() {
             match task {
-                Task::Advance(context, engine) => self.advance(context, engine, &mut tasks),
-                Task::Close(list) => self.close(list, now, &mut tasks),
+                Task::Advance(context, engine) => self.advance(context, engine),
+                Task::Close(list) => self.close(list, now),
             }
         }
     }
 
     /// Analyses what there is room for, and gives what was released to the
     /// engines, until nothing moves any more.
-    fn advance(&mut self, id: ContextId, engine: Option<Engine>, tasks: &mut Vec<Task>) {
+    fn advance(&mut self, id: ContextId, engine: Option<Engine>) {
         let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };
@@ -340,7 +352,7 @@ impl Scheduler {
                 for part in context.abandon() {
                     if let Some(list) = lists.get_mut(&part.list) {
                         note_end(list, part.position, part.instructions, Outcome::Failed);
-                        tasks.push(Task::Close(part.list));
+                        self.tasks.push(Task::Close(part.list));
                     }
                 }
             }
@@ -351,14 +363,14 @@ impl Scheduler {
             for taken in poisoned {
                 if let Some(list) = lists.get_mut(&taken.list) {
                     note_end(list, taken.position, 1, Outcome::Failed);
-                    tasks.push(Task::Close(taken.list));
+                    self.tasks.push(Task::Close(taken.list));
                 }
             }
         }
     }
 
     /// Ends a list of which nothing is left, and opens the gates it kept shut.
-    fn close(&mut self, id: ListId, now: Nanos, tasks: &mut Vec<Task>) {
+    fn close(&mut self, id: ListId, now: Nanos) {
         let over = self
             .lists
             .get(&id)
@@ -392,8 +404,8 @@ impl Scheduler {
             if let Some(owner) = self.contexts.get_mut(&context) {
                 owner.lift(held);
             }
-            tasks.push(Task::Close(waiter));
-            tasks.push(Task::Advance(context, None));
+            self.tasks.push(Task::Close(waiter));
+            self.tasks.push(Task::Advance(context, None));
         }
     }
 }

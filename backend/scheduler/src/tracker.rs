@@ -20,6 +20,7 @@ pub struct Tracker {
     cells: Cells,
     readers: Pool<Sequence>,
     touched: Vec<(CellId, Access)>,
+    touched_total: u64,
 }
 
 impl Tracker {
@@ -29,6 +30,7 @@ impl Tracker {
             cells: Cells::new(),
             readers: Pool::new(),
             touched: Vec::new(),
+            touched_total: 0,
         }
     }
 
@@ -53,6 +55,7 @@ impl Tracker {
                 history::record_read(&mut self.cells, cell, sequence, graph, &mut self.readers);
             }
         }
+        self.touched_total += touched.len() as u64;
         touched.clear();
         self.touched = touched;
     }
@@ -77,6 +80,11 @@ impl Tracker {
                 });
             }
         }
+    }
+
+    /// Cells looked up so far, for all operands.
+    pub(crate) fn touched_total(&self) -> u64 {
+        self.touched_total
     }
 
     /// Cells tracked now.

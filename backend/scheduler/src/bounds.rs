@@ -1,0 +1,78 @@
+//! What a program's graph says before anything runs: its edges, its longest
+//! chain, and the shortest time any schedule can take.
+
+use crate::analyser::{Analyser, Limits};
+use crate::clock::Nanos;
+use crate::list::CommandList;
+use crate::policy::Policy;
+use crate::profile::Profile;
+
+/// The whole dependence graph of a program under one policy, as if nothing had
+/// ended before everything was analysed.
+#[derive(Debug)]
+pub struct WholeGraph {
+    analyser: Analyser,
+}
+
+impl WholeGraph {
+    /// Analyses all of `list`.
+    #[must_use]
+    pub fn new(list: &CommandList, policy: Policy) -> Self {
+        let mut analyser = Analyser::new(policy, Limits::NONE);
+        for (_, operands) in list.iter() {
+            analyser.submit(operands, false);
+        }
+        Self { analyser }
+    }
+
+    /// Number of edges.
+    #[must_use]
+    pub fn edges(&self) -> u64 {
+        self.analyser.graph().edge_total()
+    }
+
+    /// Calls `visit(before, after)` for every edge, by rising `before`.
+    pub fn for_each_edge(&self, mut visit: impl FnMut(u64, u64)) {
+        let graph = self.analyser.graph();
+        for before in 0..graph.next() {
+            graph
+                .successors(before)
+                .for_each(|after| visit(before, after));
+        }
+    }
+
+    /// The longest chain of dependent instructions, by their costs in `list`.
+    #[must_use]
+    pub fn critical_path(&self, list: &CommandList) -> Nanos {
+        let mut starts = vec![Nanos(0); list.len()];
+        let mut longest = Nanos(0);
+        for (position, (instruction, _)) in list.iter().enumerate() {
+            let end = starts
+                .get(position)
+                .map_or(Nanos(0), |start| start.plus(instruction.cost));
+            longest = longest.max(end);
+            for after in self.analyser.graph().successors(position as u64) {
+                if let Some(start) = starts.get_mut(after as usize) {
+                    *start = end.max(*start);
+                }
+            }
+        }
+        longest
+    }
+}
+
+/// No schedule on `engines` engines is shorter: the longest chain, the work
+/// spread evenly, the compulsory bytes at full link speed.
+#[must_use]
+pub fn lower_bound(
+    list: &CommandList,
+    exact_critical_path: Nanos,
+    engines: usize,
+    compulsory_bytes: u64,
+    profile: &Profile,
+) -> Nanos {
+    let work: u64 = list.iter().map(|(instruction, _)| instruction.cost.0).sum();
+    exact_critical_path
+        .max(Nanos(work.div_ceil(engines.max(1) as u64)))
+        .max(profile.transfer(compulsory_bytes))
+}

@@ -1,0 +1,61 @@
+//! The card's sizes and costs, for virtual time.
+//!
+//! All figures are of the modelled card, not of the host.  The analysis
+//! figures start from what the same work costs on the host and are divided by
+//! the lanes of the card's analysis unit.
+
+use crate::clock::Nanos;
+
+/// Sizes and costs of a card.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Profile {
+    /// Local memory of each compute engine, in bytes.
+    pub local_bytes: u64,
+    /// Line of the local memories, in bytes; a power of two.
+    pub line_bytes: u64,
+    /// Bytes per nanosecond of the link all DMA engines share.
+    pub link_bytes_per_ns: f64,
+    /// From the start of a move to its first byte.
+    pub move_latency: Nanos,
+    /// Moves that one DMA engine has in flight.
+    pub moves_in_flight: usize,
+    /// Instructions that an engine fetches data for while one is running.
+    pub prefetch: usize,
+    /// Analysis of one tracked cell of one operand.
+    pub cell: Nanos,
+    /// One edge of the dependence graph.
+    pub edge: Nanos,
+    /// Lanes of the analysis unit, which share the work evenly.
+    pub analysis_lanes: u64,
+}
+
+impl Default for Profile {
+    fn default() -> Self {
+        Self {
+            local_bytes: 1 << 20,
+            line_bytes: 64,
+            link_bytes_per_ns: 12.0,
+            move_latency: Nanos(2_000),
+            moves_in_flight: 4,
+            prefetch: 8,
+            cell: Nanos(40),
+            edge: Nanos(12),
+            analysis_lanes: 4,
+        }
+    }
+}
+
+impl Profile {
+    /// Time that `bytes` take on the link.
+    #[must_use]
+    pub fn transfer(&self, bytes: u64) -> Nanos {
+        Nanos((bytes as f64 / self.link_bytes_per_ns).ceil() as u64)
+    }
+
+    /// Time that the analysis unit takes.
+    #[must_use]
+    pub fn analysis(&self, cells: u64, edges: u64) -> Nanos {
+        let work = cells * self.cell.0 + edges * self.edge.0;
+        Nanos(work.div_ceil(self.analysis_lanes.max(1)))
+    }
+}
