@@ -5,6 +5,7 @@
 //! the card itself: `augurd` is started as a process, and the guest is reached
 //! through QEMU.
 
+pub mod bench;
 pub mod build;
 pub mod card_process;
 pub mod commands;

@@ -90,6 +90,11 @@ impl Context {
         self.served
     }
 
+    /// Instructions submitted and not ended.
+    pub fn pending(&self) -> usize {
+        self.pending
+    }
+
     /// Whether it wants engines, or will.
     pub fn is_active(&self) -> bool {
         self.pending > 0

@@ -58,11 +58,6 @@ impl LocalMemories {
         }
     }
 
-    /// Whether operands of these many bytes fit at all.
-    pub fn fits(&self, bytes: u64) -> bool {
-        bytes <= self.capacity as u64 * self.sector
-    }
-
     /// Brings `region` to `engine`.  A region that is only written is not
     /// filled: all of its sectors are overwritten.
     pub fn access(&mut self, engine: usize, region: &Region, reads: bool, writes: bool) -> Moved {

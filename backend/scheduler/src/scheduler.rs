@@ -307,6 +307,12 @@ impl Scheduler {
         self.contexts.get(&context).map(Context::analyser)
     }
 
+    /// Instructions that a context has submitted and that have not ended.
+    #[must_use]
+    pub fn pending(&self, context: ContextId) -> usize {
+        self.contexts.get(&context).map_or(0, Context::pending)
+    }
+
     /// Whether nothing is queued, ready or running.
     #[must_use]
     pub fn is_idle(&self) -> bool {

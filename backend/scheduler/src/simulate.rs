@@ -5,7 +5,7 @@
 //! ahead, fetches what they read over the shared link, and runs each when its
 //! data are there; what it writes stays in its local memory until it has to
 //! leave.  The unit of tracking is the unit of moves: a policy of blocks moves
-//! blocks, as long as those of one instruction fit into a local memory.
+//! blocks, as long as those of every instruction fit into a local memory.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -17,12 +17,12 @@ use crate::analyser::Limits;
 use crate::clock::Nanos;
 use crate::graph::Outcome;
 use crate::list::{Access, CommandList, Operand};
-use crate::local::{LocalMemories, Moved, sectors};
+use crate::local::{LocalMemories, sectors};
 use crate::policy::Policy;
 use crate::profile::Profile;
 use crate::region::Region;
 use crate::scheduler::{Config, ContextId, Engine, ListId, Scheduler, SubmitError, Work};
-use crate::workload::{Program, ProgramError};
+use crate::workload::{OBJECT_ALIGNMENT, Program, ProgramError};
 
 /// Instructions that the analysis unit hands over at once.
 const BATCH: usize = 64;
@@ -38,8 +38,6 @@ pub struct Setup {
     pub dma_engines: usize,
     /// The card's sizes and costs.
     pub profile: Profile,
-    /// Whether moves are modelled; without, all memory is local.
-    pub moves: bool,
 }
 
 /// When and where an instruction ran.
@@ -172,6 +170,8 @@ struct Simulation<'a> {
     next: usize,
     engines: Vec<EngineState>,
     memories: LocalMemories,
+    /// The unit of moves.
+    moving: Policy,
     link: Link,
     events: BinaryHeap<Reverse<(Nanos, Event)>>,
     counted: (u64, u64),
@@ -193,7 +193,12 @@ pub fn simulate(program: &Program, setup: Setup) -> Result<Run, SimulationError>
     let context = scheduler.add_context(NonZeroU32::MIN);
     let profile = setup.profile;
     let slots = setup.dma_engines * profile.moves_in_flight;
-    let sector = sector_bytes(&program.list, profile.line_bytes);
+    let moving = moving_policy(&program.list, setup.policy, &profile);
+    let sector = match moving {
+        Policy::Block(bits) => 1 << bits,
+        Policy::Tensor => OBJECT_ALIGNMENT,
+        Policy::Exact | Policy::Adaptive => sector_bytes(&program.list, profile.line_bytes),
+    };
     let mut simulation = Simulation {
         setup,
         program,
@@ -202,6 +207,7 @@ pub fn simulate(program: &Program, setup: Setup) -> Result<Run, SimulationError>
         lists: hashbrown::HashMap::new(),
         next: 0,
         engines: (0..setup.engines).map(|_| EngineState::default()).collect(),
+        moving,
         memories: LocalMemories::new(setup.engines, profile.local_bytes, sector),
         link: Link {
             free: Nanos(0),
@@ -235,13 +241,11 @@ impl Simulation<'_> {
         if done < self.program.list.len() {
             return Err(SimulationError::Stuck(self.program.list.len() - done));
         }
-        if self.setup.moves {
-            let drained = self.memories.flush();
+        let drained = self.memories.flush();
+        if drained > 0 {
             self.run.moved_bytes += drained;
-            if drained > 0 {
-                self.run.moves += 1;
-                now = self.link.transfer(now, drained, &self.setup.profile);
-            }
+            self.run.moves += 1;
+            now = self.link.transfer(now, drained, &self.setup.profile);
         }
         self.run.makespan = now.max(self.link.free);
         Ok(())
@@ -360,15 +364,11 @@ impl Simulation<'_> {
         let Some((_, operands)) = self.program.list.get(position) else {
             return now;
         };
-        if !self.setup.moves {
-            return now;
-        }
-        let regions = self.moved_regions(operands);
         let mut arrives = now;
-        for (region, access) in regions {
-            let moved: Moved =
-                self.memories
-                    .access(engine, &region, access.reads(), access.writes());
+        for (region, access) in moved_regions(self.moving, operands) {
+            let moved = self
+                .memories
+                .access(engine, &region, access.reads(), access.writes());
             let bytes = moved.filled + moved.drained;
             if bytes == 0 {
                 continue;
@@ -382,36 +382,51 @@ impl Simulation<'_> {
         }
         arrives
     }
+}
 
-    /// The operands as the policy moves them.
-    fn moved_regions(&self, operands: &[Operand]) -> Vec<(Region, Access)> {
-        let exact = || operands.iter().map(|it| (it.region, it.access)).collect();
-        let blocks = match self.setup.policy {
-            Policy::Exact | Policy::Adaptive => return exact(),
-            Policy::Tensor => operands
-                .iter()
-                .map(|it| (Region::run(it.object.start(), it.object.bytes()), it.access))
-                .collect(),
-            Policy::Block(bits) => {
-                let mut blocks: Vec<(Region, Access)> = Vec::new();
-                for operand in operands {
-                    sectors(&operand.region, 1 << bits, |block| {
-                        // A block that is partly written is read as well.
-                        let access = match operand.access {
-                            Access::Read => Access::Read,
-                            _ => Access::ReadWrite,
-                        };
-                        blocks.push((Region::run(block << bits, 1 << bits), access));
-                    });
-                }
-                blocks
-            }
-        };
-        let bytes = blocks.iter().map(|(region, _)| region.bytes()).sum();
-        if self.memories.fits(bytes) {
-            blocks
-        } else {
-            exact()
+/// The operands as a policy moves them.  Its unit is what is moved; a block
+/// that is written in part is fetched as well.
+fn moved_regions(policy: Policy, operands: &[Operand]) -> Vec<(Region, Access)> {
+    let whole = |access: Access| match access {
+        Access::Read => Access::Read,
+        _ => Access::ReadWrite,
+    };
+    match policy {
+        Policy::Exact | Policy::Adaptive => {
+            operands.iter().map(|it| (it.region, it.access)).collect()
         }
+        Policy::Tensor => operands
+            .iter()
+            .map(|it| {
+                let object = Region::run(it.object.start(), it.object.bytes());
+                (object, whole(it.access))
+            })
+            .collect(),
+        Policy::Block(bits) => {
+            let mut blocks = Vec::new();
+            for operand in operands {
+                sectors(&operand.region, 1 << bits, |block| {
+                    blocks.push((Region::run(block << bits, 1 << bits), whole(operand.access)));
+                });
+            }
+            blocks
+        }
+    }
+}
+
+/// The policy by which memory is moved: its own, unless one instruction's
+/// blocks do not fit into a local memory; then it moves just what is used.
+fn moving_policy(list: &CommandList, policy: Policy, profile: &Profile) -> Policy {
+    let fits = |operands: &[Operand]| {
+        let blocks = moved_regions(policy, operands);
+        let bytes = blocks
+            .iter()
+            .fold(0u64, |sum, (region, _)| sum.saturating_add(region.bytes()));
+        bytes <= profile.local_bytes
+    };
+    if list.iter().all(|(_, operands)| fits(operands)) {
+        policy
+    } else {
+        Policy::Exact
     }
 }

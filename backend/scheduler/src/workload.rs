@@ -12,6 +12,7 @@ mod sweep;
 use std::fmt;
 use std::str::FromStr;
 
+use hashbrown::HashMap;
 use thiserror::Error;
 
 use crate::clock::Nanos;
@@ -19,7 +20,7 @@ use crate::list::{Access, CommandList, ListError, Object, Operand, Unit};
 use crate::region::{Region, RegionError};
 
 /// Objects start at multiples of this many bytes, as the card's do.
-const OBJECT_ALIGNMENT: u64 = 4096;
+pub(crate) const OBJECT_ALIGNMENT: u64 = 4096;
 
 /// A whole program: its objects and its instructions in order.
 #[derive(Clone, Debug, Default)]
@@ -28,8 +29,10 @@ pub struct Program {
     pub objects: Vec<(String, Object)>,
     /// The instructions.
     pub list: CommandList,
-    /// Name of each instruction's operation.
-    pub operations: Vec<&'static str>,
+    /// Which operation each instruction is, by number.
+    operations: Vec<u32>,
+    names: Vec<String>,
+    numbers: HashMap<String, u32>,
 }
 
 /// Why a program cannot be built.
@@ -134,9 +137,8 @@ impl Program {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            objects: Vec::new(),
             list: CommandList::new(u32::MAX as usize),
-            operations: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -161,13 +163,31 @@ impl Program {
     /// That of [`CommandList::push`].
     pub fn push(
         &mut self,
-        operation: &'static str,
+        operation: &str,
         operands: &[Operand],
         cost: Nanos,
     ) -> Result<(), ProgramError> {
         self.list.push(operands, cost, Unit::Compute)?;
-        self.operations.push(operation);
+        let number = match self.numbers.get(operation) {
+            Some(&number) => number,
+            None => {
+                let number = self.names.len() as u32;
+                self.names.push(operation.to_owned());
+                self.numbers.insert(operation.to_owned(), number);
+                number
+            }
+        };
+        self.operations.push(number);
         Ok(())
+    }
+
+    /// The name of an instruction's operation.
+    #[must_use]
+    pub fn operation(&self, instruction: usize) -> &str {
+        self.operations
+            .get(instruction)
+            .and_then(|&number| self.names.get(number as usize))
+            .map_or("", String::as_str)
     }
 }
 

@@ -19,7 +19,6 @@ fn run(program: &Program, policy: Policy, engines: usize) -> Run {
         engines,
         dma_engines: 2,
         profile: Profile::default(),
-        moves: true,
     };
     simulate(program, setup).unwrap()
 }

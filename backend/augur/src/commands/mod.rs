@@ -4,6 +4,7 @@
 //! the help text) with one method `run`, and no logic that another subcommand
 //! needs too.
 
+mod bench;
 mod doctor;
 mod driver_test;
 mod guest;
@@ -25,6 +26,8 @@ pub enum Command {
     Shell(shell::Arguments),
     /// Compile the driver, load it in a guest with the card, run its smoke test.
     DriverTest(driver_test::Arguments),
+    /// Measure the card's own code on a virtual clock.
+    Bench(bench::Arguments),
     /// Say what this machine lacks to build and boot the guest, and how to mend it.
     Doctor(doctor::Arguments),
 }
@@ -40,6 +43,7 @@ impl Command {
             Self::DriverTest(arguments) => arguments.run(),
             Self::Guest(arguments) => arguments.run(),
             Self::Shell(arguments) => arguments.run(),
+            Self::Bench(arguments) => arguments.run(),
             Self::Doctor(arguments) => arguments.run(),
         }
     }

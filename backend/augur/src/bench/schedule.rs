@@ -1,0 +1,127 @@
+//! `augur bench schedule`: one program, under one or all units of tracking.
+
+mod commands_file;
+mod measure;
+mod report;
+mod thread_time;
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use augur_scheduler::bounds::WholeGraph;
+use augur_scheduler::policy::Policy;
+use augur_scheduler::profile::Profile;
+use augur_scheduler::workload::{Program, Workload};
+use clap::{ArgGroup, Args};
+
+use crate::exit::Failure;
+
+/// Arguments of `augur bench schedule`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("input").required(true).args(["commands", "workload"])))]
+pub struct Arguments {
+    /// JSON lines: tensors, views and instructions (docs/scheduling.md).
+    #[arg(long, value_name = "FILE")]
+    commands: Option<PathBuf>,
+    /// A built-in program: gemm, cholesky, stencil, halo, retile, rows,
+    /// attention or resnet-block.
+    #[arg(long, value_name = "NAME")]
+    workload: Option<Workload>,
+    /// Compute engines.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    engines: u16,
+    /// DMA engines.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    dma: u16,
+    /// Units of tracking: all, or some of tensor,4k,64k,1m,exact,adaptive.
+    #[arg(long, default_value = "all", value_parser = policies)]
+    policies: Policies,
+    /// Passes over the program; the first is reported as analysis, the best of
+    /// the later ones as replay.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    repeat: u16,
+    /// Write the enforced graph as `before,after`; needs exactly one policy.
+    #[arg(long, value_name = "FILE")]
+    edges: Option<PathBuf>,
+    /// Print the costs that virtual time is made of.
+    #[arg(long)]
+    explain: bool,
+    /// Print one JSON object a line instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The units of tracking to compare.
+#[derive(Clone, Debug)]
+struct Policies(Vec<Policy>);
+
+fn policies(list: &str) -> Result<Policies, String> {
+    if list == "all" {
+        return Ok(Policies(Policy::ALL.to_vec()));
+    }
+    list.split(',')
+        .map(|name| name.parse().map_err(|error| format!("{error}")))
+        .collect::<Result<_, _>>()
+        .map(Policies)
+}
+
+impl Arguments {
+    /// Measures and reports.
+    ///
+    /// # Errors
+    /// A file that cannot be read or written, or does not hold a program.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let (name, program) = self.program()?;
+        let profile = Profile::default();
+        if self.explain {
+            report::explain(&profile);
+        }
+        if let Some(path) = &self.edges {
+            let [policy] = self.policies.0[..] else {
+                return Err(Failure::input("--edges needs exactly one policy").into());
+            };
+            write_edges(path, &program, policy)
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        let machine = measure::Machine {
+            engines: self.engines.into(),
+            dma_engines: self.dma.into(),
+            passes: self.repeat.into(),
+            profile,
+        };
+        let bounds = measure::Bounds::new(&program, &machine);
+        let mut table = report::Report::new(self.json);
+        for &policy in &self.policies.0 {
+            let row = measure::measure(&name, &program, policy, &machine, &bounds)?;
+            table.print(&row)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn program(&self) -> anyhow::Result<(String, Program)> {
+        match (&self.commands, self.workload) {
+            (Some(path), _) => {
+                let program = commands_file::read(path)?;
+                let name = path.file_stem().unwrap_or_default().to_string_lossy();
+                Ok((name.into_owned(), program))
+            }
+            (None, Some(workload)) => Ok((workload.to_string(), workload.program()?)),
+            (None, None) => Err(Failure::input("give --commands or --workload").into()),
+        }
+    }
+}
+
+fn write_edges(path: &Path, program: &Program, policy: Policy) -> std::io::Result<()> {
+    let mut out = BufWriter::new(File::create(path)?);
+    let mut result = writeln!(out, "before,after");
+    WholeGraph::new(&program.list, policy).for_each_edge(|before, after| {
+        if result.is_ok() {
+            result = writeln!(out, "{before},{after}");
+        }
+    });
+    result?;
+    out.flush()
+}

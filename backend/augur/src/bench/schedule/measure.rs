@@ -1,0 +1,197 @@
+//! Measures one program under one policy: its graph, a run on the modelled
+//! card, and what analysis and scheduling cost this machine.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use augur_scheduler::analyser::Limits;
+use augur_scheduler::bounds::{WholeGraph, lower_bound};
+use augur_scheduler::clock::Nanos;
+use augur_scheduler::graph::Outcome;
+use augur_scheduler::list::CommandList;
+use augur_scheduler::policy::Policy;
+use augur_scheduler::profile::Profile;
+use augur_scheduler::scheduler::{Config, ContextId, Engine, Scheduler, SubmitError};
+use augur_scheduler::simulate::{Setup, compulsory_bytes, simulate};
+use augur_scheduler::workload::Program;
+
+use super::report::Row;
+use super::thread_time::thread_time;
+
+/// Instructions of one list when host time is measured.
+const LIST: usize = 1024;
+/// Host time is the best of this many runs,
+const RUNS: usize = 5;
+/// or of as many as fit into this time.
+const RUN_TIME: Duration = Duration::from_secs(3);
+
+/// The modelled card, and how often a program runs on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Machine {
+    pub engines: usize,
+    pub dma_engines: usize,
+    pub passes: usize,
+    pub profile: Profile,
+}
+
+/// What holds for a program under every policy.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    lower: Nanos,
+    compulsory_bytes: u64,
+}
+
+impl Bounds {
+    pub fn new(program: &Program, machine: &Machine) -> Self {
+        let list = &program.list;
+        let compulsory_bytes = compulsory_bytes(list, machine.profile.line_bytes);
+        let critical_path = WholeGraph::new(list, Policy::Exact).critical_path(list);
+        Self {
+            lower: lower_bound(
+                list,
+                critical_path,
+                machine.engines,
+                compulsory_bytes,
+                &machine.profile,
+            ),
+            compulsory_bytes,
+        }
+    }
+}
+
+/// All figures of one policy.
+pub fn measure(
+    name: &str,
+    program: &Program,
+    policy: Policy,
+    machine: &Machine,
+    bounds: &Bounds,
+) -> anyhow::Result<Row> {
+    let graph = WholeGraph::new(&program.list, policy);
+    let (edges, critical_path) = (graph.edges(), graph.critical_path(&program.list));
+    drop(graph);
+    let run = simulate(
+        program,
+        Setup {
+            policy,
+            engines: machine.engines,
+            dma_engines: machine.dma_engines,
+            profile: machine.profile,
+        },
+    )?;
+    let host = host_time(program, policy, machine)?;
+    let per_instruction =
+        |time: Duration| time.as_nanos() as f64 / program.list.len().max(1) as f64;
+    Ok(Row {
+        workload: name.to_owned(),
+        policy: policy.to_string(),
+        instructions: program.list.len(),
+        edges,
+        critical_path_ns: critical_path.0,
+        makespan_ns: run.makespan.0,
+        lower_bound_ns: bounds.lower.0,
+        moved_bytes: run.moved_bytes,
+        compulsory_bytes: bounds.compulsory_bytes,
+        analysis_ns_per_instruction: per_instruction(host.first),
+        replay_ns_per_instruction: host.later.map(per_instruction),
+        splits: 0,
+        merges: 0,
+    })
+}
+
+struct HostTime {
+    first: Duration,
+    later: Option<Duration>,
+}
+
+/// Analysis and scheduling of every instruction on one thread, whose engines
+/// do nothing: submit, take, finish.
+fn host_time(
+    program: &Program,
+    policy: Policy,
+    machine: &Machine,
+) -> Result<HostTime, SubmitError> {
+    let lists = split(&program.list);
+    let mut best = HostTime {
+        first: Duration::MAX,
+        later: None,
+    };
+    let begun = thread_time();
+    for _ in 0..RUNS {
+        let mut scheduler = Scheduler::new(Config {
+            compute_engines: machine.engines,
+            dma_engines: machine.dma_engines,
+            policy,
+            limits: Limits::CARD,
+            queued_instructions: 4 * LIST,
+        });
+        let context = scheduler.add_context(NonZeroU32::MIN);
+        for pass in 0..machine.passes {
+            let mut waiting: VecDeque<CommandList> = lists.iter().cloned().collect();
+            let started = thread_time();
+            drive(&mut scheduler, context, &mut waiting, machine.engines)?;
+            let time = thread_time().saturating_sub(started);
+            if pass == 0 {
+                best.first = best.first.min(time);
+            } else {
+                best.later = Some(best.later.map_or(time, |later| later.min(time)));
+            }
+        }
+        if thread_time().saturating_sub(begun) > RUN_TIME {
+            break;
+        }
+    }
+    Ok(best)
+}
+
+/// Submits lists while the scheduler takes them, and ends work when it does
+/// not.
+fn drive(
+    scheduler: &mut Scheduler,
+    context: ContextId,
+    lists: &mut VecDeque<CommandList>,
+    engines: usize,
+) -> Result<(), SubmitError> {
+    let now = Nanos(0);
+    let mut turn = 0;
+    while let Some(list) = lists.pop_front() {
+        let length = list.len();
+        while scheduler.pending(context) > 4 * LIST - length {
+            turn = (turn + 1) % engines;
+            match scheduler.take(Engine::Compute(turn), now) {
+                Some(work) => scheduler.finish(&work, Outcome::Done, now),
+                None => break,
+            }
+        }
+        scheduler.submit(context, list, &[], now)?;
+    }
+    loop {
+        turn = (turn + 1) % engines;
+        let Some(work) = scheduler.take(Engine::Compute(turn), now) else {
+            break;
+        };
+        scheduler.finish(&work, Outcome::Done, now);
+    }
+    while scheduler.pop_ended().is_some() {}
+    Ok(())
+}
+
+fn split(program: &CommandList) -> Vec<CommandList> {
+    let mut lists = Vec::new();
+    let mut position = 0;
+    while position < program.len() {
+        let mut list = CommandList::new(LIST);
+        while let Some((instruction, operands)) = program.get(position) {
+            if list
+                .push(operands, instruction.cost, instruction.unit)
+                .is_err()
+            {
+                break;
+            }
+            position += 1;
+        }
+        lists.push(list);
+    }
+    lists
+}

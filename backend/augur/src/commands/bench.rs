@@ -1,0 +1,32 @@
+//! `augur bench`: measures the card's own code on a virtual clock.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use crate::bench::schedule;
+
+/// Arguments of `augur bench`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Schedule a program on regions, with one unit of tracking or all of them.
+    Schedule(schedule::Arguments),
+}
+
+impl Arguments {
+    /// Runs the benchmark.
+    ///
+    /// # Errors
+    /// Whatever is wrong with its input.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self.what {
+            What::Schedule(arguments) => arguments.run(),
+        }
+    }
+}
