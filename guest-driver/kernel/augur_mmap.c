@@ -11,6 +11,7 @@
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 
+#include "augur_compat.h"
 #include "augur_context.h"
 #include "augur_device.h"
 #include "augur_gem.h"
@@ -84,7 +85,7 @@ static vm_fault_t augur_enter(struct augur_object *object, struct vm_fault *vmf,
 
 	span = augur_fault_span(adev, vmf, address, window);
 	if (rewrite)
-		zap_vma_ptes(vma, span.start, span.end - span.start);
+		zap_special_vma_range(vma, span.start, span.end - span.start);
 	for (unsigned long at = span.start; at < span.end; at += PAGE_SIZE) {
 		ret = vmf_insert_pfn_prot(vma, at, span.pfn++, prot);
 		if (ret != VM_FAULT_NOPAGE)
