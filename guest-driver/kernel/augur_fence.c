@@ -80,21 +80,6 @@ void augur_fence_finish(struct augur_fence *fence,
 }
 
 /**
- * augur_fence_finish_unrun - signal that a list will never run
- * @fence: The fence, not signalled.
- * @status: AUGUR_STATUS_*.
- * @error: The fence's error.
- */
-void augur_fence_finish_unrun(struct augur_fence *fence, u32 status, int error)
-{
-	const struct augur_submit_status result = {
-		.status = cpu_to_le32(status),
-	};
-
-	augur_fence_finish(fence, &result, error);
-}
-
-/**
  * augur_fences_init - prepare the fences of a context
  * @context: The context.
  */

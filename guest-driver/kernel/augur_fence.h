@@ -35,7 +35,6 @@ struct augur_fence {
 struct augur_fence *augur_fence_new(void);
 void augur_fence_finish(struct augur_fence *fence,
 			const struct augur_submit_status *result, int error);
-void augur_fence_finish_unrun(struct augur_fence *fence, u32 status, int error);
 void augur_fences_init(struct augur_context *context);
 void augur_fences_fini(struct augur_context *context);
 int augur_fences_reserve(struct augur_context *context, u64 number);

@@ -103,13 +103,12 @@ void augur_queue_reap(struct augur_queue *queue, struct augur_list *list)
 /* Signals a list that has come back from the ring. */
 static void augur_list_finish(struct augur_list *list)
 {
-	u32 status;
+	u32 status = le32_to_cpu(list->status->status);
 
+	/* The card was lost before. */
 	if (list->finished)
 		return;
-	list->finished = true;
-	status = le32_to_cpu(list->status->status);
-	augur_fence_finish(list->fence, list->status, augur_status_to_errno(status));
+	augur_list_end(list, list->status, augur_status_to_errno(status));
 }
 
 static void augur_queue_reap_work(struct work_struct *work)
@@ -124,7 +123,6 @@ static void augur_queue_reap_work(struct work_struct *work)
 		augur_transfers_release(list);
 		if (list->signal_late)
 			augur_list_finish(list);
-		atomic64_dec(&queue->adev->counters.submissions);
 		atomic_dec(&context->lists);
 		wake_up(&context->lists_wait);
 		augur_list_put(list);
@@ -178,10 +176,8 @@ void augur_queues_fail(struct augur_device *adev)
 		while ((list = list_first_entry_or_null(&queue->in_flight,
 							struct augur_list, link))) {
 			list_move_tail(&list->link, &queue->stuck);
-			list->finished = true;
 			spin_unlock_irq(&queue->lock);
-			augur_fence_finish_unrun(list->fence, AUGUR_STATUS_DEVICE_ERROR,
-						 -ENODEV);
+			augur_list_end_unrun(list, AUGUR_STATUS_DEVICE_ERROR, -ENODEV);
 			spin_lock_irq(&queue->lock);
 		}
 		augur_queue_feed(queue);

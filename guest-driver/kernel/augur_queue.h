@@ -82,6 +82,9 @@ struct augur_list {
 };
 
 struct augur_list *augur_list_new(struct augur_stream *stream, size_t bytes);
+void augur_list_end(struct augur_list *list, const struct augur_submit_status *result,
+		    int error);
+void augur_list_end_unrun(struct augur_list *list, u32 status, int error);
 void augur_list_put(struct augur_list *list);
 
 void augur_stream_init(struct augur_stream *stream, struct augur_context *context,

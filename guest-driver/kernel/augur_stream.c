@@ -88,6 +88,35 @@ void augur_list_put(struct augur_list *list)
 	kref_put(&list->ref, augur_list_release);
 }
 
+/**
+ * augur_list_end - signal the end of a list
+ * @list: The list, not ended before.
+ * @result: How it ended.
+ * @error: 0, or its fence's error.
+ */
+void augur_list_end(struct augur_list *list, const struct augur_submit_status *result,
+		    int error)
+{
+	list->finished = true;
+	atomic64_dec(&list->stream->context->adev->counters.submissions);
+	augur_fence_finish(list->fence, result, error);
+}
+
+/**
+ * augur_list_end_unrun - signal that a list will not run to its end
+ * @list: The list, not ended before.
+ * @status: AUGUR_STATUS_*.
+ * @error: Its fence's error.
+ */
+void augur_list_end_unrun(struct augur_list *list, u32 status, int error)
+{
+	const struct augur_submit_status result = {
+		.status = cpu_to_le32(status),
+	};
+
+	augur_list_end(list, &result, error);
+}
+
 /* Ends a list that never was in the ring. */
 static void augur_list_cancel(struct augur_stream *stream, struct augur_list *list)
 {
@@ -101,12 +130,11 @@ static void augur_list_cancel(struct augur_stream *stream, struct augur_list *li
 			augur_list_put(list);
 		}
 	}
-	list->finished = true;
 	if (augur_device_is_lost(adev))
-		augur_fence_finish_unrun(list->fence, AUGUR_STATUS_DEVICE_ERROR, -ENODEV);
+		augur_list_end_unrun(list, AUGUR_STATUS_DEVICE_ERROR, -ENODEV);
 	else
-		augur_fence_finish_unrun(list->fence, AUGUR_STATUS_CANCELLED,
-					 list->dependency_error ?: -ECANCELED);
+		augur_list_end_unrun(list, AUGUR_STATUS_CANCELLED,
+				     list->dependency_error ?: -ECANCELED);
 	augur_queue_reap(stream->queue, list);
 }
 
