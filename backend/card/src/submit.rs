@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use augur_abi::Status;
 use augur_abi::submit::SubmitStatus;
-use augur_memory::ContextId;
+use augur_memory::{Access, ContextId};
 use augur_scheduler::clock::Nanos as Cost;
 use augur_scheduler::list::{CommandList, Object, Operand, Unit};
 
@@ -111,8 +111,12 @@ fn add_instruction(
             .map(|(index, (operand, access))| {
                 let (address, bytes) = core
                     .manager
-                    .object_range(context, access)
+                    .object_range(context, Access { bytes: 1, ..access })
                     .map_err(status_of)?;
+                let behind = access.address.0 - address.0 + access.bytes;
+                if behind > bytes {
+                    return Err(Status::BadOperand);
+                }
                 Ok(Operand {
                     region: operand.region,
                     object: Object::new(address.0, bytes).map_err(|_| Status::BadOperand)?,

@@ -510,6 +510,30 @@ fn commands_see_windows_and_windows_see_commands() {
 }
 
 #[test]
+fn an_operand_that_leaves_its_object_is_bad_and_one_outside_has_no_object() {
+    let mut driver = Driver::start(small());
+    let object = driver.object(8192);
+    let fill = |address| {
+        command(
+            Opcode::Fill,
+            FillParams { value: 0x55 }.as_bytes(),
+            &[dense(address, DataType::U8, &[200])],
+        )
+    };
+    let end = object.device_address + object.bytes;
+    for (address, expected) in [
+        (end - 200, Status::Ok),
+        (end - 199, Status::BadOperand),
+        (end - 1, Status::BadOperand),
+        (end, Status::NoObject),
+        (object.device_address - 1, Status::NoObject),
+    ] {
+        let status = driver.run(&[fill(address)], &[]).status;
+        assert_eq!(status, expected.code(), "{:#x}", address);
+    }
+}
+
+#[test]
 fn memory_is_zero_for_the_next_context_and_ids_do_not_cross() {
     let mut driver = Driver::start(small());
     let object = driver.object(1 << 20);
