@@ -53,12 +53,11 @@ fn usage(table: &mut Table, card: &Overview, now: &CountersResponse) {
         now.objects
     ));
     table.row(&format!(
-        "aperture  {} {:>10} of {:<10} in {} windows of {} slots",
+        "aperture  {} {:>10} of {:<10} in {} windows",
         bar(now.window_bytes, device.aperture_bytes),
         Bytes(now.window_bytes),
         Bytes(device.aperture_bytes),
-        now.windows,
-        device.window_slots
+        now.windows
     ));
     if now.quarantined_bytes > 0 {
         table.row(&format!(

@@ -14,9 +14,13 @@ pub fn word(tag: u64, place: u64) -> u64 {
 
 /// Fills `bytes` with the pattern from its first word on.
 pub fn fill(tag: u64, bytes: &mut [u8]) {
-    for (place, chunk) in (0..).zip(bytes.chunks_mut(8)) {
-        chunk.copy_from_slice(&word(tag, place).to_le_bytes()[..chunk.len()]);
+    let (words, rest) = bytes.as_chunks_mut();
+    let mut place = 0;
+    for chunk in words {
+        *chunk = word(tag, place).to_le_bytes();
+        place += 1;
     }
+    rest.copy_from_slice(&word(tag, place).to_le_bytes()[..rest.len()]);
 }
 
 /// A vector of `length` bytes with the pattern.
@@ -31,17 +35,29 @@ pub fn bytes(tag: u64, length: usize) -> Vec<u8> {
 /// # Errors
 /// Says where, and what was found.
 pub fn verify(tag: u64, bytes: &[u8], what: &str) -> Outcome {
-    for (place, chunk) in (0..).zip(bytes.chunks(8)) {
-        let expected = word(tag, place).to_le_bytes();
-        if chunk != &expected[..chunk.len()] {
-            return Err(Failure(format!(
-                "{what}: bytes from {} are {chunk:02x?}, expected {:02x?}",
-                place * 8,
-                &expected[..chunk.len()]
-            )));
+    let (words, rest) = bytes.as_chunks();
+    let mut place = 0;
+    for chunk in words {
+        if u64::from_le_bytes(*chunk) != word(tag, place) {
+            return Err(wrong(tag, place, chunk, what));
         }
+        place += 1;
     }
-    Ok(())
+    let expected = word(tag, place).to_le_bytes();
+    if *rest == expected[..rest.len()] {
+        Ok(())
+    } else {
+        Err(wrong(tag, place, rest, what))
+    }
+}
+
+fn wrong(tag: u64, place: u64, found: &[u8], what: &str) -> Failure {
+    let expected = word(tag, place).to_le_bytes();
+    Failure(format!(
+        "{what}: bytes from {} are {found:02x?}, expected {:02x?}",
+        place * 8,
+        &expected[..found.len()]
+    ))
 }
 
 /// Fails at the first byte that differs.

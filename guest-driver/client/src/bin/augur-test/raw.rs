@@ -197,6 +197,29 @@ fn invalid() -> io::Error {
     io::Error::from_raw_os_error(libc::EINVAL)
 }
 
+/// Lets the kernel write a byte to a mapping, which may not be writable there.
+///
+/// # Errors
+/// The errno.
+pub fn write_by_kernel(mapping: &RawMapping, offset: usize) -> io::Result<()> {
+    if offset >= mapping.bytes {
+        return Err(invalid());
+    }
+    let (reader, mut writer) = io::pipe()?;
+    io::Write::write_all(&mut writer, &[1])?;
+    // SAFETY: the kernel writes one byte in the mapping's range, or says
+    // EFAULT; no reference into it exists.
+    let read = unsafe {
+        let target = mapping.start.as_ptr().add(offset);
+        libc::read(reader.as_raw_fd(), target.cast(), 1)
+    };
+    if read == 1 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
 /// How a list in wire format was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {

@@ -15,6 +15,11 @@ const STRUCTURE: &[Taken] = &[Taken::Refused(libc::EINVAL)];
 const INVALID: &[Taken] = &[Taken::Ended(Status::Invalid.code(), 1)];
 const BAD_OPERAND: &[Taken] = &[Taken::Ended(Status::BadOperand.code(), 1)];
 const NO_OBJECT: &[Taken] = &[Taken::Ended(Status::NoObject.code(), 1)];
+/// An operand that is in no object, because it wraps around.
+const NOWHERE: &[Taken] = &[
+    Taken::Ended(Status::NoObject.code(), 1),
+    Taken::Ended(Status::BadOperand.code(), 1),
+];
 /// Where the datasheet leaves it open which of the two a field's value is.
 const EITHER: &[Taken] = &[
     Taken::Ended(Status::Invalid.code(), 1),
@@ -133,7 +138,7 @@ fn operands(device: &Device, object: &Object) -> Outcome {
     for (what, value, expected) in [
         ("an odd address of i16", a.device_address() + 1, EITHER),
         ("address 0", 0, NO_OBJECT),
-        ("the last address", u64::MAX - 1, NO_OBJECT),
+        ("the last address", u64::MAX - 1, NOWHERE),
         ("the address behind the object", end, NO_OBJECT),
         (
             "an operand that ends behind the object",

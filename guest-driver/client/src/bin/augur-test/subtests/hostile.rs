@@ -418,13 +418,20 @@ fn read_only_memory(device: &Device, object: &Object) -> Outcome {
 
 fn waits(device: &Device) -> Outcome {
     for fence in [0, 1 << 40, u64::MAX] {
-        for timeout_ns in [0, i64::MAX, i64::MIN, 1] {
+        for (timeout_ns, errno) in [
+            (0, libc::ENOENT),
+            (1, libc::ENOENT),
+            (i64::MAX, libc::ENOENT),
+            (-1, libc::EINVAL),
+            (i64::MIN, libc::EINVAL),
+        ] {
             let wait = uapi::Wait {
                 fence,
                 timeout_ns,
                 ..Default::default()
             };
-            expect(device, "a fence of nobody", wait, &[libc::ENOENT])?;
+            let what = format!("a fence of nobody until {timeout_ns}");
+            expect(device, &what, wait, &[errno])?;
         }
     }
     Ok(())
