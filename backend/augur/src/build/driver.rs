@@ -54,10 +54,17 @@ pub fn ensure(project: &Project, root: &ToolRoot) -> anyhow::Result<PathBuf> {
 fn make(project: &Project, root: &ToolRoot) -> Command {
     let mut command = Command::new(project.path("images/tool-root/enter"));
     command.arg(root.path());
-    // Warnings are errors here, as in `make check`, so that none gets old.
+    // Warnings of the compiler and of sparse are errors, so that none gets old.
     command.args(["make", "--silent", "-C"]);
     command.arg(format!("/lib/modules/{}/build", root.kernel_release()));
-    command.args(["M=/src/kernel", "KCFLAGS=-Werror", "modules"]);
+    command.args([
+        "M=/src/kernel",
+        "W=1",
+        "KCFLAGS=-Werror",
+        "C=1",
+        "CF=-Wsparse-error",
+        "modules",
+    ]);
     command
 }
 

@@ -104,11 +104,10 @@ fn recipe(project: &Project) -> PathBuf {
 
 fn digest(project: &Project) -> anyhow::Result<String> {
     let recipe = recipe(project);
-    let mut inputs = Inputs::new();
-    for file in ["build", "packages", "preferences"] {
-        inputs = inputs.path(&recipe.join(file))?;
-    }
-    Ok(inputs.digest())
+    let inputs = Inputs::new()
+        .path(&recipe.join("build"))?
+        .path(&recipe.join("packages"))?;
+    Ok(inputs.path(&project.path("images/debian"))?.digest())
 }
 
 fn make(project: &Project, path: &Path) -> anyhow::Result<()> {

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use crate::build::driver;
+use crate::build::tool_root::ToolRoot;
 use crate::card_process::CardOptions;
 use crate::exit;
 use crate::guest::{Guest, GuestOptions, Parts};
@@ -21,6 +23,9 @@ const SMOKE: Duration = Duration::from_secs(120);
 pub struct Arguments {
     #[command(flatten)]
     card: CardOptions,
+    /// Only compile the driver
+    #[arg(long)]
+    build_only: bool,
 }
 
 impl Arguments {
@@ -32,6 +37,10 @@ impl Arguments {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let began = Instant::now();
         let project = Project::find()?;
+        if self.build_only {
+            driver::ensure(&project, &ToolRoot::ensure(&project)?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let parts = Parts::ensure(&project)?;
         let options = GuestOptions {
             memory_mib: GUEST_MIB,

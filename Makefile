@@ -1,0 +1,48 @@
+# What there is to do here; `make` lists it.
+#
+# Everything that is built or fetched goes below target/. A fresh machine needs
+# rustup's toolchain; images/prepare brings the rest, and names each step that
+# needs root before it takes it.
+
+CARGO ?= cargo
+AUGUR := target/release/augur
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check shell guest driver-test bench doctor clean prepare augur
+
+help: ## list what there is to do
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+run: augur ## run the main job on the card (IMAGE=my.png for another image)
+	@$(AUGUR) run $(if $(IMAGE),--image "$(IMAGE)")
+
+test: prepare ## unit, contract and end-to-end tests; the last boot guests
+	@$(CARGO) test --workspace
+
+check: augur ## formats, lints and documentation, with warnings as errors
+	@images/check/run
+
+shell: augur ## open a shell in a guest with the card, its driver and tools
+	@$(AUGUR) shell
+
+guest: augur ## run one command in a guest: make guest CMD='augur-smi'
+	@$(AUGUR) guest -- sh -c '$(subst ','\'',$(CMD))'
+
+driver-test: augur ## compile the driver, load it in a guest, run its smoke test
+	@$(AUGUR) driver-test
+
+bench: augur ## measure the card
+	@$(AUGUR) bench
+
+doctor: augur ## say what this machine lacks, and the command that mends it
+	@$(AUGUR) doctor
+
+clean: ## remove everything that was built or fetched
+	@rm -rf target
+
+# A C compiler to link with, and what unpacks the tool root.
+prepare:
+	@images/prepare
+
+augur: prepare
+	@$(CARGO) build --quiet --release -p augur
