@@ -91,9 +91,12 @@ impl Device {
             .read(true)
             .write(true)
             .open(path)
-            .map_err(|source| Error::Open {
-                path: path.into(),
-                source,
+            .map_err(|source| match source.raw_os_error() {
+                Some(libc::EIO) => Error::CardLost { request: "open" },
+                _ => Error::Open {
+                    path: path.into(),
+                    source,
+                },
             })?;
         let driver = kernel::driver_name(&file)?;
         if driver != DRIVER_NAME {

@@ -7,6 +7,7 @@
 use std::io::{self, Write};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use crate::harness::{Failure, Outcome, check};
 
@@ -77,24 +78,39 @@ impl Child {
     }
 
     fn reap(&mut self) -> io::Result<Exit> {
-        let mut status = 0;
         loop {
-            // SAFETY: the kernel writes one int.
-            let waited = unsafe { libc::waitpid(self.process, &raw mut status, 0) };
-            if waited == self.process {
-                break;
-            }
-            let error = io::Error::last_os_error();
-            if error.kind() != io::ErrorKind::Interrupted {
-                return Err(error);
+            if let Some(exit) = self.collect(0)? {
+                return Ok(exit);
             }
         }
+    }
+
+    /// How the child ended, if it has.
+    ///
+    /// # Errors
+    /// It was waited for already.
+    fn poll(&mut self) -> io::Result<Option<Exit>> {
+        self.collect(libc::WNOHANG)
+    }
+
+    fn collect(&mut self, flags: i32) -> io::Result<Option<Exit>> {
+        let mut status = 0;
+        // SAFETY: the kernel writes one int.
+        let waited = unsafe { libc::waitpid(self.process, &raw mut status, flags) };
+        if waited == 0 {
+            return Ok(None);
+        }
+        if waited < 0 {
+            let error = io::Error::last_os_error();
+            let interrupted = error.kind() == io::ErrorKind::Interrupted;
+            return if interrupted { Ok(None) } else { Err(error) };
+        }
         self.process = 0;
-        Ok(if libc::WIFSIGNALED(status) {
+        Ok(Some(if libc::WIFSIGNALED(status) {
             Exit::Signal(libc::WTERMSIG(status))
         } else {
             Exit::Code(libc::WEXITSTATUS(status))
-        })
+        }))
     }
 }
 
@@ -108,18 +124,26 @@ impl Drop for Child {
     }
 }
 
-/// Waits for children that must all have passed.
+/// Waits for children that must all have passed. When one has failed the
+/// others are killed: what they wait for may never come.
 ///
 /// # Errors
 /// One failed; its own message is on stderr.
-pub fn wait_all(children: Vec<Child>) -> Outcome {
-    let mut exits = Vec::new();
-    for child in children {
-        exits.push(child.wait()?);
+pub fn wait_all(mut children: Vec<Child>) -> Outcome {
+    while !children.is_empty() {
+        let mut left = Vec::new();
+        for mut child in children {
+            match child.poll()? {
+                None => left.push(child),
+                Some(exit) => check(exit == Exit::Code(0), || {
+                    format!("a child ended with {exit:?}")
+                })?,
+            }
+        }
+        children = left;
+        std::thread::sleep(Duration::from_millis(1));
     }
-    check(exits.iter().all(|exit| *exit == Exit::Code(0)), || {
-        format!("children ended with {exits:?}")
-    })
+    Ok(())
 }
 
 /// Words that parent and children share.
@@ -178,7 +202,7 @@ impl SharedWords {
             if !alive() {
                 return false;
             }
-            std::thread::sleep(std::time::Duration::from_millis(1));
+            std::thread::sleep(Duration::from_millis(1));
         }
         true
     }
@@ -188,5 +212,48 @@ impl Drop for SharedWords {
     fn drop(&mut self) {
         // SAFETY: the mapping made in `new`; no borrow of it is left.
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.count * size_of::<u32>()) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn children_share_words_and_their_ends_are_seen() {
+        let words = SharedWords::new(3).expect("memory");
+        let child = fork("child", || {
+            words.set(1, 7);
+            check(words.wait_for(2, 9, || true), String::new)
+        });
+        let child = child.expect("a process");
+        assert!(words.wait_for(1, 7, || true));
+        words.set(2, 9);
+        assert_eq!(wait_all(vec![child]), Ok(()));
+        assert_eq!((words.get(1), words.get(99)), (7, 0));
+    }
+
+    #[test]
+    fn a_failed_child_ends_the_wait_for_one_that_never_ends() {
+        let words = SharedWords::new(1).expect("memory");
+        let endless = fork("endless", || {
+            while words.get(0) == 0 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Ok(())
+        });
+        let failing = fork("failing", || Err(Failure("on purpose".into())));
+        let children = vec![endless.expect("a process"), failing.expect("a process")];
+        assert!(wait_all(children).is_err());
+    }
+
+    #[test]
+    fn a_killed_child_ends_with_the_signal() {
+        let child = fork("sleeps", || {
+            std::thread::sleep(Duration::from_secs(3600));
+            Ok(())
+        });
+        let exit = child.expect("a process").kill().expect("waited for");
+        assert_eq!(exit, Exit::Signal(libc::SIGKILL));
     }
 }
