@@ -7,7 +7,6 @@
  * requests say is in augur_requests.c.
  */
 #include <linux/moduleparam.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "augur_control.h"
@@ -222,29 +221,26 @@ int augur_request_call(struct augur_device *adev, struct augur_request *request)
 }
 
 /**
- * augur_request_call_killable - send a request that nobody misses
+ * augur_request_send - send a request whose answer is of little interest
  * @adev: The card.
  * @request: The request; its effect needs no undoing.
- *
- * Return: as augur_request_call(), or -EINTR when the caller is being killed.
  */
-int augur_request_call_killable(struct augur_device *adev,
-				struct augur_request *request)
+int augur_request_send(struct augur_device *adev, struct augur_request *request)
 {
-	long left;
-	int ret;
+	return augur_control_post(adev, request, AUGUR_ACK_DESCRIPTORS);
+}
 
-	ret = augur_control_post(adev, request, AUGUR_ACK_DESCRIPTORS);
-	if (ret)
-		return ret;
-	left = wait_for_completion_killable_timeout(&request->done,
-						    augur_control_timeout());
-	if (left < 0)
-		return -EINTR;
-	if (!left) {
-		augur_device_lose(adev, "a request was not answered");
-		return -EIO;
-	}
+/**
+ * augur_request_poll - the answer to a request that was sent
+ * @adev: The card.
+ * @request: The request.
+ *
+ * Return: -EINPROGRESS when there is none yet, else as augur_request_call().
+ */
+int augur_request_poll(struct augur_device *adev, struct augur_request *request)
+{
+	if (!completion_done(&request->done))
+		return -EINPROGRESS;
 	return augur_request_result(adev, request);
 }
 

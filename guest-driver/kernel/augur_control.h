@@ -54,8 +54,8 @@ void augur_request_put(struct augur_request *request);
 void *augur_request_body(struct augur_request *request);
 const void *augur_request_answer(const struct augur_request *request);
 int augur_request_call(struct augur_device *adev, struct augur_request *request);
-int augur_request_call_killable(struct augur_device *adev,
-				struct augur_request *request);
+int augur_request_send(struct augur_device *adev, struct augur_request *request);
+int augur_request_poll(struct augur_device *adev, struct augur_request *request);
 int augur_status_to_errno(u32 status);
 
 int augur_card_hello(struct augur_device *adev);
@@ -64,7 +64,7 @@ int augur_card_destroy_context(struct augur_device *adev, u32 context);
 int augur_card_create_object(struct augur_device *adev, u32 context, u64 bytes,
 			     struct augur_object_create_response *object);
 int augur_card_destroy_object(struct augur_device *adev, u32 context, u64 object);
-int augur_card_fault(struct augur_device *adev, u32 context, u64 address, bool write);
+struct augur_request *augur_fault_request_new(u32 context, u64 address, bool write);
 int augur_card_acknowledge(struct augur_device *adev,
 			   const struct augur_revoke_ack *entries, u32 count);
 

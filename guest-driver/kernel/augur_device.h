@@ -103,8 +103,8 @@ struct augur_control {
  * @lease_work: Revokes windows whose lease has ended.
  * @buffers: The posted buffers.
  * @sequence: Number of the last event handled. Written by the worker only.
- * @ack_count: Entries of @ack_slots.
- * @ack_entries: Acknowledgments to be sent. Used by the worker only.
+ * @revoked_count: Entries of @revoked.
+ * @revoked: Windows to be unmapped and acknowledged. Used by the worker only.
  * @listing: The request for LIST_WINDOWS. Used by the worker only.
  */
 struct augur_events {
@@ -116,8 +116,8 @@ struct augur_events {
 	void **buffers;
 	struct augur_request *listing;
 	u64 sequence;
-	u32 ack_count;
-	struct augur_revoke_ack ack_entries[AUGUR_MAX_ACKS];
+	u32 revoked_count;
+	struct augur_revoke_ack revoked[AUGUR_MAX_ACKS];
 };
 
 /**

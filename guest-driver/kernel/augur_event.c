@@ -4,8 +4,9 @@
  *
  * One ordered worker handles events and the ends of leases, so that nothing but
  * it publishes or revokes. It waits for the card only (for an acknowledgment's
- * descriptor), never for a program. Acknowledgments are collected over all events
- * that are there and sent together.
+ * descriptor), never for a program. Revokes take effect in the order of events, but
+ * page tables are emptied after all events that are there: a program that waits for
+ * a window need not wait for the unmapping of others.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -18,41 +19,44 @@
 #define AUGUR_EVENT_BUFFERS	64
 #define AUGUR_EVENT_BUFFER_BYTES	(16 * sizeof(struct augur_event))
 
-/**
- * augur_acknowledge - note that a window was given back
- * @adev: The card.
- * @slot: Its slot.
- * @generation: Its generation.
- * @dirty: Whether the guest may have written it.
- */
-void augur_acknowledge(struct augur_device *adev, u32 slot, u32 generation, bool dirty)
+/* Notes a revoke that has begun. */
+static void augur_revoke_begun(struct augur_device *adev, u32 slot, u32 generation)
 {
 	struct augur_events *events = &adev->events;
-	struct augur_revoke_ack *entry = &events->ack_entries[events->ack_count++];
 
-	memset(entry, 0, sizeof(*entry));
-	entry->slot = cpu_to_le32(slot);
-	entry->generation = cpu_to_le32(generation);
-	entry->flags = cpu_to_le32(dirty ? AUGUR_ACK_DIRTY : 0);
-	atomic64_inc(&adev->counters.revokes);
-	if (dirty)
-		atomic64_inc(&adev->counters.dirty_revokes);
-	if (events->ack_count == AUGUR_MAX_ACKS)
-		augur_acknowledge_all(adev);
+	events->revoked[events->revoked_count++] = (struct augur_revoke_ack) {
+		.slot = cpu_to_le32(slot),
+		.generation = cpu_to_le32(generation),
+	};
+	if (events->revoked_count == AUGUR_MAX_ACKS)
+		augur_revokes_finish(adev);
 }
 
 /**
- * augur_acknowledge_all - send what augur_acknowledge() has collected
+ * augur_revokes_finish - unmap and acknowledge what has been revoked
  * @adev: The card.
+ *
+ * Event worker only.
  */
-void augur_acknowledge_all(struct augur_device *adev)
+void augur_revokes_finish(struct augur_device *adev)
 {
 	struct augur_events *events = &adev->events;
+	u32 count = events->revoked_count;
 
+	for (u32 i = 0; i < count; i++) {
+		struct augur_revoke_ack *ack = &events->revoked[i];
+
+		if (!augur_windows_end_revoke(adev, le32_to_cpu(ack->slot),
+					      le32_to_cpu(ack->generation)))
+			continue;
+		ack->flags = cpu_to_le32(AUGUR_ACK_DIRTY);
+		atomic64_inc(&adev->counters.dirty_revokes);
+	}
+	atomic64_add(count, &adev->counters.revokes);
 	/* An error means that the card is lost, and nobody waits for this. */
-	if (events->ack_count)
-		augur_card_acknowledge(adev, events->ack_entries, events->ack_count);
-	events->ack_count = 0;
+	if (count)
+		augur_card_acknowledge(adev, events->revoked, count);
+	events->revoked_count = 0;
 }
 
 /* Has the lease worker look at the revokes that were put off. */
@@ -73,15 +77,13 @@ static void augur_schedule_lease(struct augur_device *adev)
  */
 void augur_event_revoke(struct augur_device *adev, u32 slot, u32 generation)
 {
-	bool dirty;
-
 	if (slot >= adev->config.window_slots) {
 		drm_err_ratelimited(&adev->drm, "a revoke of slot %u\n", slot);
 		return;
 	}
-	switch (augur_windows_revoke(adev, slot, generation, true, &dirty)) {
-	case AUGUR_REVOKE_DONE:
-		augur_acknowledge(adev, slot, generation, dirty);
+	switch (augur_windows_revoke(adev, slot, generation, true)) {
+	case AUGUR_REVOKE_BEGUN:
+		augur_revoke_begun(adev, slot, generation);
 		break;
 	case AUGUR_REVOKE_LATER:
 		augur_schedule_lease(adev);
@@ -98,7 +100,6 @@ static void augur_lease_work(struct work_struct *work)
 						 events.lease_work.work);
 	unsigned long delay;
 	u32 slot, generation;
-	bool dirty;
 
 	while (augur_windows_next_lease(adev, &slot, &generation, &delay)) {
 		if (delay) {
@@ -106,11 +107,11 @@ static void augur_lease_work(struct work_struct *work)
 					 &adev->events.lease_work, delay);
 			break;
 		}
-		if (augur_windows_revoke(adev, slot, generation, false, &dirty) ==
-		    AUGUR_REVOKE_DONE)
-			augur_acknowledge(adev, slot, generation, dirty);
+		if (augur_windows_revoke(adev, slot, generation, false) ==
+		    AUGUR_REVOKE_BEGUN)
+			augur_revoke_begun(adev, slot, generation);
 	}
-	augur_acknowledge_all(adev);
+	augur_revokes_finish(adev);
 }
 
 static void augur_event_map(struct augur_device *adev, const struct augur_event *event)
@@ -221,7 +222,7 @@ static void augur_events_work(struct work_struct *work)
 		if (!augur_events_give(events, buffer))
 			augur_events_kick(events);
 	}
-	augur_acknowledge_all(adev);
+	augur_revokes_finish(adev);
 }
 
 /**

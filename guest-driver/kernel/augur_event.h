@@ -16,8 +16,7 @@ void augur_events_done(struct virtqueue *vq);
 void augur_events_stop(struct augur_device *adev);
 void augur_events_drain(struct augur_device *adev);
 
-void augur_acknowledge(struct augur_device *adev, u32 slot, u32 generation, bool dirty);
-void augur_acknowledge_all(struct augur_device *adev);
+void augur_revokes_finish(struct augur_device *adev);
 void augur_event_revoke(struct augur_device *adev, u32 slot, u32 generation);
 void augur_resync(struct augur_device *adev);
 struct augur_request *augur_resync_request(void);

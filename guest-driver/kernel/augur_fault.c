@@ -61,6 +61,39 @@ static void augur_fault_wait_end(struct augur_context *context,
 	mutex_unlock(&windows->lock);
 }
 
+/*
+ * Asks the card once. The answer is looked at only when no event came: a wait for it
+ * would be one more wake-up on the way of every fault. Return: 0, -ETIMEDOUT when the
+ * card should be asked again, or an error.
+ */
+static int augur_fault_ask(struct augur_context *context, struct augur_fault_wait *wait,
+			   bool write)
+{
+	struct augur_device *adev = context->adev;
+	struct augur_request *request;
+	long left;
+	int ret;
+
+	request = augur_fault_request_new(context->id, wait->address, write);
+	if (!request)
+		return -ENOMEM;
+	ret = augur_request_send(adev, request);
+	if (ret)
+		goto out;
+	left = wait_for_completion_killable_timeout(&wait->done,
+						    msecs_to_jiffies(AUGUR_FAULT_RETRY_MS));
+	if (left) {
+		ret = left < 0 ? -EINTR : wait->result;
+		goto out;
+	}
+	ret = augur_request_poll(adev, request);
+	if (!ret || ret == -EBUSY || ret == -EINPROGRESS)
+		ret = -ETIMEDOUT;
+out:
+	augur_request_put(request);
+	return ret;
+}
+
 /**
  * augur_window_wait - wait until a window shows a device address
  * @context: The context; no lock of this driver is held.
@@ -81,7 +114,6 @@ int augur_window_wait(struct augur_context *context, u64 address, bool write,
 		.address = address,
 	};
 	unsigned long end = jiffies + timeout;
-	long left;
 	int ret;
 
 	init_completion(&wait.done);
@@ -91,12 +123,7 @@ int augur_window_wait(struct augur_context *context, u64 address, bool write,
 
 	atomic64_inc(&context->adev->counters.demand_faults);
 	do {
-		ret = augur_card_fault(context->adev, context->id, address, write);
-		if (ret && ret != -EBUSY)
-			break;
-		left = wait_for_completion_killable_timeout(&wait.done,
-							    msecs_to_jiffies(AUGUR_FAULT_RETRY_MS));
-		ret = left > 0 ? wait.result : left < 0 ? -EINTR : -ETIMEDOUT;
+		ret = augur_fault_ask(context, &wait, write);
 	} while (ret == -ETIMEDOUT && time_before(jiffies, end));
 	augur_fault_wait_end(context, &wait);
 	return ret;

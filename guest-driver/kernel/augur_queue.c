@@ -89,17 +89,6 @@ static void augur_queue_feed_work(struct work_struct *work)
 	spin_unlock_irq(&queue->lock);
 }
 
-/**
- * augur_queue_reap - have the memory of a list given back
- * @queue: The submit queue.
- * @list: A list that the card does not use; its reference is taken over.
- */
-void augur_queue_reap(struct augur_queue *queue, struct augur_list *list)
-{
-	if (llist_add(&list->reap_link, &queue->done))
-		queue_work(queue->adev->submit_workqueue, &queue->reap);
-}
-
 /* Signals a list that has come back from the ring. */
 static void augur_list_finish(struct augur_list *list)
 {
@@ -111,6 +100,16 @@ static void augur_list_finish(struct augur_list *list)
 	augur_list_end(list, list->status, augur_status_to_errno(status));
 }
 
+/* Lets the context have another list. Any context. */
+static void augur_list_leave(struct augur_list *list)
+{
+	struct augur_context *context = list->stream->context;
+
+	atomic_dec(&context->lists);
+	wake_up(&context->lists_wait);
+	augur_list_put(list);
+}
+
 static void augur_queue_reap_work(struct work_struct *work)
 {
 	struct augur_queue *queue = container_of(work, struct augur_queue, reap);
@@ -118,15 +117,26 @@ static void augur_queue_reap_work(struct work_struct *work)
 	struct augur_list *list, *next;
 
 	llist_for_each_entry_safe(list, next, done, reap_link) {
-		struct augur_context *context = list->stream->context;
-
 		augur_transfers_release(list);
 		if (list->signal_late)
 			augur_list_finish(list);
-		atomic_dec(&context->lists);
-		wake_up(&context->lists_wait);
-		augur_list_put(list);
+		augur_list_leave(list);
 	}
+}
+
+/**
+ * augur_queue_reap - have the memory of a list given back
+ * @queue: The submit queue.
+ * @list: A list that the card does not use; its reference is taken over.
+ *
+ * Any context: unpinning, which may sleep, is left to a worker.
+ */
+void augur_queue_reap(struct augur_queue *queue, struct augur_list *list)
+{
+	if (!list->transfer_count)
+		augur_list_leave(list);
+	else if (llist_add(&list->reap_link, &queue->done))
+		queue_work(queue->adev->submit_workqueue, &queue->reap);
 }
 
 /**

@@ -150,29 +150,27 @@ int augur_card_destroy_object(struct augur_device *adev, u32 context, u64 object
 }
 
 /**
- * augur_card_fault - ask for a window
- * @adev: The card.
+ * augur_fault_request_new - make a request for a window
  * @context: Context id.
  * @address: Device address that a program touched.
  * @write: Whether it wrote.
  *
  * The window comes as an event; the number that the answer names is of no use to
  * a waiter that was listed before it asked.
+ *
+ * Return: the request, or NULL.
  */
-int augur_card_fault(struct augur_device *adev, u32 context, u64 address, bool write)
+struct augur_request *augur_fault_request_new(u32 context, u64 address, bool write)
 {
 	struct augur_fault_request *body;
 	struct augur_request *request;
-	int ret;
 
 	request = augur_request_new(AUGUR_REQUEST_FAULT, context, sizeof(*body),
 				    sizeof(struct augur_fault_response));
 	if (!request)
-		return -ENOMEM;
+		return NULL;
 	body = augur_request_body(request);
 	body->device_address = cpu_to_le64(address);
 	body->access = cpu_to_le32(write ? AUGUR_ACCESS_WRITE : 0);
-	ret = augur_request_call_killable(adev, request);
-	augur_request_put(request);
-	return ret;
+	return request;
 }

@@ -93,6 +93,7 @@ void augur_resync(struct augur_device *adev)
 	int next = 0;
 
 	atomic64_inc(&adev->counters.resyncs);
+	augur_revokes_finish(adev);
 	augur_windows_begin_listing(adev);
 	do {
 		next = augur_resync_step(adev, next);

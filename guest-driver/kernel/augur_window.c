@@ -72,18 +72,27 @@ static void augur_windows_end_lease(struct augur_windows *windows, u32 slot)
 	}
 }
 
+/* From here on nobody enters the window. The lock is held. */
+static void augur_windows_mark_revoked(struct augur_windows *windows,
+				       struct augur_window *window)
+{
+	window->state = AUGUR_WINDOW_REVOKED;
+	if (window->revoke_pending)
+		augur_windows_end_lease(windows, window->place.slot);
+	window->revoke_pending = false;
+}
+
 /*
  * Takes a window out of page tables and of the table. The lock is held, and
- * dropped meanwhile. Event worker only: nobody else empties a slot.
+ * dropped meanwhile. Event worker only: nobody else empties a slot that is not live.
+ * Return: whether the guest may have written the window.
  */
 static bool augur_windows_withdraw(struct augur_device *adev,
 				   struct augur_window *window)
 {
 	struct augur_windows *windows = &adev->windows;
 
-	window->state = AUGUR_WINDOW_REVOKED;
-	if (window->revoke_pending)
-		augur_windows_end_lease(windows, window->place.slot);
+	augur_windows_mark_revoked(windows, window);
 	if (window->mapped) {
 		u64 map_offset = window->map_offset;
 		u32 bytes = window->place.bytes;
@@ -139,23 +148,21 @@ bool augur_windows_publish(struct augur_device *adev,
 }
 
 /**
- * augur_windows_revoke - give a window back
+ * augur_windows_revoke - begin to give a window back
  * @adev: The card.
  * @slot: Its slot, in range.
  * @generation: Its generation.
  * @keep_lease: Put it off while its lease runs.
- * @dirty: Out: whether the guest may have written it.
  *
  * Event worker only.
  */
 enum augur_revoke augur_windows_revoke(struct augur_device *adev, u32 slot,
-				       u32 generation, bool keep_lease, bool *dirty)
+				       u32 generation, bool keep_lease)
 {
 	struct augur_windows *windows = &adev->windows;
 	struct augur_window *window = &windows->table.windows[slot];
-	enum augur_revoke result = AUGUR_REVOKE_DONE;
+	enum augur_revoke result = AUGUR_REVOKE_BEGUN;
 
-	*dirty = false;
 	mutex_lock(&windows->lock);
 	if (window->used && augur_generation_newer(window->place.generation, generation)) {
 		result = AUGUR_REVOKE_STALE;
@@ -172,10 +179,34 @@ enum augur_revoke augur_windows_revoke(struct augur_device *adev, u32 slot,
 		window->revoke_pending = true;
 		result = AUGUR_REVOKE_LATER;
 	} else {
-		*dirty = augur_windows_withdraw(adev, window);
+		augur_windows_mark_revoked(windows, window);
 	}
 	mutex_unlock(&windows->lock);
 	return result;
+}
+
+/**
+ * augur_windows_end_revoke - give a window back
+ * @adev: The card.
+ * @slot: Slot of a window whose revoke has begun.
+ * @generation: Its generation.
+ *
+ * Event worker only.
+ *
+ * Return: whether the guest may have written the window.
+ */
+bool augur_windows_end_revoke(struct augur_device *adev, u32 slot, u32 generation)
+{
+	struct augur_windows *windows = &adev->windows;
+	struct augur_window *window = &windows->table.windows[slot];
+	bool dirty = false;
+
+	mutex_lock(&windows->lock);
+	if (window->state == AUGUR_WINDOW_REVOKED &&
+	    window->place.generation == generation)
+		dirty = augur_windows_withdraw(adev, window);
+	mutex_unlock(&windows->lock);
+	return dirty;
 }
 
 /**

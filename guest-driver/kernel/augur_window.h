@@ -32,12 +32,12 @@ struct augur_fault_wait {
 
 /**
  * enum augur_revoke - what became of a revoke
- * @AUGUR_REVOKE_DONE: The window is in no page table; acknowledge it.
+ * @AUGUR_REVOKE_BEGUN: Nobody enters the window any more: unmap and acknowledge it.
  * @AUGUR_REVOKE_LATER: The window's lease runs; its end will be reported.
  * @AUGUR_REVOKE_STALE: Of an older generation: ignored.
  */
 enum augur_revoke {
-	AUGUR_REVOKE_DONE,
+	AUGUR_REVOKE_BEGUN,
 	AUGUR_REVOKE_LATER,
 	AUGUR_REVOKE_STALE,
 };
@@ -48,7 +48,8 @@ void augur_windows_fini(struct augur_device *adev);
 bool augur_windows_publish(struct augur_device *adev,
 			   const struct augur_window_place *place, bool demand);
 enum augur_revoke augur_windows_revoke(struct augur_device *adev, u32 slot,
-				       u32 generation, bool keep_lease, bool *dirty);
+				       u32 generation, bool keep_lease);
+bool augur_windows_end_revoke(struct augur_device *adev, u32 slot, u32 generation);
 void augur_windows_forget_context(struct augur_device *adev, u32 context);
 void augur_windows_forget(struct augur_device *adev, u32 context, u64 address,
 			  u64 bytes);
