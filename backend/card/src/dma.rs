@@ -272,7 +272,7 @@ fn transfer_part(shared: &Shared, work: &Work, done: u64) -> Progress {
             Err(PinError::Memory(error)) => return Progress::Failed(status_of(error)),
         }
     };
-    let progress = move_bytes(shared, transfer, offset + done, &pin, inward);
+    let progress = move_bytes(shared, work, transfer, offset + done, &pin, inward);
     let mut core = shared.core();
     if let (Progress::Moved(bytes), Some(info)) =
         (&progress, core.contexts.get_mut(&work.list.context))
@@ -287,6 +287,7 @@ fn transfer_part(shared: &Shared, work: &Work, done: u64) -> Progress {
 /// Moves pinned bytes, until all are moved or something more urgent waits.
 fn move_bytes(
     shared: &Shared,
+    work: &Work,
     transfer: &Transfer,
     offset: u64,
     pin: &Pin,
@@ -303,6 +304,12 @@ fn move_bytes(
             }
             return Progress::Blocked;
         };
+        // The gate may have been closed since the last piece, and another driver
+        // have begun, whose memory this is now. The list was cancelled before
+        // the gate was opened again.
+        if work.list.is_cancelled() {
+            return Progress::Failed(Status::Cancelled);
+        }
         let mut piece = piece;
         let mut left = PIECE;
         loop {
