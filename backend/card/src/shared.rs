@@ -169,6 +169,7 @@ impl Shared {
     /// Sorts actions to events and channels; answers the demand fills.
     fn distribute(&self, core: &mut Core, told: &mut bool) -> Vec<(WindowRef, Vec<Piece>)> {
         let now = self.now();
+        let resyncs = core.events.resyncs;
         let mut fills = Vec::new();
         while let Some(action) = core.manager.next_action() {
             match action {
@@ -213,6 +214,10 @@ impl Shared {
                     *told = true;
                 }
             }
+        }
+        // A driver that waits for a buffer to be used may wait in vain.
+        if core.events.resyncs != resyncs {
+            header::state(&self.memory, core.state, core.events.resyncs);
         }
         fills
     }
