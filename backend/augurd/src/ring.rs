@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! vhost-user's ring, made tolerant of what a guest can cause: the crate below
-//! gives up the whole connection, and with it the virtual machine, for a
-//! misaligned ring or a wakeup that comes to nothing.
+//! gives up the whole connection, and with it the virtual machine, for a used
+//! ring that is not all there or a wakeup that comes to nothing.
 //!
 //! Knows eventfds and vhost-user messages about rings; never what is in them.
 
@@ -33,12 +33,12 @@ struct Shared {
     vring: VringMutex<SharedMemory>,
     memory: SharedMemory,
     /// Which parts the guest has set up in a way that cannot work:
-    /// [`BAD_SIZE`], [`BAD_TABLES`].
+    /// [`BAD_SIZE`], [`BAD_USED_RING`].
     unusable: AtomicU8,
 }
 
 const BAD_SIZE: u8 = 1;
-const BAD_TABLES: u8 = 2;
+const BAD_USED_RING: u8 = 2;
 
 /// Where a ring stands: enough to tell on a restart whether the same driver
 /// goes on with it.
@@ -87,8 +87,8 @@ impl Ring {
         Some((u32::from_le(element[0]), u32::from_le(element[1])))
     }
 
-    fn mark(&self, part: u8, result: Result<(), QueueError>) {
-        if let Err(error) = &result {
+    fn mark(&self, part: u8, error: Option<&QueueError>) {
+        if let Some(error) = error {
             warn_of_guest(format_args!(
                 "the guest set a ring up wrongly, its queue stands still: {error}"
             ));
@@ -152,20 +152,15 @@ impl VringT<SharedMemory> for Ring {
         self.shared.vring.set_enabled(enabled);
     }
 
-    /// Addresses come from the guest: ones that are not aligned make the ring
-    /// unusable until others are set, not the connection.
     fn set_queue_info(
         &self,
         descriptors: u64,
         available: u64,
         used: u64,
     ) -> Result<(), QueueError> {
-        let result = self
-            .shared
+        self.shared
             .vring
-            .set_queue_info(descriptors, available, used);
-        self.mark(BAD_TABLES, result);
-        Ok(())
+            .set_queue_info(descriptors, available, used)
     }
 
     fn queue_next_avail(&self) -> u16 {
@@ -180,15 +175,12 @@ impl VringT<SharedMemory> for Ring {
         self.shared.vring.set_queue_next_used(index);
     }
 
-    /// The used index in guest memory; 0 for a ring that is unusable.
+    /// The used index in guest memory. A used ring that is not all there makes
+    /// the ring unusable until another is set, not the connection.
     fn queue_used_idx(&self) -> Result<u16, QueueError> {
-        match self.shared.vring.queue_used_idx() {
-            Ok(index) => Ok(index),
-            Err(error) => {
-                self.mark(BAD_TABLES, Err(error));
-                Ok(0)
-            }
-        }
+        let index = self.shared.vring.queue_used_idx();
+        self.mark(BAD_USED_RING, index.as_ref().err());
+        Ok(index.unwrap_or(0))
     }
 
     /// A size that is not a power of two leaves the ring unusable.
@@ -199,7 +191,7 @@ impl VringT<SharedMemory> for Ring {
             .get_mut()
             .get_queue_mut()
             .try_set_size(size);
-        self.mark(BAD_SIZE, result);
+        self.mark(BAD_SIZE, result.as_ref().err());
     }
 
     fn set_queue_event_idx(&self, enabled: bool) {

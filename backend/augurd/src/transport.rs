@@ -29,6 +29,7 @@ use virtio_bindings::virtio_config::VIRTIO_F_VERSION_1;
 use virtio_bindings::virtio_ring::{VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC};
 use vm_memory::{
     GuestAddressSpace as _, GuestMemoryBackend as _, GuestMemoryMmap, GuestMemoryRegion as _,
+    GuestRegionMmap,
 };
 use vmm_sys_util::epoll::EventSet;
 use vmm_sys_util::event::{
@@ -177,6 +178,22 @@ impl Transport {
     }
 }
 
+/// Refuses a region that its file does not cover: touching what is missing
+/// would kill the process.
+fn check_backing(region: &GuestRegionMmap) -> io::Result<()> {
+    let Some(offset) = region.file_offset() else {
+        return Ok(());
+    };
+    let metadata = offset.file().metadata()?;
+    let end = offset.start().checked_add(region.len());
+    if metadata.is_file() && end.is_none_or(|end| end > metadata.len()) {
+        return Err(io::Error::other(
+            "a file of guest memory is shorter than its region",
+        ));
+    }
+    Ok(())
+}
+
 fn queue_name(number: u16) -> String {
     match number {
         0 => "control queue".into(),
@@ -249,7 +266,9 @@ impl VhostUserBackend for Transport {
     }
 
     fn update_memory(&self, memory: SharedMemory) -> io::Result<()> {
-        let memory = self.without_aperture(&memory.memory())?;
+        let memory = memory.memory();
+        memory.iter().try_for_each(check_backing)?;
+        let memory = self.without_aperture(&memory)?;
         let _transition = self.transition();
         let guest = self.card.guest();
         guest.stop();
