@@ -35,7 +35,7 @@ fn the_features_are_those_that_qemu_can_use() {
 #[test]
 fn the_config_space_tells_the_cards_sizes() {
     let mut machine = Machine::connected(small());
-    let space = machine.config_space(0, 256).unwrap();
+    let space = machine.config_space(0, 256);
     let (config, rest) = Config::read_from_prefix(&space).unwrap();
     assert_eq!(config.magic, CONFIG_MAGIC);
     assert_eq!(
@@ -289,9 +289,8 @@ fn a_driver_that_posts_no_buffers_is_told_to_resync() {
         demand_window_bytes: 4096,
         ..small()
     };
-    let mut driver = Driver::ready(Machine::started(config));
-    // The buffers run out: the driver does not look at what comes, and there are
-    // more windows than events fit the buffers.
+    let mut driver = Driver::with_event_buffers(Machine::started(config), 2).greeted();
+    // The driver does not look at what comes, so that the buffers run out.
     let object = driver.object(1 << 20);
     let resync = |driver: &Driver| {
         MapHeader::read_from_bytes(&driver.window.read(0, MapHeader::BYTES))

@@ -15,6 +15,9 @@
 
 mod fixture;
 
+mod card;
 mod life;
+mod process;
 mod ring;
+mod socket;
 mod stops;

@@ -5,6 +5,8 @@
 use augur_abi::control::{Request, RequestHeader, ResponseHeader};
 use augur_abi::submit::SubmitStatus;
 use augur_abi::{Status, submit::SubmitHeader};
+use vhost::VhostBackend as _;
+use vhost::vhost_user::VhostUserFrontend as _;
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
 use crate::fixture::*;
@@ -224,6 +226,11 @@ fn sum_len_overflow() {
     control.describe(5, TABLE, 16 * u32::from(count), INDIRECT, 0);
     refused(&mut driver, &[5]);
     // Readable, it is only too long a request: as much as may be is copied.
+    let header = SubmitHeader {
+        context: driver.context,
+        ..SubmitHeader::default()
+    };
+    driver.guest.write(0, header.as_bytes());
     let each = 1u32 << 20;
     let count = QUEUE_SIZE - 1;
     let submit = &mut driver.queues[SUBMIT];
@@ -264,8 +271,6 @@ fn addr_unmapped() {
     control.describe(8, 1 << 50, 4096, WRITE, 0);
     control.describe(9, HOLE + 4096, 64, INDIRECT, 0);
     refused(&mut driver, &[5, 7, 9]);
-    let events = &mut driver.queues[1];
-    assert!(events.take_free(0).is_empty());
     ends_well(driver);
 }
 
@@ -408,7 +413,7 @@ fn desc_rewritten_in_flight() {
 
 #[test]
 fn kick_storm() {
-    let mut driver = driver();
+    let driver = driver();
     for _ in 0..100_000 {
         driver.queues[CONTROL].notify();
         driver.queues[1].notify();
@@ -419,11 +424,8 @@ fn kick_storm() {
 
 #[test]
 fn kick_before_ready() {
-    let machine = Machine::connected(small());
+    let mut machine = Machine::connected(small());
     // The kick descriptors without addresses, and kicks on them.
-    use vhost::VhostBackend as _;
-    use vhost::vhost_user::VhostUserFrontend as _;
-    let mut machine = machine;
     machine
         .front_end
         .set_mem_table(&machine.guest.table())
@@ -445,30 +447,27 @@ fn kick_before_ready() {
 }
 
 /// Ring addresses and sizes are the guest's to set; nonsense stops the queue,
-/// not the card.
+/// not the card. (Misaligned addresses never come: the front end's message with
+/// them is malformed.)
 #[test]
-fn ring_addresses_that_cannot_work() {
-    use vhost::VhostBackend as _;
+fn ring_setup_that_cannot_work() {
     let mut machine = Machine::connected(small());
-    machine
-        .front_end
-        .set_mem_table(&machine.guest.table())
-        .unwrap();
-    for shift in [1, 2, 8] {
-        let mut addresses = machine.addresses(CONTROL);
-        addresses.desc_table_addr += shift;
-        machine.front_end.set_vring_num(CONTROL, 48).unwrap();
+    let table = machine.guest.table();
+    machine.front_end.set_mem_table(&table).unwrap();
+    let mut addresses = machine.addresses(CONTROL);
+    addresses.used_ring_addr = machine.guest.host_address(LOW_BYTES - 1) + 1 - 4;
+    for size in [48, QUEUE_SIZE] {
+        machine.front_end.set_vring_num(CONTROL, size).unwrap();
         machine
             .front_end
             .set_vring_addr(CONTROL, &addresses)
             .unwrap();
-        machine
-            .front_end
-            .set_vring_kick(CONTROL, &machine.queues[CONTROL].kick)
-            .unwrap();
+        let kick = &machine.queues[CONTROL].kick;
+        machine.front_end.set_vring_kick(CONTROL, kick).unwrap();
+        machine.front_end.set_vring_enable(CONTROL, true).unwrap();
         machine.queues[CONTROL].notify();
+        machine.stop();
     }
-    machine.stop();
     machine.start();
     let mut driver = Driver::ready(machine);
     driver.works();
