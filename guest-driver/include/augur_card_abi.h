@@ -161,12 +161,30 @@
 #define AUGUR_OP_RELU	7
 /* dst = a * scale + bias. f32. struct augur_elementwise_params. */
 #define AUGUR_OP_SCALE	8
-/* dst(m,n) = a(m,k) * b(k,n). f32, rank 2. struct augur_matmul_params. */
+/* dst(m,n) = a(m,k) * b(k,n), rank 2: f32; or a and b bf16 and dst f32; or a and b i8 and dst i32, wrapping. struct augur_matmul_params. */
 #define AUGUR_OP_MATMUL	9
 /* dst = bytes of a transfer, dst a dense u8 operand of rank 1. struct augur_transfer_params. */
 #define AUGUR_OP_TRANSFER_IN	10
 /* Bytes of a transfer = src, src a dense u8 operand of rank 1. struct augur_transfer_params. */
 #define AUGUR_OP_TRANSFER_OUT	11
+/* dst = src reduced along a dimension, in which dst has length 1. f32. struct augur_reduce_params. */
+#define AUGUR_OP_REDUCE	12
+/* dst = exp(src - max) / sum(exp(src - max)) along a dimension. f32. struct augur_softmax_params. */
+#define AUGUR_OP_SOFTMAX	13
+/* dst = (src - mean) / sqrt(variance + epsilon) * scale + bias along a dimension; operands dst, src, scale, bias, the last two of rank 1. f32. struct augur_layer_norm_params. */
+#define AUGUR_OP_LAYER_NORM	14
+/* dst(i,...) = table(indices(i),...); operands dst, table, indices: i32 of rank 1. u8 or f32. An index that is not of a row fails the command with BAD_OPERAND while it runs. No parameters. */
+#define AUGUR_OP_GATHER	15
+/* table(indices(i),...) = src(i,...), in order of i; operands table, src, indices: i32 of rank 1. u8 or f32. As GATHER for indices. No parameters. */
+#define AUGUR_OP_SCATTER	16
+
+/* How REDUCE reduces. */
+/* The sum. */
+#define AUGUR_REDUCE_SUM	0
+/* The mean. */
+#define AUGUR_REDUCE_MEAN	1
+/* The largest; a NaN if there is one. */
+#define AUGUR_REDUCE_MAXIMUM	2
 
 /*
  * The config space. The driver reads it in probe and never again: a read
@@ -659,6 +677,30 @@ struct augur_matmul_params {
 	__le32 flags;
 	/* Zero. */
 	__le32 reserved;
+};
+
+/* Parameters of REDUCE. */
+struct augur_reduce_params {
+	/* Dimension that is reduced. */
+	__le32 axis;
+	/* AUGUR_REDUCE_*. */
+	__le32 kind;
+};
+
+/* Parameters of SOFTMAX. */
+struct augur_softmax_params {
+	/* Dimension along which the results sum to one. */
+	__le32 axis;
+	/* Zero. */
+	__le32 reserved;
+};
+
+/* Parameters of LAYER_NORM. */
+struct augur_layer_norm_params {
+	/* Dimension that is normalised. */
+	__le32 axis;
+	/* Bits of the f32 epsilon. */
+	__le32 epsilon;
 };
 
 /* Parameters of TRANSFER_IN and TRANSFER_OUT. */

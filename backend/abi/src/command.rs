@@ -51,12 +51,32 @@ wire_enumerations! {
         Relu = 7 => "RELU",
         /// dst = a * scale + bias. f32. struct augur_elementwise_params.
         Scale = 8 => "SCALE",
-        /// dst(m,n) = a(m,k) * b(k,n). f32, rank 2. struct augur_matmul_params.
+        /// dst(m,n) = a(m,k) * b(k,n), rank 2: f32; or a and b bf16 and dst f32; or a and b i8 and dst i32, wrapping. struct augur_matmul_params.
         Matmul = 9 => "MATMUL",
         /// dst = bytes of a transfer, dst a dense u8 operand of rank 1. struct augur_transfer_params.
         TransferIn = 10 => "TRANSFER_IN",
         /// Bytes of a transfer = src, src a dense u8 operand of rank 1. struct augur_transfer_params.
         TransferOut = 11 => "TRANSFER_OUT",
+        /// dst = src reduced along a dimension, in which dst has length 1. f32. struct augur_reduce_params.
+        Reduce = 12 => "REDUCE",
+        /// dst = exp(src - max) / sum(exp(src - max)) along a dimension. f32. struct augur_softmax_params.
+        Softmax = 13 => "SOFTMAX",
+        /// dst = (src - mean) / sqrt(variance + epsilon) * scale + bias along a dimension; operands dst, src, scale, bias, the last two of rank 1. f32. struct augur_layer_norm_params.
+        LayerNorm = 14 => "LAYER_NORM",
+        /// dst(i,...) = table(indices(i),...); operands dst, table, indices: i32 of rank 1. u8 or f32. An index that is not of a row fails the command with BAD_OPERAND while it runs. No parameters.
+        Gather = 15 => "GATHER",
+        /// table(indices(i),...) = src(i,...), in order of i; operands table, src, indices: i32 of rank 1. u8 or f32. As GATHER for indices. No parameters.
+        Scatter = 16 => "SCATTER",
+    }
+
+    /// How REDUCE reduces.
+    pub enum ReduceKind("AUGUR_REDUCE_"): u32 {
+        /// The sum.
+        Sum = 0 => "SUM",
+        /// The mean.
+        Mean = 1 => "MEAN",
+        /// The largest; a NaN if there is one.
+        Maximum = 2 => "MAXIMUM",
     }
 }
 
@@ -76,15 +96,29 @@ impl Opcode {
     pub const fn operands(self) -> usize {
         match self {
             Opcode::Fill | Opcode::TransferIn | Opcode::TransferOut => 1,
-            Opcode::Copy | Opcode::Resample | Opcode::Relu | Opcode::Scale => 2,
-            Opcode::Conv2d | Opcode::Add | Opcode::Multiply | Opcode::Matmul => 3,
+            Opcode::Copy
+            | Opcode::Resample
+            | Opcode::Relu
+            | Opcode::Scale
+            | Opcode::Reduce
+            | Opcode::Softmax => 2,
+            Opcode::Conv2d
+            | Opcode::Add
+            | Opcode::Multiply
+            | Opcode::Matmul
+            | Opcode::Gather
+            | Opcode::Scatter => 3,
+            Opcode::LayerNorm => 4,
         }
     }
 
     /// Bytes of the parameters between header and operands.
     pub const fn parameter_bytes(self) -> usize {
         match self {
-            Opcode::Copy => 0,
+            Opcode::Copy | Opcode::Gather | Opcode::Scatter => 0,
+            Opcode::Reduce => ReduceParams::BYTES,
+            Opcode::Softmax => SoftmaxParams::BYTES,
+            Opcode::LayerNorm => LayerNormParams::BYTES,
             Opcode::Fill => FillParams::BYTES,
             Opcode::Conv2d => Conv2dParams::BYTES,
             Opcode::Resample => ResampleParams::BYTES,
@@ -177,6 +211,30 @@ wire_structures! {
         pub flags: u32,
         /// Zero.
         pub reserved: u32,
+    }
+
+    /// Parameters of REDUCE.
+    pub struct ReduceParams("augur_reduce_params") {
+        /// Dimension that is reduced.
+        pub axis: u32,
+        /// AUGUR_REDUCE_*.
+        pub kind: u32,
+    }
+
+    /// Parameters of SOFTMAX.
+    pub struct SoftmaxParams("augur_softmax_params") {
+        /// Dimension along which the results sum to one.
+        pub axis: u32,
+        /// Zero.
+        pub reserved: u32,
+    }
+
+    /// Parameters of LAYER_NORM.
+    pub struct LayerNormParams("augur_layer_norm_params") {
+        /// Dimension that is normalised.
+        pub axis: u32,
+        /// Bits of the f32 epsilon.
+        pub epsilon: u32,
     }
 
     /// Parameters of TRANSFER_IN and TRANSFER_OUT.

@@ -201,6 +201,7 @@ pub const ENUMERATIONS: &[Enumeration] = &[
     crate::EventKind::DESCRIPTION,
     crate::DataType::DESCRIPTION,
     crate::Opcode::DESCRIPTION,
+    crate::command::ReduceKind::DESCRIPTION,
 ];
 
 /// Every structure of the wire format, in the order of the header.
@@ -239,6 +240,9 @@ pub const STRUCTURES: &[Structure] = &[
     crate::Conv2dParams::DESCRIPTION,
     crate::ResampleParams::DESCRIPTION,
     crate::MatmulParams::DESCRIPTION,
+    crate::command::ReduceParams::DESCRIPTION,
+    crate::command::SoftmaxParams::DESCRIPTION,
+    crate::command::LayerNormParams::DESCRIPTION,
     crate::TransferParams::DESCRIPTION,
 ];
 

@@ -4,7 +4,7 @@
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
-use augur_card::CardConfig;
+use augur_card::{CardConfig, Policy};
 use clap::{ArgGroup, Parser};
 use thiserror::Error;
 
@@ -61,6 +61,11 @@ pub struct Arguments {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub demand_window: Option<u64>,
 
+    /// Unit at which dependences between commands are tracked: adaptive, exact,
+    /// tensor, 4k, 64k or 1m [default: adaptive]
+    #[arg(long, value_name = "UNIT")]
+    pub tracking: Option<Policy>,
+
     /// TOML file with the card's sizes and limits
     #[arg(long, value_name = "FILE.toml")]
     pub profile: Option<PathBuf>,
@@ -116,6 +121,7 @@ impl Arguments {
         set(&mut config.dma_channels, self.dma_channels);
         set(&mut config.submit_queues, self.submit_queues);
         set(&mut config.demand_window_bytes, self.demand_window);
+        set(&mut config.tracking, self.tracking);
         Ok(config)
     }
 }

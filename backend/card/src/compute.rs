@@ -6,15 +6,19 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use augur_abi::command::ReduceKind;
 use augur_abi::{DataType, Status};
 use augur_kernels::{
-    Element, KernelError, View, conv2d, copy, elementwise, fill, matmul, resample,
+    Element, KernelError, View, conv2d, copy, elementwise, fill, matmul, normalize, reduce,
+    resample, rows,
 };
 use augur_memory::{Access, DeviceAddress, Pin, PinError};
 
-use crate::command::{Command, Operand, Operation};
+use crate::command::Command;
 use crate::device_memory::Contiguous;
 use crate::dispatch::Work;
+use crate::operand::Operand;
+use crate::operation::Operation;
 use crate::shared::{Shared, Totals};
 use crate::status::status_of;
 
@@ -127,6 +131,13 @@ struct Operands<'a> {
 }
 
 impl Operands<'_> {
+    fn data_type(&self, index: usize) -> Option<DataType> {
+        self.command
+            .operands
+            .get(index)
+            .map(|operand| operand.data_type)
+    }
+
     fn view<T: Element>(&self, index: usize) -> Result<View<T>, Status> {
         let operand: &Operand = self
             .command
@@ -213,8 +224,43 @@ fn dispatch(operands: &Operands<'_>, cancelled: &AtomicBool) -> Result<(), Statu
         (Operation::Scale { scale, bias }, _) => {
             elementwise::scale_f32(o.view(0)?, o.view(1)?, scale, bias, cancelled)
         }
+        (Operation::Matmul { accumulate }, DataType::I32) => {
+            matmul::run_i8(o.view(0)?, o.view(1)?, o.view(2)?, accumulate, cancelled)
+        }
+        (Operation::Matmul { accumulate }, _) if o.data_type(1) == Some(DataType::Bf16) => {
+            matmul::run_bf16(o.view(0)?, o.view(1)?, o.view(2)?, accumulate, cancelled)
+        }
         (Operation::Matmul { accumulate }, _) => {
             matmul::run_f32(o.view(0)?, o.view(1)?, o.view(2)?, accumulate, cancelled)
+        }
+        (Operation::Reduce { kind, axis }, _) => match kind {
+            ReduceKind::Sum => reduce::sum_f32(o.view(0)?, o.view(1)?, axis, cancelled),
+            ReduceKind::Mean => reduce::mean_f32(o.view(0)?, o.view(1)?, axis, cancelled),
+            ReduceKind::Maximum => reduce::maximum_f32(o.view(0)?, o.view(1)?, axis, cancelled),
+        },
+        (Operation::Softmax { axis }, _) => {
+            normalize::softmax_f32(o.view(0)?, o.view(1)?, axis, cancelled)
+        }
+        (Operation::LayerNorm { axis, epsilon }, _) => normalize::layer_norm_f32(
+            o.view(0)?,
+            o.view(1)?,
+            o.view(2)?,
+            o.view(3)?,
+            epsilon,
+            axis,
+            cancelled,
+        ),
+        (Operation::Gather, DataType::U8) => {
+            rows::gather::<u8>(o.view(0)?, o.view(1)?, o.view(2)?, cancelled)
+        }
+        (Operation::Gather, _) => {
+            rows::gather::<f32>(o.view(0)?, o.view(1)?, o.view(2)?, cancelled)
+        }
+        (Operation::Scatter, DataType::U8) => {
+            rows::scatter::<u8>(o.view(0)?, o.view(1)?, o.view(2)?, cancelled)
+        }
+        (Operation::Scatter, _) => {
+            rows::scatter::<f32>(o.view(0)?, o.view(1)?, o.view(2)?, cancelled)
         }
         (Operation::TransferIn { .. } | Operation::TransferOut { .. }, _) => {
             return Err(Status::DeviceError);

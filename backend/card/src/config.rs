@@ -2,7 +2,9 @@
 //! Sizes and limits of a card.
 
 use augur_memory::{Frames, Nanos, PAGE_SHIFT};
-use serde::Deserialize;
+use augur_scheduler::policy::Policy;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
 /// What a card is made of. Sizes are in bytes.
@@ -19,6 +21,10 @@ pub struct CardConfig {
     pub compute_engines: u16,
     /// DMA channels.
     pub dma_channels: u16,
+    /// The unit at which dependences between commands are tracked: `adaptive`,
+    /// `exact`, `tensor`, or blocks of `4k`, `64k`, `1m`.
+    #[serde(deserialize_with = "policy")]
+    pub tracking: Policy,
     /// Submit virtqueues.
     pub submit_queues: u16,
     /// Contexts at one time, at most.
@@ -45,6 +51,7 @@ impl Default for CardConfig {
             demand_window_bytes: 64 << 10,
             compute_engines: 2,
             dma_channels: 1,
+            tracking: Policy::Adaptive,
             submit_queues: 2,
             max_contexts: 128,
             max_objects: 1 << 16,
@@ -176,6 +183,12 @@ impl CardConfig {
         manager.validated_contexts()?;
         Ok(manager)
     }
+}
+
+fn policy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Policy, D::Error> {
+    String::deserialize(deserializer)?
+        .parse()
+        .map_err(D::Error::custom)
 }
 
 fn milliseconds(count: u32) -> Nanos {

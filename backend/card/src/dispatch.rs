@@ -67,11 +67,11 @@ fn theirs(time: Nanos) -> SchedulerNanos {
 
 impl Dispatch {
     /// A scheduler of that many engines and channels, without contexts.
-    pub fn new(compute_engines: usize, dma_channels: usize) -> Self {
+    pub fn new(compute_engines: usize, dma_channels: usize, policy: Policy) -> Self {
         let config = Config {
             compute_engines,
             dma_engines: dma_channels,
-            policy: Policy::Adaptive,
+            policy,
             limits: Limits::CARD,
             queued_instructions: QUEUED_INSTRUCTIONS,
         };

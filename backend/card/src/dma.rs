@@ -15,9 +15,9 @@ use std::time::Duration;
 use augur_abi::Status;
 use augur_memory::{Access, HomeRun, Piece, Pin, PinError, Segment, WindowRef};
 
-use crate::command::Operation;
 use crate::dispatch::Work;
 use crate::guest::GuestAccess;
+use crate::operation::Operation;
 use crate::shared::{Shared, Totals};
 use crate::status::status_of;
 use crate::transfer::Transfer;

@@ -22,11 +22,14 @@ mod guest;
 mod header;
 mod host;
 mod list;
+mod operand;
+mod operation;
 mod shared;
 mod status;
 mod submit;
 mod transfer;
 
+pub use augur_scheduler::policy::{Policy, UnknownPolicy};
 pub use card::{Card, CardError};
 pub use config::{CardConfig, ConfigError};
 pub use guest::{GuestAccess, GuestMemory};

@@ -9,9 +9,10 @@ use augur_abi::submit::{MAX_SUBMIT_BYTES, SubmitHeader, SubmitStatus, Transfer a
 use augur_memory::{ContextId, Nanos};
 use zerocopy::FromBytes as _;
 
-use crate::command::{self, Command, Operation};
+use crate::command::{self, Command};
 use crate::guest::GuestAccess;
 use crate::host::ListDone;
+use crate::operation::Operation;
 use crate::transfer::{MAX_SEGMENTS, Transfer};
 
 /// A submission that was found well-formed.

@@ -102,7 +102,11 @@ impl Shared {
                 lives: 0,
             }),
             changed: Condvar::new(),
-            dispatch: Dispatch::new(config.compute_engines.into(), config.dma_channels.into()),
+            dispatch: Dispatch::new(
+                config.compute_engines.into(),
+                config.dma_channels.into(),
+                config.tracking,
+            ),
             config,
             memory,
             guest: GuestMemory::new(),

@@ -16,7 +16,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use augur_abi::command::{
-    CommandHeader, ElementwiseParams, FillParams, MatmulParams, Operand, TransferParams,
+    CommandHeader, ElementwiseParams, FillParams, MatmulParams, Operand, ReduceKind, ReduceParams,
+    SoftmaxParams, TransferParams,
 };
 use augur_abi::control::*;
 use augur_abi::submit::{Segment, SegmentTablePage, SubmitHeader, SubmitStatus, Transfer};
@@ -531,6 +532,64 @@ fn an_operand_that_leaves_its_object_is_bad_and_one_outside_has_no_object() {
         let status = driver.run(&[fill(address)], &[]).status;
         assert_eq!(status, expected.code(), "{:#x}", address);
     }
+}
+
+#[test]
+fn an_index_outside_the_table_fails_its_command_and_what_reads_its_result() {
+    let mut driver = Driver::start(small());
+    let [table, indices, rows, sums] =
+        [64 * 16 * 4, 4 * 4, 4 * 16 * 4, 4 * 4].map(|bytes| driver.object(bytes).device_address);
+    let one = FillParams {
+        value: u64::from(1f32.to_bits()),
+    };
+    let (table, listed) = (
+        dense(table, DataType::F32, &[64, 16]),
+        dense(rows, DataType::F32, &[4, 16]),
+    );
+    let gather = command(
+        Opcode::Gather,
+        &[],
+        &[listed, table, dense(indices, DataType::I32, &[4])],
+    );
+    let sum = command(
+        Opcode::Reduce,
+        ReduceParams {
+            axis: 1,
+            kind: ReduceKind::Sum.code(),
+        }
+        .as_bytes(),
+        &[dense(sums, DataType::F32, &[4, 1]), listed],
+    );
+    let fill = command(Opcode::Fill, one.as_bytes(), &[table]);
+    for (index, expected) in [
+        (63i32, (Status::Ok.code(), 3)),
+        (64, (Status::BadOperand.code(), 1)),
+        (-1, (Status::BadOperand.code(), 1)),
+        (0, (Status::Ok.code(), 3)),
+    ] {
+        driver.write(indices + 8, &index.to_le_bytes());
+        let status = driver.run(&[fill.clone(), gather.clone(), sum.clone()], &[]);
+        assert_eq!(
+            (status.status, status.failed_command),
+            expected,
+            "index {index}"
+        );
+    }
+    let mut found = [0; 4];
+    driver.read(sums + 8, &mut found);
+    assert_eq!(f32::from_le_bytes(found), 16.0);
+    let softmax = command(
+        Opcode::Softmax,
+        SoftmaxParams {
+            axis: 1,
+            reserved: 0,
+        }
+        .as_bytes(),
+        &[table, table],
+    );
+    assert_eq!(driver.run(&[softmax], &[]).status, Status::Ok.code());
+    driver.read(table.address, &mut found);
+    assert!((f32::from_le_bytes(found) - 1.0 / 16.0).abs() < 1e-6);
 }
 
 #[test]

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Operands: strided ranges of device addresses that are sound in themselves.
+//! Whether the memory exists only the memory manager knows.
+
+use augur_abi::command::{MAX_RANK, Operand as WireOperand};
+use augur_abi::{DataType, Status};
+use augur_kernels::{Element, Layout};
+use augur_memory::DeviceAddress;
+use augur_scheduler::region::{Region, RegionError};
+
+/// A checked operand: a strided range of device addresses.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Operand {
+    pub address: DeviceAddress,
+    pub data_type: DataType,
+    /// Bytes from the first byte of the first element to behind the last.
+    pub span: u64,
+    /// The bytes of its elements, exactly.
+    pub region: Region,
+    pub rank: usize,
+    pub shape: [u32; MAX_RANK],
+    stride: [u64; MAX_RANK],
+}
+
+impl Operand {
+    /// The layout, when the operand has elements of type `T`.
+    pub fn layout<T: Element>(&self) -> Result<Layout<T>, Status> {
+        Layout::new(&self.shape[..self.rank], &self.stride[..self.rank])
+            .map_err(|_| Status::BadOperand)
+    }
+
+    /// Number of elements.
+    pub fn elements(&self) -> u64 {
+        // Cannot overflow: the layout was checked.
+        self.shape[..self.rank]
+            .iter()
+            .map(|&length| u64::from(length))
+            .product()
+    }
+
+    /// Checks an operand of the wire; one that is written must not name a byte
+    /// twice.
+    pub fn check(wire: &WireOperand, written: bool) -> Result<Self, Status> {
+        let data_type = DataType::from_code(wire.data_type).ok_or(Status::Invalid)?;
+        let rank = usize::from(wire.rank);
+        if !(1..=MAX_RANK).contains(&rank) || wire.reserved != [0; 6] {
+            return Err(Status::Invalid);
+        }
+        if wire.shape[rank..].iter().any(|&length| length != 0)
+            || wire.stride[rank..].iter().any(|&stride| stride != 0)
+        {
+            return Err(Status::Invalid);
+        }
+        if !wire.address.is_multiple_of(data_type.bytes()) {
+            return Err(Status::BadOperand);
+        }
+        let mut operand = Operand {
+            address: DeviceAddress(wire.address),
+            data_type,
+            span: 0,
+            region: region(wire, data_type, rank, written)?,
+            rank,
+            shape: wire.shape,
+            stride: wire.stride,
+        };
+        operand.span = match data_type.bytes() {
+            1 => operand.layout::<u8>()?.span_bytes(),
+            2 => operand.layout::<i16>()?.span_bytes(),
+            _ => operand.layout::<i32>()?.span_bytes(),
+        };
+        wire.address
+            .checked_add(operand.span)
+            .ok_or(Status::BadOperand)?;
+        Ok(operand)
+    }
+
+    /// Whether the operand is dense bytes of rank 1, as transfers need.
+    pub fn is_dense_bytes(&self) -> bool {
+        self.data_type == DataType::U8
+            && self.rank == 1
+            && (self.shape[0] == 1 || self.stride[0] == 1)
+    }
+
+    pub fn same_elements(&self, other: &Operand) -> bool {
+        self == other
+    }
+}
+
+/// The bytes of an operand's elements.
+fn region(
+    wire: &WireOperand,
+    data_type: DataType,
+    rank: usize,
+    written: bool,
+) -> Result<Region, Status> {
+    let mut shape = [1; MAX_RANK];
+    let mut strides = [0; MAX_RANK];
+    for axis in 0..rank {
+        shape[axis] = u64::from(wire.shape[axis]);
+        if shape[axis] > 1 {
+            strides[axis] = i64::try_from(wire.stride[axis]).map_err(|_| Status::BadOperand)?;
+        }
+    }
+    let make = if written {
+        Region::written
+    } else {
+        Region::read
+    };
+    make(
+        wire.address,
+        data_type.bytes(),
+        &shape[..rank],
+        &strides[..rank],
+    )
+    .map_err(|error| match error {
+        RegionError::OutOfRange => Status::NoObject,
+        _ => Status::BadOperand,
+    })
+}
