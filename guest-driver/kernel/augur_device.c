@@ -168,7 +168,11 @@ out:
 	return ret;
 }
 
-/* Resets the card and takes back what is in the rings. */
+/*
+ * Resets the card and takes back what is in the rings. This is the one register that
+ * is touched after the card was lost: without it nothing could be freed. QEMU takes
+ * it well when the process has ended, and waits for one that only hangs.
+ */
 static void augur_rings_fini(struct augur_device *adev)
 {
 	virtio_reset_device(adev->vdev);

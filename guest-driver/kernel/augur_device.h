@@ -250,7 +250,6 @@ augur_map_header(const struct augur_device *adev)
 }
 
 /* augur_drv.c */
-int augur_drm_init(struct augur_device *adev);
 extern const struct drm_driver augur_drm_driver;
 
 /* augur_device.c */
@@ -261,7 +260,6 @@ void augur_device_lose(struct augur_device *adev, const char *why);
 void augur_heartbeat_init(struct augur_device *adev);
 void augur_heartbeat_start(struct augur_device *adev);
 void augur_heartbeat_stop(struct augur_device *adev);
-bool augur_heartbeat_moves(struct augur_device *adev);
 u32 augur_card_state(const struct augur_device *adev);
 
 #endif

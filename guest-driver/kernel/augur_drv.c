@@ -3,7 +3,6 @@
  * The Augur accelerator driver: the module and its DRM device.
  */
 #include <linux/module.h>
-#include <linux/rcupdate.h>
 
 #include <drm/augur_accel.h>
 #include <drm/drm_accel.h>
@@ -46,20 +45,7 @@ const struct drm_driver augur_drm_driver = {
 	.minor = 0,
 };
 
-static int __init augur_init(void)
-{
-	return register_virtio_driver(&augur_virtio_driver);
-}
-
-static void __exit augur_exit(void)
-{
-	unregister_virtio_driver(&augur_virtio_driver);
-	/* Fences that others held are freed by callbacks in this module. */
-	rcu_barrier();
-}
-
-module_init(augur_init);
-module_exit(augur_exit);
+module_virtio_driver(augur_virtio_driver);
 
 MODULE_DESCRIPTION("Augur accelerator card");
 MODULE_AUTHOR("The Augur authors");

@@ -23,18 +23,11 @@ static const char *augur_fence_timeline_name(struct dma_fence *fence)
 	return "list";
 }
 
-static void augur_fence_free(struct rcu_head *rcu)
-{
-	kfree(container_of(rcu, struct augur_fence, free_rcu));
-	/* The module's exit waits for this callback to return. */
-	module_put(THIS_MODULE);
-}
-
 static void augur_fence_release(struct dma_fence *base)
 {
-	struct augur_fence *fence = container_of(base, struct augur_fence, base);
-
-	call_rcu(&fence->free_rcu, augur_fence_free);
+	dma_fence_free(base);
+	/* Last: the module may go as soon as this returns. */
+	module_put(THIS_MODULE);
 }
 
 static const struct dma_fence_ops augur_fence_ops = {

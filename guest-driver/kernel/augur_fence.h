@@ -5,7 +5,9 @@
 #ifndef _AUGUR_FENCE_H_
 #define _AUGUR_FENCE_H_
 
+#include <linux/build_bug.h>
 #include <linux/dma-fence.h>
+#include <linux/stddef.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
@@ -20,17 +22,18 @@ struct drm_file;
 
 /**
  * struct augur_fence - the end of a command list
- * @base: The fence. Its error is set when the list did not end with OK.
+ * @base: The fence, first so that dma_fence_free() frees it. Its error is set when
+ *	the list did not end with OK.
  * @lock: The fence's lock: it lives as long as the fence.
- * @free_rcu: Frees it.
  * @result: How the list ended. Valid once the fence is signalled.
  */
 struct augur_fence {
 	struct dma_fence base;
 	spinlock_t lock;	/* the fence's own */
-	struct rcu_head free_rcu;
 	struct augur_submit_status result;
 };
+
+static_assert(!offsetof(struct augur_fence, base));
 
 struct augur_fence *augur_fence_new(void);
 void augur_fence_finish(struct augur_fence *fence,

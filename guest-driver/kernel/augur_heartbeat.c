@@ -7,7 +7,7 @@
  * memory: its heartbeat is sampled there. Samples are counted rather than time
  * measured, so that a pause of the virtual machine is not a death.
  */
-#include <linux/delay.h>
+#include <linux/kernel.h>
 #include <linux/moduleparam.h>
 
 #include "augur_device.h"
@@ -68,28 +68,16 @@ static void augur_heartbeat_work(struct work_struct *work)
 {
 	struct augur_device *adev = container_of(work, struct augur_device,
 						 heartbeat_work.work);
-	const char *why = augur_heartbeat_check(adev);
+	const char *why;
 
+	/* The virtio core resets the card when the system goes down. */
+	if (system_state > SYSTEM_RUNNING)
+		return;
+	why = augur_heartbeat_check(adev);
 	if (why)
 		augur_device_lose(adev, why);
 	else
 		schedule_delayed_work(&adev->heartbeat_work, augur_heartbeat_interval());
-}
-
-/**
- * augur_heartbeat_moves - whether a lost card's process lives after all
- * @adev: The card. Waits for several heartbeats.
- */
-bool augur_heartbeat_moves(struct augur_device *adev)
-{
-	u64 before = augur_heartbeat_read(adev);
-
-	for (int i = 0; i < AUGUR_HEARTBEAT_SAMPLES; i++) {
-		msleep(adev->config.heartbeat_ms);
-		if (augur_heartbeat_read(adev) != before)
-			return true;
-	}
-	return false;
 }
 
 /**

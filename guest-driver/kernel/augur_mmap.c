@@ -11,7 +11,6 @@
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 
-#include "augur_compat.h"
 #include "augur_context.h"
 #include "augur_device.h"
 #include "augur_gem.h"
@@ -59,16 +58,45 @@ static struct augur_span augur_fault_span(const struct augur_device *adev,
 	return span;
 }
 
+/**
+ * struct augur_entry - page table entries to be made
+ * @mm: Whose.
+ * @pfn: Page frame of the next.
+ * @prot: Protection.
+ * @writable: Entries that exist are made writable.
+ */
+struct augur_entry {
+	struct mm_struct *mm;
+	unsigned long pfn;
+	pgprot_t prot;
+	bool writable;
+};
+
+/*
+ * An entry that exists shows the same frame: a window leaves all page tables before
+ * the card publishes another in its place. More rights need no flush.
+ */
+static int augur_enter_page(pte_t *pte, unsigned long address, void *data)
+{
+	struct augur_entry *entry = data;
+	pte_t old = ptep_get(pte);
+
+	if (pte_none(old) || (entry->writable && !pte_write(old)))
+		set_pte_at(entry->mm, address, pte,
+			   pte_mkspecial(pfn_pte(entry->pfn, entry->prot)));
+	entry->pfn++;
+	return 0;
+}
+
 /* Enters the pages that a window shows. The window lock is held. */
 static vm_fault_t augur_enter(struct augur_object *object, struct vm_fault *vmf,
-			      u64 address, struct augur_window *window, bool rewrite)
+			      u64 address, struct augur_window *window)
 {
 	struct augur_device *adev = object->context->adev;
 	u64 object_offset = window->place.address - object->address;
 	struct vm_area_struct *vma = vmf->vma;
-	pgprot_t prot = vma->vm_page_prot;
+	struct augur_entry entry = { .mm = vma->vm_mm, .prot = vma->vm_page_prot };
 	struct augur_span span;
-	vm_fault_t ret = VM_FAULT_NOPAGE;
 
 	/* The card promises that a window lies within one object. */
 	if (window->place.address < object->address ||
@@ -80,18 +108,16 @@ static vm_fault_t augur_enter(struct augur_object *object, struct vm_fault *vmf,
 			     object_offset);
 	if (vmf->flags & FAULT_FLAG_WRITE)
 		window->dirty = true;
-	if (window->dirty)
-		prot = vm_get_page_prot(vma->vm_flags);
-
-	span = augur_fault_span(adev, vmf, address, window);
-	if (rewrite)
-		zap_special_vma_range(vma, span.start, span.end - span.start);
-	for (unsigned long at = span.start; at < span.end; at += PAGE_SIZE) {
-		ret = vmf_insert_pfn_prot(vma, at, span.pfn++, prot);
-		if (ret != VM_FAULT_NOPAGE)
-			break;
+	if (window->dirty) {
+		entry.prot = vm_get_page_prot(vma->vm_flags);
+		entry.writable = vma->vm_flags & VM_WRITE;
 	}
-	return ret;
+	span = augur_fault_span(adev, vmf, address, window);
+	entry.pfn = span.pfn;
+	if (apply_to_page_range(entry.mm, span.start, span.end - span.start,
+				augur_enter_page, &entry))
+		return VM_FAULT_OOM;
+	return VM_FAULT_NOPAGE;
 }
 
 /* Waits with or without the lock of the memory map. */
@@ -126,7 +152,7 @@ static vm_fault_t augur_fault_wait(struct augur_object *object, struct vm_fault 
  * is no window.
  */
 static vm_fault_t augur_fault_try(struct augur_object *object, struct vm_fault *vmf,
-				  u64 address, bool rewrite)
+				  u64 address)
 {
 	struct augur_device *adev = object->context->adev;
 	struct augur_window *window;
@@ -138,7 +164,7 @@ static vm_fault_t augur_fault_try(struct augur_object *object, struct vm_fault *
 	if (augur_device_is_lost(adev))
 		ret = VM_FAULT_SIGBUS;
 	else if (window)
-		ret = augur_enter(object, vmf, address, window, rewrite);
+		ret = augur_enter(object, vmf, address, window);
 	mutex_unlock(&adev->windows.lock);
 	return ret;
 }
@@ -157,7 +183,7 @@ static vm_fault_t augur_vm_fault(struct vm_fault *vmf)
 		return VM_FAULT_OOM;
 
 	do {
-		ret = augur_fault_try(object, vmf, address, false);
+		ret = augur_fault_try(object, vmf, address);
 		if (!ret)
 			ret = augur_fault_wait(object, vmf, address);
 	} while (!ret);
@@ -165,9 +191,9 @@ static vm_fault_t augur_vm_fault(struct vm_fault *vmf)
 }
 
 /*
- * A write to a page that was entered read-only. The page is entered anew here
- * rather than made writable by the caller: that happens without the window lock,
- * and the same frame might belong to another, clean window by then. Without a
+ * A write to a page that was entered read-only. It is made writable here rather than
+ * by the caller: that happens without the window lock, and the same frame might
+ * belong to another, clean window by then. Without a
  * window the page is leaving the page table: the access faults again.
  */
 static vm_fault_t augur_vm_pfn_mkwrite(struct vm_fault *vmf)
@@ -176,7 +202,7 @@ static vm_fault_t augur_vm_pfn_mkwrite(struct vm_fault *vmf)
 	u64 address = augur_fault_address(object, vmf->pgoff);
 
 	atomic64_inc(&object->context->adev->counters.page_faults);
-	return augur_fault_try(object, vmf, address, true) ?: VM_FAULT_NOPAGE;
+	return augur_fault_try(object, vmf, address) ?: VM_FAULT_NOPAGE;
 }
 
 /* For debuggers, which cannot follow the mapping. */

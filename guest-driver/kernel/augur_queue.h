@@ -46,7 +46,7 @@ struct augur_dependency {
  * @link: In &augur_stream.lists, then in &augur_queue.in_flight.
  * @reap_link: In &augur_queue.done.
  * @stream: Where it is submitted. The list keeps the stream's context.
- * @fence: Its fence.
+ * @fence: Its fence, until it is signalled.
  * @waits: Dependencies that have not signalled, and 1 until it is submitted.
  * @dependency_error: Error of a dependency.
  * @dependencies: What it waits for.

@@ -100,6 +100,9 @@ void augur_list_end(struct augur_list *list, const struct augur_submit_status *r
 	list->finished = true;
 	atomic64_dec(&list->stream->context->adev->counters.submissions);
 	augur_fence_finish(list->fence, result, error);
+	/* A list that stays in the ring of a lost card must not keep the module. */
+	dma_fence_put(&list->fence->base);
+	list->fence = NULL;
 }
 
 /**

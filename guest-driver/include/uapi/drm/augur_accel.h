@@ -224,7 +224,7 @@ struct drm_augur_bo_info {
 };
 
 /* The transfer writes the program's memory (AUGUR_OP_TRANSFER_OUT). */
-#define DRM_AUGUR_TRANSFER_WRITES_MEMORY	(1 << 0)
+#define DRM_AUGUR_TRANSFER_WRITES_MEMORY	0x1
 
 /**
  * struct drm_augur_transfer - program memory that a transfer command uses
