@@ -2,7 +2,7 @@
 //! The filters of the pipeline, once for the card and the reference alike:
 //! what is compared is how each computes them.
 
-use augur_client::reference::image::{Filter, Pixels, Scratch, add_saturating, half_size_row};
+use augur_client::reference::image::{Filter, PaddedRows, Pixels, add_saturating, half_size_row};
 
 /// Binomial blur: the outer product of 1 4 6 4 1 with itself, over 256.
 pub const BLUR: Filter<5> = Filter {
@@ -82,14 +82,14 @@ impl Effect {
 
     /// The reference's row `y` of the result.
     pub fn reference_row(self, image: Pixels<'_>, y: usize, working: &mut Working, out: &mut [u8]) {
-        let scratch = &mut working.scratch;
+        let padded = &mut working.padded;
         match self {
-            Effect::Blur => BLUR.row(image, y, scratch, out),
-            Effect::Sharpen => SHARPEN.row(image, y, scratch, out),
+            Effect::Blur => BLUR.row(image, y, padded, out),
+            Effect::Sharpen => SHARPEN.row(image, y, padded, out),
             Effect::Sobel => {
                 working.row.resize(out.len(), 0);
-                SOBEL_X.row(image, y, scratch, out);
-                SOBEL_Y.row(image, y, scratch, &mut working.row);
+                SOBEL_X.row(image, y, padded, out);
+                SOBEL_Y.row(image, y, padded, &mut working.row);
                 add_saturating(out, &working.row);
             }
             Effect::HalfSize => half_size_row(image, y, out),
@@ -100,7 +100,7 @@ impl Effect {
 /// Working memory of the reference, kept from row to row.
 #[derive(Debug, Default)]
 pub struct Working {
-    scratch: Scratch,
+    padded: PaddedRows,
     row: Vec<u8>,
 }
 
