@@ -47,7 +47,7 @@ struct Arguments {
     bytes: Bytes,
 
     /// Random accesses of each process in random-touch.
-    #[arg(long, value_name = "COUNT", default_value_t = 8000)]
+    #[arg(long, value_name = "COUNT", default_value_t = 3000)]
     touches: u32,
 
     /// Processes of random-touch.
