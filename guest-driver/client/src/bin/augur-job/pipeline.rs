@@ -19,7 +19,7 @@ use crate::report::{Check, ImageReport, Kind, Output};
 use crate::session::{Running, Session};
 
 /// Most bytes of a strip.
-const STRIP_BYTES: usize = 8 << 20;
+const STRIP_BYTES: usize = 4 << 20;
 
 /// Runs the pipeline over the image at `input` and writes results to `output`.
 ///
@@ -146,6 +146,7 @@ impl Comparison {
                 }
             });
             self.write.work(|| png.rows(downloaded))?;
+            session.progress(name, (offset + bytes) as u64, surface.bytes());
             for step in [&mut self.by_dma, &mut self.by_aperture, &mut self.compare] {
                 step.add_bytes(bytes as u64);
             }

@@ -14,8 +14,13 @@ use augur_client::{Completion, Device};
 use crate::failure::{During, Failure};
 use crate::report::{Card, Check, ImageReport, Kind, ProductReport, Report, Sample, Step};
 
-/// Time between two samples of the counters.
+/// Time between two samples of the counters, at first.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(20);
+/// Most samples of a report: beyond it every other one is dropped, and the time
+/// between two doubles.
+const MOST_SAMPLES: usize = 2000;
+/// Longest time that a job says nothing.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// A job in progress.
 pub struct Session {
@@ -25,6 +30,7 @@ pub struct Session {
     steps: Vec<Step>,
     failures: Vec<String>,
     sampler: Sampler,
+    spoken: Instant,
 }
 
 impl Session {
@@ -42,7 +48,16 @@ impl Session {
             before,
             steps: Vec::new(),
             failures: Vec::new(),
+            spoken: began,
         })
+    }
+
+    /// Says how far a long piece of work is, when nothing was said for a while.
+    pub fn progress(&mut self, what: &str, done: u64, all: u64) {
+        if self.spoken.elapsed() >= SILENCE {
+            self.spoken = Instant::now();
+            eprintln!("{what}: {} of {}", Bytes(done), Bytes(all));
+        }
     }
 
     /// The card.
@@ -79,6 +94,7 @@ impl Session {
             step.nanos as f64 * 1e-6,
             step.check.name()
         );
+        self.spoken = Instant::now();
         self.steps.push(step);
     }
 
@@ -193,12 +209,16 @@ impl Sampler {
         let shown = Arc::clone(&step);
         let thread = std::thread::spawn(move || {
             let mut samples = Vec::new();
+            let mut interval = SAMPLE_INTERVAL;
             // A lost card ends the samples; the job itself reports the loss.
             while let Ok(counters) = device.counters() {
                 let now = nanos(began.elapsed());
                 samples.push(Sample::new(now, lock(&shown).clone(), &counters));
-                if stopped.recv_timeout(SAMPLE_INTERVAL)
-                    != Err(std::sync::mpsc::RecvTimeoutError::Timeout)
+                if samples.len() > MOST_SAMPLES {
+                    thin_out(&mut samples);
+                    interval *= 2;
+                }
+                if stopped.recv_timeout(interval) != Err(std::sync::mpsc::RecvTimeoutError::Timeout)
                 {
                     break;
                 }
@@ -219,10 +239,31 @@ impl Sampler {
     }
 }
 
+/// Drops every other entry.
+fn thin_out<T>(samples: &mut Vec<T>) {
+    let mut keep = false;
+    samples.retain(|_| {
+        keep = !keep;
+        keep
+    });
+}
+
 fn lock(step: &Mutex<String>) -> std::sync::MutexGuard<'_, String> {
     step.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thinning_out_keeps_the_first_and_every_other_one() {
+        let mut samples = vec![0, 1, 2, 3, 4];
+        thin_out(&mut samples);
+        assert_eq!(samples, [0, 2, 4]);
+    }
 }
