@@ -116,6 +116,7 @@ pub fn choose(
             machine.power_off(TRIAL)?;
             String::new()
         }
+        Err(Error::TimedOut { what, limit, .. }) => format!("{what} took longer than {limit:?}"),
         Err(error) => error.to_string().replace('\n', " "),
     };
     let path = cache.with_extension("new");

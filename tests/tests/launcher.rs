@@ -1,0 +1,89 @@
+//! What a guest gives back to the host, with no card involved in the answer.
+
+use augur_e2e::Builder;
+use augur_e2e::fixture::LIMIT;
+
+#[test]
+fn exit_codes_come_back() {
+    let guest = Builder::new("exit-codes").boot();
+    assert_eq!(guest.output(&["true"]).code, 0);
+    assert_eq!(guest.output(&["false"]).code, 1);
+    assert_eq!(guest.output(&["sh", "-c", "exit 77"]).code, 77);
+    assert_eq!(guest.output(&["sh", "-c", "kill -9 $$"]).code, 128 + 9);
+    let missing = guest.output(&["no-such-program"]);
+    assert_eq!(missing.code, 127);
+    assert!(
+        String::from_utf8(missing.stderr)
+            .unwrap()
+            .contains("no-such-program")
+    );
+    guest.finish();
+}
+
+#[test]
+fn outputs_are_apart_and_every_byte_of_them_arrives() {
+    let guest = Builder::new("outputs").boot();
+    // All byte values, more of them than any buffer on the way holds.
+    let script = "i=0; while [ $i -lt 256 ]; do printf \"\\\\$(printf %o $i)\"; i=$((i+1)); done >/tmp/all; \
+                  i=0; while [ $i -lt 12 ]; do cat /tmp/all /tmp/all >/tmp/twice; mv /tmp/twice /tmp/all; \
+                  i=$((i+1)); done; cat /tmp/all; echo complaint >&2";
+    let output = guest.output(&["sh", "-ec", script]);
+    assert_eq!(output.code, 0);
+    assert_eq!(output.stderr, b"complaint\n");
+    assert_eq!(output.stdout.len(), 256 << 12);
+    assert!(
+        output
+            .stdout
+            .iter()
+            .enumerate()
+            .all(|(index, &byte)| index % 256 == usize::from(byte))
+    );
+    guest.finish();
+}
+
+#[test]
+fn results_land_on_the_host() {
+    let mut guest = Builder::new("results").boot();
+    guest.shell("mkdir -p /results/deep; printf abc >/results/deep/file; : >/results/empty");
+    let files = guest.guest().collect_results(LIMIT).unwrap();
+    let mut contents: Vec<_> = files
+        .iter()
+        .map(|file| {
+            (
+                file.file_name().unwrap().to_str().unwrap().to_owned(),
+                std::fs::read(file).unwrap(),
+            )
+        })
+        .collect();
+    contents.sort();
+    assert_eq!(
+        contents,
+        [
+            ("empty".to_owned(), vec![]),
+            ("file".to_owned(), b"abc".to_vec())
+        ]
+    );
+    guest.finish();
+}
+
+#[test]
+fn a_panic_of_the_guests_kernel_is_reported_with_its_log() {
+    let guest = Builder::new("panic").boot();
+    let job = guest
+        .machine()
+        .begin(&["sh", "-c", "echo c >/proc/sysrq-trigger"])
+        .unwrap();
+    let error = guest.machine().next(&job, LIMIT).unwrap_err().to_string();
+    assert!(
+        error.contains("Kernel panic") && error.contains("serial.log"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_guest_that_ends_early_does_not_look_like_success() {
+    let guest = Builder::new("ends-early").boot();
+    let job = guest.machine().begin(&["poweroff", "-f"]).unwrap();
+    let error = guest.machine().next(&job, LIMIT).unwrap_err().to_string();
+    assert!(error.contains("powered off"), "{error}");
+}
