@@ -18,8 +18,13 @@ pub struct Tensor {
 
 impl Tensor {
     /// A dense tensor at `object_address + offset`, the last dimension
-    /// contiguous.
-    pub(crate) fn dense(
+    /// contiguous. Whether there is an object is the card's to check;
+    /// [`crate::Object::tensor`] checks that it lies in one.
+    ///
+    /// # Errors
+    /// It is not aligned to its elements, overflows, or has no or too many
+    /// dimensions.
+    pub fn dense(
         object_address: u64,
         data_type: DataType,
         offset: u64,

@@ -82,7 +82,19 @@ fn every_command_has_the_size_that_its_opcode_says() {
     list.download(&mut output, &bytes).expect("fits");
 
     let mut at = 0;
-    for opcode in Opcode::ALL {
+    for opcode in [
+        Opcode::Copy,
+        Opcode::Fill,
+        Opcode::Conv2d,
+        Opcode::Resample,
+        Opcode::Add,
+        Opcode::Multiply,
+        Opcode::Relu,
+        Opcode::Scale,
+        Opcode::Matmul,
+        Opcode::TransferIn,
+        Opcode::TransferOut,
+    ] {
         let found = header(&list, at);
         assert_eq!(found.opcode, opcode.code());
         assert_eq!(usize::from(found.operand_count), opcode.operands());

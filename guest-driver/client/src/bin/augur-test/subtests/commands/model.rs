@@ -280,3 +280,113 @@ fn float(bytes: &[u8], place: usize) -> f32 {
     let word = bytes.get(place..).and_then(<[u8]>::first_chunk);
     word.map_or(f32::NAN, |word| f32::from_le_bytes(*word))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADDRESS: u64 = 0x10_0000;
+
+    fn tensor(data_type: DataType, offset: u64, shape: &[u32]) -> Tensor {
+        Tensor::dense(ADDRESS, data_type, offset, shape).expect("a good shape")
+    }
+
+    fn floats(values: &[f32]) -> Vec<u8> {
+        values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect()
+    }
+
+    #[test]
+    fn copies_read_all_of_an_overlapping_source_first() {
+        let mut model = Model::new(ADDRESS, vec![1, 2, 3, 4, 5]);
+        model.copy(
+            &tensor(DataType::U8, 1, &[4]),
+            &tensor(DataType::U8, 0, &[4]),
+        );
+        assert_eq!(model.bytes(), [1, 1, 2, 3, 4]);
+        let turned = tensor(DataType::U8, 0, &[2, 2]).transpose(0, 1);
+        let turned = turned.expect("two dimensions");
+        model.copy(&tensor(DataType::U8, 0, &[2, 2]), &turned);
+        assert_eq!(model.bytes(), [1, 2, 1, 3, 4]);
+    }
+
+    #[test]
+    fn resampling_rounds_half_up() {
+        // 1+2+3+4 = 10 -> 2.5 -> 3; nine bytes that sum to 13 -> 1.44 -> 1.
+        let mut model = Model::new(ADDRESS, vec![1, 2, 3, 4, 0]);
+        let pixel = tensor(DataType::U8, 4, &[1, 1, 1, 1]);
+        model.resample(&pixel, &tensor(DataType::U8, 0, &[1, 2, 2, 1]), 2);
+        assert_eq!(model.bytes()[4], 3);
+        let mut model = Model::new(ADDRESS, vec![5, 1, 1, 1, 1, 1, 1, 1, 1, 0]);
+        let pixel = tensor(DataType::U8, 9, &[1, 1, 1, 1]);
+        model.resample(&pixel, &tensor(DataType::U8, 0, &[1, 3, 3, 1]), 3);
+        assert_eq!(model.bytes()[9], 1);
+    }
+
+    /// One row of two pixels, a kernel of one row and three columns.
+    fn convolved(convolution: Convolution) -> Vec<u8> {
+        let mut bytes = vec![10, 20, 0, 0];
+        for weight in [1_i16, 2, -3] {
+            bytes.extend(weight.to_le_bytes());
+        }
+        let mut model = Model::new(ADDRESS, bytes);
+        let row = |offset| tensor(DataType::U8, offset, &[1, 1, 2, 1]);
+        let weights = tensor(DataType::I16, 4, &[1, 3, 1, 1]);
+        let convolution = Convolution {
+            pad_columns: [1, 1],
+            ..convolution
+        };
+        model.conv2d_u8(&row(2), &row(0), &weights, &convolution);
+        model.bytes()[2..4].to_vec()
+    }
+
+    #[test]
+    fn convolutions_pad_round_and_clamp_by_hand() {
+        let plain = Convolution::default();
+        // 0*1 + 10*2 - 20*3 = -40; 10*1 + 20*2 - 0*3 = 50.
+        assert_eq!(convolved(plain), [0, 50]);
+        let absolute = Convolution {
+            absolute: true,
+            ..plain
+        };
+        assert_eq!(convolved(absolute), [40, 50]);
+        // (40 + 3 + 4) >> 3 = 5; (50 + 3 + 4) >> 3 = 7.
+        let scaled = Convolution {
+            shift: 3,
+            bias: 3,
+            ..absolute
+        };
+        assert_eq!(convolved(scaled), [5, 7]);
+        // 10 + 20 - 60 = -30; 10 + 40 - 60 = -10.
+        let edge = Convolution {
+            repeat_edge: true,
+            ..absolute
+        };
+        assert_eq!(convolved(edge), [30, 10]);
+    }
+
+    #[test]
+    fn products_accumulate_and_differences_are_found() {
+        let before = floats(&[1.0, 2.0, 3.0, 4.0, 100.0]);
+        let mut model = Model::new(ADDRESS, before.clone());
+        let (row, column) = (
+            tensor(DataType::F32, 0, &[1, 2]),
+            tensor(DataType::F32, 8, &[2, 1]),
+        );
+        let sum = tensor(DataType::F32, 16, &[1, 1]);
+        model.matmul(&sum, &row, &column, true);
+        let right = floats(&[1.0, 2.0, 3.0, 4.0, 111.0]);
+        assert!(model.compare(&right, &before).is_ok());
+
+        let mut model = Model::new(ADDRESS, before.clone());
+        model.matmul(&sum, &row, &column, true);
+        let wrong = floats(&[1.0, 2.0, 3.0, 4.0, 111.1]);
+        assert!(model.compare(&wrong, &before).is_err());
+        let mut model = Model::new(ADDRESS, before.clone());
+        model.matmul(&sum, &row, &column, true);
+        let beside = floats(&[1.0, 2.0, 3.0, 5.0, 111.0]);
+        assert!(model.compare(&beside, &before).is_err());
+    }
+}
