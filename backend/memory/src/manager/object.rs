@@ -166,35 +166,19 @@ impl<R: Replacement> Manager<R> {
         Ok(())
     }
 
-    /// Finds device addresses: behind the last object, or in the first gap once
-    /// the end of the address space was reached. An unused page stays between
-    /// objects, so that an access beyond an end is noticed.
+    /// Finds device addresses behind the last object. They are not used again while
+    /// the context lives, so that an address of an object that is gone stays wrong;
+    /// and an unused page stays between objects, so that an access beyond an end is
+    /// noticed.
     fn place(&mut self, id: ContextId, pages: u64) -> Result<PageNumber, MemoryError> {
         let context = self.contexts.get_mut(&id).ok_or(MemoryError::NoContext)?;
         let alignment = pages.next_power_of_two().min(MAX_ALIGNMENT_PAGES);
-        let behind = context.next_page.next_multiple_of(alignment);
-        let fits = |first: u64| {
-            first
-                .checked_add(pages)
-                .is_some_and(|end| end <= ADDRESS_SPACE_PAGES)
-        };
-        if fits(behind) {
-            context.next_page = behind + pages + 1;
-            return Ok(PageNumber(behind));
-        }
-        let mut candidate = FIRST_PAGE.next_multiple_of(alignment);
-        for (&first, object) in &context.objects {
-            if candidate + pages < first {
-                break;
-            }
-            let object = self.objects.get(&object.0).ok_or(MemoryError::NoObject)?;
-            candidate = (first + object.pages + 1).next_multiple_of(alignment);
-        }
-        if fits(candidate) {
-            Ok(PageNumber(candidate))
-        } else {
-            Err(MemoryError::NoMemory)
-        }
+        let first = context.next_page.next_multiple_of(alignment);
+        let end = first
+            .checked_add(pages)
+            .filter(|&end| end <= ADDRESS_SPACE_PAGES);
+        context.next_page = end.ok_or(MemoryError::NoMemory)? + 1;
+        Ok(PageNumber(first))
     }
 
     fn insert_object(
