@@ -17,3 +17,4 @@ pub mod project;
 pub mod report;
 pub mod run_folder;
 pub mod size;
+pub mod trace;

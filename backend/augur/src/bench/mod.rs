@@ -2,4 +2,5 @@
 //! crates on a virtual clock and report; what they measure knows nothing of
 //! them.
 
+pub mod predict;
 pub mod schedule;

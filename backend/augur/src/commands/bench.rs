@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use crate::bench::schedule;
+use crate::bench::{predict, schedule};
 
 /// Arguments of `augur bench`.
 #[derive(Debug, Args)]
@@ -15,6 +15,8 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// Compare prefetching policies on access traces.
+    Predict(predict::Arguments),
     /// Schedule a program on regions, with one unit of tracking or all of them.
     Schedule(schedule::Arguments),
 }
@@ -26,6 +28,7 @@ impl Arguments {
     /// Whatever is wrong with its input.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.what {
+            What::Predict(arguments) => arguments.run(),
             What::Schedule(arguments) => arguments.run(),
         }
     }

@@ -123,7 +123,8 @@ impl<R: Replacement> Manager<R> {
         })
     }
 
-    pub(super) fn report(&self, slot: Slot) -> Option<WindowReport> {
+    /// A window in any state, or `None` for a slot that is not in use.
+    pub fn report(&self, slot: Slot) -> Option<WindowReport> {
         let window = self.windows.get(slot.0 as usize)?;
         if window.orphan || window.state == WindowState::Free {
             return None;

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The arguments of `augur bench predict` and what it prints.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{Kind, Observe, Options, Workload, run_all};
+use crate::exit::Failure;
+use crate::trace;
+
+/// Arguments of `augur bench predict`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Access traces (CSV, plain or .zst).
+    #[arg(long, required = true, num_args = 1..)]
+    trace: Vec<PathBuf>,
+    /// The aperture, as a share of the trace's distinct pages.
+    #[arg(long, default_value = "25%")]
+    aperture: String,
+    /// What the policies see.
+    #[arg(long, value_enum, default_value = "first-touch")]
+    observe: Observe,
+    /// Policies, or `all`.
+    #[arg(long, default_value = "all", value_delimiter = ',')]
+    policies: Vec<String>,
+    /// Seed of whatever a policy draws.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print one JSON object a line instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The policies that `names` name.
+fn kinds(names: &[String]) -> anyhow::Result<Vec<Kind>> {
+    let all = Kind::all();
+    let mut chosen = Vec::new();
+    for name in names {
+        let matching: Vec<Kind> = all
+            .iter()
+            .copied()
+            .filter(|kind| name == "all" || kind.name() == name)
+            .collect();
+        if matching.is_empty() {
+            return Err(Failure::input(format!("there is no policy `{name}`")).into());
+        }
+        chosen.extend(matching);
+    }
+    Ok(chosen)
+}
+
+/// A share such as `25%` or `0.25`.
+fn share(text: &str) -> anyhow::Result<f64> {
+    let (number, scale) = match text.strip_suffix('%') {
+        Some(percent) => (percent, 0.01),
+        None => (text, 1.0),
+    };
+    number
+        .parse::<f64>()
+        .ok()
+        .map(|value| value * scale)
+        .filter(|value| *value > 0.0 && *value <= 1.0)
+        .ok_or_else(|| {
+            Failure::input(format!("aperture `{text}`: expected a share such as 25%")).into()
+        })
+}
+
+impl Arguments {
+    /// Runs the policies on the traces and prints a line for each.
+    ///
+    /// # Errors
+    /// A file or an argument that cannot be used, or a run that failed.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let options = Options {
+            aperture: share(&self.aperture)?,
+            observe: self.observe,
+            seed: self.seed,
+        };
+        let kinds = kinds(&self.policies)?;
+        for path in &self.trace {
+            let records = trace::read(path)
+                .map_err(|error| Failure::input(format!("{}: {error}", path.display())))?;
+            let workload = Workload::new(&records);
+            for line in run_all(path, &workload, &kinds, &options)? {
+                if self.json {
+                    println!("{}", serde_json::to_string(&line)?);
+                } else {
+                    println!(
+                        "{:28} {:12} {:>4} faults {:>8} stall removed {:>7.2} % accuracy {}",
+                        line.trace,
+                        line.policy,
+                        line.degree
+                            .map_or_else(String::new, |degree| degree.to_string()),
+                        line.faults,
+                        line.stall_removed * 100.0,
+                        line.accuracy
+                            .map_or_else(|| "-".into(), |share| format!("{:.1} %", share * 100.0)),
+                    );
+                }
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

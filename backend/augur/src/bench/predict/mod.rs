@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `augur bench predict`: policies against each other on access traces.
+//!
+//! The card's own mapping manager runs on a virtual clock under each policy;
+//! what differs between two lines of a result is the policy and nothing else.
+
+mod arguments;
+mod link;
+mod oracle;
+mod policy;
+mod simulation;
+mod workload;
+
+use std::num::NonZero;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use augur_memory::Frames;
+use augur_predictor::{Config, Mode, Predictor};
+use serde::Serialize;
+
+pub use arguments::Arguments;
+pub use policy::{DEGREES, Kind, Policy};
+pub use simulation::{Costs, Observe, Outcome, Probe, Simulation};
+pub use workload::Workload;
+
+use oracle::Future;
+
+/// The smallest aperture.
+const MIN_FRAMES: u32 = 64;
+
+/// How the runs are made.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Share of the trace's distinct pages that the aperture holds.
+    pub aperture: f64,
+    /// What policies see.
+    pub observe: Observe,
+    /// Seed of whatever a policy draws.
+    pub seed: u64,
+}
+
+/// One line of the result: a policy on a trace.
+#[derive(Clone, Debug, Serialize)]
+pub struct Line {
+    /// The file's name.
+    pub trace: String,
+    /// The policy.
+    pub policy: &'static str,
+    /// Its degree, for baselines.
+    pub degree: Option<u32>,
+    /// Page touches.
+    pub accesses: u64,
+    /// Distinct pages of the trace, in bytes.
+    pub footprint_bytes: u64,
+    /// The aperture.
+    pub aperture_bytes: u64,
+    /// Demand faults.
+    pub faults: u64,
+    /// Touches of pages that a prediction had on the way.
+    pub late: u64,
+    /// Time that streams waited.
+    pub stall_ns: u64,
+    /// 1 − stall ÷ stall of `none`.
+    pub stall_removed: f64,
+    /// Used ÷ mapped speculatively; `null` if nothing was.
+    pub accuracy: Option<f64>,
+    /// 1 − faults ÷ faults of `none`.
+    pub coverage: f64,
+    /// Bytes over the link.
+    pub moved_bytes: u64,
+    /// Bytes mapped and unmapped unused.
+    pub wasted_bytes: u64,
+    /// Median host time of the network for a batch of candidates.
+    pub infer_ns_p50: Option<u64>,
+    /// 99th percentile of the same.
+    pub infer_ns_p99: Option<u64>,
+    /// Bytes of the model's weights.
+    pub model_bytes: Option<u64>,
+}
+
+/// The aperture's frames for a share of the footprint.
+pub fn aperture_frames(workload: &Workload, share: f64) -> Frames {
+    let frames = (workload.pages.len() as f64 * share).round() as u32;
+    Frames(frames.max(MIN_FRAMES))
+}
+
+/// A fresh policy of this kind.
+fn policy(kind: Kind, workload: &Workload, frames: Frames, seed: u64) -> Policy {
+    match kind {
+        Kind::None => Policy::prefetching(None),
+        Kind::Baseline(baseline, degree) => Policy::prefetching(Some(baseline.prefetcher(degree))),
+        Kind::Min | Kind::Clairvoyant => {
+            let future = Future::new(workload.unstalled_order(), workload.pages.len());
+            Policy::oracle(future, kind == Kind::Clairvoyant)
+        }
+        Kind::Classic | Kind::Augur => {
+            let predictor = Predictor::new(Config {
+                mode: if kind == Kind::Augur {
+                    Mode::Full
+                } else {
+                    Mode::Classic
+                },
+                frames: frames.0,
+                costs: augur_predictor::Costs::default(),
+                seed,
+            });
+            Policy::prefetching(Some(Box::new(predictor)))
+        }
+    }
+}
+
+/// Runs one policy on one trace.
+///
+/// # Errors
+/// When the manager refuses the configuration.
+pub fn run_one(workload: &Workload, kind: Kind, options: &Options) -> anyhow::Result<Outcome> {
+    let frames = aperture_frames(workload, options.aperture);
+    let policy = policy(kind, workload, frames, options.seed);
+    let simulation = Simulation::new(
+        workload,
+        frames,
+        Costs::DEFAULT,
+        options.observe,
+        policy,
+        (),
+    )?;
+    let (outcome, _, ()) = simulation.run()?;
+    Ok(outcome)
+}
+
+/// Runs `kinds` on one trace, on as many threads as there are processors. The
+/// result has `none` in it only if it was asked for.
+///
+/// # Errors
+/// The first that a run meets.
+pub fn run_all(
+    name: &Path,
+    workload: &Workload,
+    kinds: &[Kind],
+    options: &Options,
+) -> anyhow::Result<Vec<Line>> {
+    let mut jobs = kinds.to_vec();
+    if !jobs.contains(&Kind::None) {
+        jobs.push(Kind::None);
+    }
+    let next = AtomicUsize::new(0);
+    let outcomes: Mutex<Vec<Option<anyhow::Result<Outcome>>>> =
+        Mutex::new(jobs.iter().map(|_| None).collect());
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..threads.min(jobs.len()) {
+            scope.spawn(|| {
+                while let Some(&kind) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let outcome = run_one(workload, kind, options);
+                    let mut outcomes = outcomes.lock().unwrap_or_else(|e| e.into_inner());
+                    if let Some(place) = jobs.iter().position(|&job| job == kind) {
+                        outcomes[place] = Some(outcome);
+                    }
+                }
+            });
+        }
+    });
+    let outcomes = outcomes.into_inner().unwrap_or_else(|e| e.into_inner());
+    let mut measured = Vec::new();
+    for (kind, outcome) in jobs.into_iter().zip(outcomes) {
+        if let Some(outcome) = outcome {
+            measured.push((kind, outcome?));
+        }
+    }
+    let none = measured
+        .iter()
+        .find(|(kind, _)| *kind == Kind::None)
+        .map_or_else(Outcome::default, |(_, outcome)| *outcome);
+    let trace = name
+        .file_name()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let frames = aperture_frames(workload, options.aperture);
+    Ok(measured
+        .into_iter()
+        .filter(|(kind, _)| kinds.contains(kind))
+        .map(|(kind, outcome)| Line {
+            trace: trace.clone(),
+            policy: kind.name(),
+            degree: kind.degree(),
+            accesses: outcome.touches,
+            footprint_bytes: (workload.pages.len() as u64) << augur_memory::PAGE_SHIFT,
+            aperture_bytes: frames.bytes(),
+            faults: outcome.faults,
+            late: outcome.late,
+            stall_ns: outcome.stall.0,
+            stall_removed: 1.0 - ratio(outcome.stall.0, none.stall.0),
+            accuracy: (outcome.speculated > 0).then(|| ratio(outcome.used, outcome.speculated)),
+            coverage: 1.0 - ratio(outcome.faults, none.faults),
+            moved_bytes: outcome.moved_bytes,
+            wasted_bytes: outcome.wasted_bytes,
+            infer_ns_p50: None,
+            infer_ns_p99: None,
+            model_bytes: None,
+        })
+        .collect())
+}
+
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 {
+        0.0
+    } else {
+        part as f64 / whole as f64
+    }
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The policies that are compared: who asks for pages, and who evicts them.
+
+use augur_memory::{ContextId, Lru, Nanos, PageNumber, Replacement, Slot};
+use augur_predictor::baseline::Baseline;
+use augur_predictor::{Observation, Prefetcher, Residency};
+
+use super::oracle::{Belady, Future, NEVER};
+
+/// A policy's name, with the degree of a baseline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Demand faults and LRU.
+    None,
+    /// A published prefetcher and LRU.
+    Baseline(Baseline, u32),
+    /// Belady's eviction without prefetch.
+    Min,
+    /// Knows the future; same link, same frames.
+    Clairvoyant,
+    /// The card's experts without the network.
+    Classic,
+    /// The card's predictor.
+    Augur,
+}
+
+/// The degrees that each baseline is swept over, besides its native one.
+pub const DEGREES: [u32; 6] = [1, 2, 4, 8, 16, 32];
+
+impl Kind {
+    /// Every policy at every degree.
+    pub fn all() -> Vec<Self> {
+        let mut all = vec![Self::None];
+        for baseline in Baseline::ALL {
+            all.extend(DEGREES.map(|degree| Self::Baseline(baseline, degree)));
+            if !DEGREES.contains(&baseline.native_degree()) {
+                all.push(Self::Baseline(baseline, baseline.native_degree()));
+            }
+        }
+        all.extend([Self::Min, Self::Clairvoyant, Self::Classic, Self::Augur]);
+        all
+    }
+
+    /// The name on the command line and in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Baseline(baseline, _) => match baseline {
+                Baseline::Next => "next4",
+                Baseline::Readahead => "readahead",
+                Baseline::Leap => "leap",
+                Baseline::UvmTree => "uvm-tree",
+                Baseline::BestOffset => "best-offset",
+                Baseline::SignaturePath => "spp",
+                Baseline::Markov => "markov",
+                Baseline::ZoneStride => "stride",
+            },
+            Self::Min => "min",
+            Self::Clairvoyant => "clairvoyant",
+            Self::Classic => "classic",
+            Self::Augur => "augur",
+        }
+    }
+
+    /// The degree, for baselines.
+    pub fn degree(self) -> Option<u32> {
+        match self {
+            Self::Baseline(_, degree) => Some(degree),
+            _ => None,
+        }
+    }
+}
+
+/// The order of replacement of a run.
+pub enum Order {
+    /// Least recently used.
+    Lru(Lru),
+    /// Farthest next touch.
+    Belady(Belady),
+}
+
+impl Replacement for Order {
+    fn mapped(&mut self, slot: Slot, demand: bool, now: Nanos) {
+        match self {
+            Self::Lru(lru) => lru.mapped(slot, demand, now),
+            Self::Belady(belady) => belady.mapped(slot, demand, now),
+        }
+    }
+
+    fn touched(&mut self, slot: Slot, now: Nanos) {
+        match self {
+            Self::Lru(lru) => lru.touched(slot, now),
+            Self::Belady(belady) => belady.touched(slot, now),
+        }
+    }
+
+    fn unmapped(&mut self, slot: Slot) {
+        match self {
+            Self::Lru(lru) => lru.unmapped(slot),
+            Self::Belady(belady) => belady.unmapped(slot),
+        }
+    }
+
+    fn victim(&mut self, eligible: &mut dyn FnMut(Slot) -> bool) -> Option<Slot> {
+        match self {
+            Self::Lru(lru) => lru.victim(eligible),
+            Self::Belady(belady) => belady.victim(eligible),
+        }
+    }
+}
+
+/// What an oracle knows and where its prefetching has got to.
+struct Oracle {
+    future: Future,
+    prefetches: bool,
+    /// Everything needed before this place was considered.
+    considered: u32,
+}
+
+/// A policy in a run.
+pub struct Policy {
+    prefetcher: Option<Box<dyn Prefetcher>>,
+    oracle: Option<Oracle>,
+    buffer: Vec<PageNumber>,
+}
+
+impl Policy {
+    /// Asks `prefetcher`, evicts by LRU.
+    pub fn prefetching(prefetcher: Option<Box<dyn Prefetcher>>) -> Self {
+        Self {
+            prefetcher,
+            oracle: None,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Evicts by Belady's rule, and prefetches in order of next use if told to.
+    pub fn oracle(future: Future, prefetches: bool) -> Self {
+        Self {
+            prefetcher: None,
+            oracle: Some(Oracle {
+                future,
+                prefetches,
+                considered: 0,
+            }),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// An empty order of replacement for `slots` windows.
+    pub fn order(&self, slots: usize) -> Order {
+        if self.oracle.is_some() {
+            Order::Belady(Belady::new(slots))
+        } else {
+            Order::Lru(Lru::new(slots))
+        }
+    }
+
+    /// The touch of page `number` is happening; only oracles notice.
+    pub fn passing(&mut self, number: u32) {
+        if let Some(oracle) = &mut self.oracle {
+            oracle.future.advance(number);
+        }
+    }
+
+    /// The place of the next touch of page `number`.
+    pub fn next_use(&self, number: u32) -> u32 {
+        match &self.oracle {
+            Some(oracle) if number != u32::MAX => oracle.future.next(number),
+            _ => NEVER,
+        }
+    }
+
+    /// Brings what Belady's order knows of a slot up to date.
+    pub fn retell(&self, order: &mut Order, slot: Slot, number: u32) {
+        if let Order::Belady(belady) = order {
+            belady.tell(slot, self.next_use(number));
+        }
+    }
+
+    /// An empty buffer for pages wanted.
+    pub fn take_buffer(&mut self) -> Vec<PageNumber> {
+        self.buffer.clear();
+        std::mem::take(&mut self.buffer)
+    }
+
+    /// Gives the buffer back.
+    pub fn give_buffer(&mut self, buffer: Vec<PageNumber>) {
+        self.buffer = buffer;
+    }
+
+    /// Tells the prefetcher of an access.
+    pub fn observe(
+        &mut self,
+        observation: &Observation,
+        residency: &dyn Residency,
+        wanted: &mut Vec<PageNumber>,
+    ) {
+        if let Some(prefetcher) = &mut self.prefetcher {
+            prefetcher.observe(observation, residency, wanted);
+        }
+    }
+
+    /// Tells the policy that a page has left the aperture.
+    pub fn unmapped(&mut self, context: ContextId, page: PageNumber, number: u32, used: bool) {
+        if let Some(prefetcher) = &mut self.prefetcher {
+            prefetcher.unmapped(context, page, used);
+        }
+        let next = self.next_use(number);
+        if let Some(oracle) = &mut self.oracle {
+            oracle.considered = oracle.considered.min(next);
+        }
+    }
+
+    /// The page that a prefetching oracle wants next, and the place of its use.
+    pub fn next_to_prefetch(&mut self) -> Option<(u32, u32)> {
+        let oracle = self.oracle.as_mut().filter(|oracle| oracle.prefetches)?;
+        loop {
+            let place = oracle.considered;
+            let page = oracle.future.page_at(place)?;
+            // Other places of the page are in the past, or were considered.
+            if oracle.future.next(page) == place {
+                return Some((page, place));
+            }
+            oracle.considered += 1;
+        }
+    }
+
+    /// The page needed at `place` is on its way.
+    pub fn prefetched(&mut self, place: u32) {
+        if let Some(oracle) = &mut self.oracle {
+            oracle.considered = oracle.considered.max(place + 1);
+        }
+    }
+}

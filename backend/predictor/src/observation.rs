@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the predictor is told about a guest's accesses, and what it may ask
+//! about the aperture.
+
+use augur_memory::{ContextId, Nanos, PageNumber};
+
+/// One flow of accesses: a queue or program of one context.
+///
+/// Patterns are looked for within a stream; statistics are shared by all
+/// streams of a context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Stream {
+    /// The context whose address space the pages belong to.
+    pub context: ContextId,
+    /// The queue, program or other origin within the context.
+    pub queue: u32,
+}
+
+impl Stream {
+    /// The stream as one number, for hashing.
+    pub const fn key(self) -> u64 {
+        ((self.context.0 as u64) << 32) | self.queue as u64
+    }
+}
+
+/// How the card came to know of an access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// The page was not visible: the guest waited for it.
+    Fault,
+    /// The first touch of a page that was mapped ahead.
+    FirstTouch,
+    /// A later touch: a refault after a soft zap, an engine or a DMA access,
+    /// or any access where everything is observed.
+    Touch,
+}
+
+/// One access to one page that the card came to know of.
+#[derive(Clone, Copy, Debug)]
+pub struct Observation {
+    /// Who made the access.
+    pub stream: Stream,
+    /// The page, in the address space of the stream's context.
+    pub page: PageNumber,
+    /// How it became known.
+    pub origin: Origin,
+    /// Whether the access wrote.
+    pub write: bool,
+    /// When it happened.
+    pub time: Nanos,
+}
+
+/// What a prefetcher may ask about the aperture.
+pub trait Residency {
+    /// Whether the page is visible or on its way.
+    fn is_visible(&self, context: ContextId, page: PageNumber) -> bool;
+}
+
+impl<F: Fn(ContextId, PageNumber) -> bool> Residency for F {
+    fn is_visible(&self, context: ContextId, page: PageNumber) -> bool {
+        self(context, page)
+    }
+}
+
+/// Says which pages to map ahead; one implementation for each policy.
+///
+/// All state is bounded, nothing waits, and time comes with the observations.
+pub trait Prefetcher {
+    /// Learns from one access and appends the pages to map ahead, the most
+    /// urgent first. Pages that are visible already may be among them.
+    fn observe(
+        &mut self,
+        observation: &Observation,
+        residency: &dyn Residency,
+        wanted: &mut Vec<PageNumber>,
+    );
+
+    /// A page has left the aperture. `used` says whether it was touched.
+    fn unmapped(&mut self, context: ContextId, page: PageNumber, used: bool) {
+        let _ = (context, page, used);
+    }
+}
