@@ -45,4 +45,4 @@ prepare:
 	@images/prepare
 
 augur: prepare
-	@$(CARGO) build --quiet --release -p augur
+	@$(CARGO) build --release -p augur

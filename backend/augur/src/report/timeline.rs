@@ -37,14 +37,22 @@ pub fn draw(job: &Job) -> String {
         "<svg viewBox=\"0 0 {WIDTH} {}\" role=\"img\" aria-label=\"windows over time\">",
         HEIGHT + 20.0
     );
+    // Names stand on top of the bands that come behind theirs.
+    let mut names = String::new();
     for (index, step) in job.steps.iter().enumerate() {
-        svg += &band(
-            step,
-            index,
-            across(step.start_nanos),
-            across(step.start_nanos + step.nanos),
-        );
+        let left = across(step.start_nanos);
+        let right = across(step.start_nanos + step.nanos);
+        svg += &band(step, index, left, right);
+        if right - left >= NAMED_BAND {
+            let name = escape(&step.name);
+            let _ = write!(
+                names,
+                "<text x=\"{:.1}\" y=\"14\">{name}</text>",
+                left + 3.0
+            );
+        }
     }
+    svg += &names;
     svg += &curve(&job.timeline, across, down);
     svg += &fault_ticks(&job.timeline, across);
     let label = |x: f64, anchor: &str, text: &str| {
@@ -72,15 +80,11 @@ fn band(step: &Step, index: usize, left: f64, right: f64) -> String {
     };
     let width = (right - left).max(0.5);
     let name = escape(&step.name);
-    let mut band = format!(
+    format!(
         "<rect class=\"{class}\" x=\"{left:.1}\" y=\"0\" width=\"{width:.1}\" height=\"{HEIGHT}\">\
          <title>{name}: {}</title></rect>",
         milliseconds(step.nanos)
-    );
-    if width >= NAMED_BAND {
-        let _ = write!(band, "<text x=\"{:.1}\" y=\"14\">{name}</text>", left + 3.0);
-    }
-    band
+    )
 }
 
 /// Steps, not slopes: between two samples nothing is known to have changed.
