@@ -10,6 +10,7 @@ use std::collections::HashSet;
 
 use thiserror::Error;
 
+use crate::granularity::Decision;
 use crate::graph::{Graph, Outcome, Release, Sequence};
 use crate::list::Operand;
 use crate::policy::Policy;
@@ -34,8 +35,8 @@ pub struct Limits {
 impl Limits {
     /// For a context of the card.
     pub const CARD: Self = Self {
-        window: 1 << 14,
-        edges: 1 << 18,
+        window: 1 << 16,
+        edges: 1 << 20,
         cells: 1 << 16,
         links: 1 << 20,
         failures: 1 << 12,
@@ -124,6 +125,17 @@ impl Analyser {
     #[must_use]
     pub fn cells_touched(&self) -> u64 {
         self.tracker.touched_total()
+    }
+
+    /// Times the unit of tracking of an object was split, and merged.
+    #[must_use]
+    pub fn granularity_changes(&self) -> (u64, u64) {
+        self.tracker.granularity().changes()
+    }
+
+    /// The latest decisions about units of tracking, oldest first.
+    pub fn decisions(&self) -> impl Iterator<Item = &Decision> {
+        self.tracker.granularity().decisions()
     }
 
     /// Cells tracked now.

@@ -9,9 +9,16 @@ use std::num::NonZeroU32;
 use crate::analyser::{Analyser, Refusal};
 use crate::clock::Nanos;
 use crate::graph::{Outcome, Sequence};
+use crate::grouping::{GroupId, Grouping};
 use crate::list::{CommandList, Unit};
+use crate::policy::Policy;
+use crate::profile::Profile;
 use crate::ready::{Ready, ReadyQueue};
 use crate::scheduler::{Config, ListId, SubmitError};
+
+/// Instructions after which the chains behind all that are in flight are
+/// measured again, now that more of them is known.
+const RANK_EVERY: usize = 8192;
 
 /// An instruction of a list.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +37,7 @@ struct Info {
     running: bool,
     cost: Nanos,
     rank: Nanos,
+    group: Option<GroupId>,
 }
 
 /// A list that is not wholly analysed.
@@ -51,6 +59,10 @@ pub struct Dropped {
 #[derive(Debug)]
 pub struct Context {
     analyser: Analyser,
+    /// Groups follow the regions only where granularity adapts.
+    grouping: Option<Grouping>,
+    /// Instructions analysed since all ranks were computed.
+    unranked: usize,
     queue: VecDeque<Queued>,
     /// Lists submitted and not ended, and their instructions that have not.
     lists: usize,
@@ -71,6 +83,9 @@ impl Context {
     pub fn new(config: &Config, weight: NonZeroU32, served: u128) -> Self {
         Self {
             analyser: Analyser::new(config.policy, config.limits),
+            grouping: (config.policy == Policy::Adaptive)
+                .then(|| Grouping::new(Profile::default().local_bytes)),
+            unranked: 0,
             queue: VecDeque::new(),
             lists: 0,
             pending: 0,
@@ -172,12 +187,20 @@ impl Context {
                     running: false,
                     cost: instruction.cost,
                     rank: instruction.cost,
+                    group: self.grouping.as_ref().and_then(|it| it.of(operands)),
                 });
                 queued.next += 1;
             }
             self.queue.pop_front();
         }
-        self.rank_from(first);
+        let next = self.base + self.infos.len() as u64;
+        self.unranked += (next - first) as usize;
+        if self.unranked >= RANK_EVERY {
+            self.unranked = 0;
+            self.rank_from(self.base);
+        } else {
+            self.rank_from(first);
+        }
         match refusal {
             Err(Refusal::Failed) => refusal,
             _ => Ok(()),
@@ -247,6 +270,8 @@ impl Context {
             let ready = Ready {
                 sequence: release.sequence,
                 rank: info.rank,
+                level: self.analyser.graph().level(release.sequence),
+                group: info.group,
             };
             self.released.push((ready, info.unit == Unit::Dma));
         }

@@ -54,6 +54,8 @@ struct Node {
     /// The last successor added, so that a second conflict between the same
     /// two instructions is no second edge.
     latest: Sequence,
+    /// Length of the longest chain of remembered instructions before it.
+    level: u32,
     ended: bool,
     /// Something it reads was written by a failed instruction.
     poisoned: bool,
@@ -139,6 +141,7 @@ impl Graph {
             pending: 1,
             successors: EMPTY,
             latest: NOBODY,
+            level: 0,
             ended: false,
             poisoned: false,
         });
@@ -179,7 +182,8 @@ impl Graph {
             Some(index) => self.nodes.get_mut(index as usize),
             None => None,
         };
-        match node {
+        let level = node.as_ref().map_or(0, |node| node.level + 1);
+        let standing = match node {
             Some(node) if !node.ended => {
                 if node.latest != after {
                     node.latest = after;
@@ -201,7 +205,11 @@ impl Graph {
                 }
                 standing
             }
+        };
+        if let Some(newest) = self.nodes.back_mut() {
+            newest.level = newest.level.max(level);
         }
+        standing
     }
 
     /// Ends the analysis of `sequence`; it is released when nothing holds it.
@@ -260,6 +268,15 @@ impl Graph {
             .and_then(|index| self.nodes.get(index as usize))
             .map_or(EMPTY, |node| node.successors);
         self.edges.iter(head).map(|(after, _)| after)
+    }
+
+    /// Length of the longest chain before `sequence`, as far as it was
+    /// remembered when `sequence` was analysed.
+    pub(crate) fn level(&self, sequence: Sequence) -> u32 {
+        sequence
+            .checked_sub(self.base)
+            .and_then(|index| self.nodes.get(index as usize))
+            .map_or(0, |node| node.level)
     }
 
     /// Failed instructions that are remembered.

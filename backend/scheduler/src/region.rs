@@ -184,6 +184,15 @@ impl Region {
         self.dims.get(..usize::from(self.rank)).unwrap_or_default()
     }
 
+    /// The distance between rows and their number, for rectangles: one
+    /// dimension outside the run.
+    pub(crate) fn pitch(&self) -> Option<(u64, u64)> {
+        match self.dims() {
+            [rows] => Some((rows.stride, rows.count)),
+            _ => None,
+        }
+    }
+
     /// Number of runs; runs of a view that reads bytes more than once are
     /// counted as often as they are read.
     #[must_use]

@@ -15,6 +15,7 @@ use thiserror::Error;
 
 use crate::analyser::Limits;
 use crate::clock::Nanos;
+use crate::granularity::Decision;
 use crate::graph::Outcome;
 use crate::list::{Access, CommandList, Operand};
 use crate::local::{LocalMemories, sectors};
@@ -25,7 +26,7 @@ use crate::scheduler::{Config, ContextId, Engine, ListId, Scheduler, SubmitError
 use crate::workload::{OBJECT_ALIGNMENT, Program, ProgramError};
 
 /// Instructions that the analysis unit hands over at once.
-const BATCH: usize = 64;
+const BATCH: usize = 256;
 
 /// What is simulated.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +65,12 @@ pub struct Run {
     pub moves: u64,
     /// Modelled time of the analysis unit.
     pub analysis: Nanos,
+    /// Times an object's unit of tracking was split, and merged.
+    pub splits: u64,
+    /// See `splits`.
+    pub merges: u64,
+    /// The latest of these decisions.
+    pub decisions: Vec<Decision>,
     /// Each instruction, in the order in which they ended.
     pub spans: Vec<Span>,
 }
@@ -248,6 +255,10 @@ impl Simulation<'_> {
             now = self.link.transfer(now, drained, &self.setup.profile);
         }
         self.run.makespan = now.max(self.link.free);
+        if let Some(analyser) = self.scheduler.analyser(self.context) {
+            (self.run.splits, self.run.merges) = analyser.granularity_changes();
+            self.run.decisions = analyser.decisions().copied().collect();
+        }
         Ok(())
     }
 

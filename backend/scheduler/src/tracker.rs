@@ -6,7 +6,8 @@
 //! edge that carries a failure on is never hidden by one that does not.
 
 use crate::cells::{CellId, Cells};
-use crate::graph::{Graph, NOBODY, Sequence};
+use crate::granularity::Granularity;
+use crate::graph::{Graph, NOBODY, Sequence, Standing};
 use crate::history;
 use crate::list::{Access, Operand};
 use crate::policy::Policy;
@@ -21,6 +22,7 @@ pub struct Tracker {
     readers: Pool<Sequence>,
     touched: Vec<(CellId, Access)>,
     touched_total: u64,
+    granularity: Granularity,
 }
 
 impl Tracker {
@@ -31,13 +33,24 @@ impl Tracker {
             readers: Pool::new(),
             touched: Vec::new(),
             touched_total: 0,
+            granularity: Granularity::default(),
         }
     }
 
     /// Adds to `graph` the edges into `sequence`, its newest instruction.
     pub(crate) fn analyse(&mut self, sequence: Sequence, operands: &[Operand], graph: &mut Graph) {
         let mut touched = std::mem::take(&mut self.touched);
+        if self.policy == Policy::Adaptive {
+            self.adapt(sequence, operands, graph);
+        }
         for operand in operands {
+            if self.policy == Policy::Adaptive
+                && operand.access == Access::Read
+                && self.granularity.read(operand, sequence, graph)
+            {
+                self.touched_total += 1;
+                continue;
+            }
             self.cells_of(operand, |cell| touched.push((cell, operand.access)));
         }
         for &(cell, access) in &touched {
@@ -58,6 +71,29 @@ impl Tracker {
         self.touched_total += touched.len() as u64;
         touched.clear();
         self.touched = touched;
+    }
+
+    /// Lets the units of tracking follow what the instruction is about to do:
+    /// before anything of it is looked up.
+    fn adapt(&mut self, sequence: Sequence, operands: &[Operand], graph: &Graph) {
+        let Self {
+            granularity,
+            cells,
+            readers,
+            ..
+        } = self;
+        let mut recorded = |reader: Sequence, region: &Region| {
+            if graph.standing(reader) == Standing::InFlight {
+                let cell = cells.intern(region, false);
+                history::record_read(cells, cell, reader, graph, readers);
+            }
+        };
+        for operand in operands {
+            granularity.admit(operand.object, sequence, &mut recorded);
+            if operand.access.writes() {
+                granularity.write(operand.object, sequence, &mut recorded);
+            }
+        }
     }
 
     fn cells_of(&mut self, operand: &Operand, mut visit: impl FnMut(CellId)) {
@@ -95,16 +131,22 @@ impl Tracker {
     /// Links and recorded reads held now: what grows with the way the memory
     /// is used.
     pub(crate) fn held(&self) -> usize {
-        self.cells.link_total() + self.readers.len()
+        self.cells.link_total() + self.readers.len() + self.granularity.reads_held()
     }
 
     /// Forgets every cell whose past has ended.
     pub(crate) fn sweep(&mut self, graph: &Graph) {
+        self.granularity.sweep(graph);
         let readers = &mut self.readers;
         self.cells.sweep(|past| past.is_idle(graph, readers));
     }
 
-    /// Whether some cell still names `sequence` as its writer.
+    /// What the unit of tracking of each object was made, and why.
+    pub(crate) fn granularity(&self) -> &Granularity {
+        &self.granularity
+    }
+
+    /// The instructions that cells name as their last writers.
     pub(crate) fn writers(&self) -> impl Iterator<Item = Sequence> + '_ {
         self.cells
             .histories

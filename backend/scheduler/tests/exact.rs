@@ -111,7 +111,8 @@ fn conflict(a: &Bytes, b: &Bytes) -> bool {
     meet(&a.writes, &b.writes) || meet(&a.writes, &b.reads) || meet(&a.reads, &b.writes)
 }
 
-fn instruction(random: &mut Random) -> (Vec<Operand>, Bytes) {
+/// A random instruction that writes unless `reads_only` says so.
+fn instruction(random: &mut Random, reads_only: bool) -> (Vec<Operand>, Bytes) {
     let object = Object::new(0, ARENA).expect("the arena is an object");
     let (mut operands, mut bytes) = (Vec::new(), Bytes::default());
     mark_empty(&mut bytes);
@@ -125,7 +126,7 @@ fn instruction(random: &mut Random) -> (Vec<Operand>, Bytes) {
             access: Access::Read,
         });
     }
-    if random.below(5) > 0 {
+    if !reads_only && random.below(5) > 0 {
         let region = view(random, true);
         mark(&mut bytes.writes, &region);
         let access = if random.below(3) == 0 {
@@ -160,7 +161,7 @@ fn check_list(policy: Policy, random: &mut Random, length: usize, tally: &mut Ta
     let mut analyser = Analyser::new(policy, Limits::NONE);
     let mut all = Vec::new();
     for _ in 0..length {
-        let (operands, bytes) = instruction(random);
+        let (operands, bytes) = instruction(random, false);
         analyser.submit(&operands, false);
         all.push(bytes);
     }
@@ -248,7 +249,8 @@ fn coarse_policies_miss_no_conflict() {
 
 /// Runs a random program with instructions ending in any order, some failing,
 /// under limits so small that the past is forgotten all the time.
-fn run_live(policy: Policy, seed: u64, length: usize, failing: bool) {
+/// Writes are one in `writes`.  Returns how often granularity changed.
+fn run_live(policy: Policy, seed: u64, length: usize, failing: bool, writes: u64) -> (u64, u64) {
     // What failed is remembered until it is overwritten, so it needs room.
     let limits = Limits {
         window: 40,
@@ -267,11 +269,12 @@ fn run_live(policy: Policy, seed: u64, length: usize, failing: bool) {
     let mut ended: Vec<bool> = Vec::new();
     let mut failed: Vec<bool> = Vec::new();
     let mut ready: Vec<(usize, bool)> = Vec::new();
-    let mut next = instruction(&mut random);
+    let mut next = instruction(&mut random, false);
     while all.len() < length || ended.iter().any(|ended| !ended) {
         if all.len() < length && random.below(3) > 0 && analyser.make_room().is_ok() {
             analyser.submit(&next.0, false);
-            let bytes = std::mem::replace(&mut next, instruction(&mut random)).1;
+            let reads_only = random.below(writes) > 0;
+            let bytes = std::mem::replace(&mut next, instruction(&mut random, reads_only)).1;
             let poisoned = meet(&tainted, &bytes.reads);
             let fails = failing && random.below(10) == 0;
             for (word, writes) in tainted.iter_mut().zip(&bytes.writes) {
@@ -316,16 +319,27 @@ fn run_live(policy: Policy, seed: u64, length: usize, failing: bool) {
             ready.push((index, release.poisoned));
         }
         assert!(analyser.graph().window() <= limits.window);
-        assert!(analyser.cells() <= limits.cells + 4);
+        assert!(analyser.cells() <= limits.cells + 4 + limits.window * 4);
     }
+    analyser.granularity_changes()
 }
 
 #[test]
 fn nothing_is_released_early_and_failures_reach_readers_only() {
     for seed in 1..40 {
         for failing in [false, true] {
-            run_live(Policy::Exact, seed, 400, failing);
-            run_live(Policy::Adaptive, seed + 1000, 400, failing);
+            run_live(Policy::Exact, seed, 400, failing, 1);
+            run_live(Policy::Adaptive, seed + 1000, 400, failing, 1);
         }
     }
+}
+
+#[test]
+fn splitting_and_merging_while_work_is_queued_misses_nothing() {
+    let mut changes = (0, 0);
+    for seed in 1..8 {
+        let (splits, merges) = run_live(Policy::Adaptive, seed, 3000, seed % 3 == 0, 300);
+        changes = (changes.0 + splits, changes.1 + merges);
+    }
+    assert!(changes.0 > 3 && changes.1 > 0, "{changes:?}");
 }

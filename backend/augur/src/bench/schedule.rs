@@ -46,7 +46,8 @@ pub struct Arguments {
     /// Write the enforced graph as `before,after`; needs exactly one policy.
     #[arg(long, value_name = "FILE")]
     edges: Option<PathBuf>,
-    /// Print the costs that virtual time is made of.
+    /// Print the costs that virtual time is made of, and each change of a unit
+    /// of tracking with its reason.
     #[arg(long)]
     explain: bool,
     /// Print one JSON object a line instead of a table.
@@ -95,7 +96,7 @@ impl Arguments {
         let bounds = measure::Bounds::new(&program, &machine);
         let mut table = report::Report::new(self.json);
         for &policy in &self.policies.0 {
-            let row = measure::measure(&name, &program, policy, &machine, &bounds)?;
+            let row = measure::measure(&name, &program, policy, &machine, &bounds, self.explain)?;
             table.print(&row)?;
         }
         Ok(ExitCode::SUCCESS)

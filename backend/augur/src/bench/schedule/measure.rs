@@ -60,13 +60,15 @@ impl Bounds {
     }
 }
 
-/// All figures of one policy.
+/// All figures of one policy; `explain` prints why it changed its units of
+/// tracking.
 pub fn measure(
     name: &str,
     program: &Program,
     policy: Policy,
     machine: &Machine,
     bounds: &Bounds,
+    explain: bool,
 ) -> anyhow::Result<Row> {
     let graph = WholeGraph::new(&program.list, policy);
     let (edges, critical_path) = (graph.edges(), graph.critical_path(&program.list));
@@ -80,6 +82,11 @@ pub fn measure(
             profile: machine.profile,
         },
     )?;
+    if explain {
+        for decision in &run.decisions {
+            eprintln!("{policy}: {decision}");
+        }
+    }
     let host = host_time(program, policy, machine)?;
     let per_instruction =
         |time: Duration| time.as_nanos() as f64 / program.list.len().max(1) as f64;
@@ -95,8 +102,8 @@ pub fn measure(
         compulsory_bytes: bounds.compulsory_bytes,
         analysis_ns_per_instruction: per_instruction(host.first),
         replay_ns_per_instruction: host.later.map(per_instruction),
-        splits: 0,
-        merges: 0,
+        splits: run.splits,
+        merges: run.merges,
     })
 }
 
