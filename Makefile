@@ -31,8 +31,8 @@ guest: augur ## run one command in a guest: make guest CMD='augur-smi'
 driver-test: augur ## compile the driver, load it in a guest, run its smoke test
 	@$(AUGUR) driver-test
 
-bench: augur ## measure the card (BENCH='schedule --help' for the options)
-	@$(AUGUR) bench $(or $(BENCH),schedule)
+bench: augur ## measure the card (BENCH='schedule --help' for another benchmark)
+	@$(AUGUR) bench $(or $(BENCH),card)
 
 doctor: augur ## say what this machine lacks, and the command that mends it
 	@$(AUGUR) doctor

@@ -152,7 +152,7 @@ impl Drop for CardProcess {
 
 /// Whether somebody listens at `socket`. Asking by connecting would take the
 /// one connection that is meant for QEMU.
-fn listens(socket: &Path) -> bool {
+pub(crate) fn listens(socket: &Path) -> bool {
     const ACCEPTS_CONNECTIONS: &str = "00010000";
     let table = fs::read_to_string("/proc/net/unix").unwrap_or_default();
     let socket = socket.to_string_lossy();

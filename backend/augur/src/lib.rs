@@ -1,9 +1,9 @@
 //! The host command `augur` as a library, so that the tests that boot guests
 //! build and boot them exactly as the command does.
 //!
-//! Each subcommand is one module below [`commands`]. Nothing here speaks to
-//! the card itself: `augurd` is started as a process, and the guest is reached
-//! through QEMU.
+//! Each subcommand is one module below [`commands`]. Nothing outside
+//! [`bench`] speaks to the card itself: `augurd` is started as a process, and the
+//! guest is reached through QEMU.
 
 pub mod bench;
 pub mod build;

@@ -1,6 +1,7 @@
 //! The benchmarks of `augur bench`, one module each.  They run the card's own
-//! crates on a virtual clock and report; what they measure knows nothing of
-//! them.
+//! crates and report, [`card`] in real time and beside a guest, the others on a
+//! virtual clock; what they measure knows nothing of them.
 
+pub mod card;
 pub mod predict;
 pub mod schedule;

@@ -7,5 +7,6 @@ pub mod cache;
 pub mod cpio;
 pub mod driver;
 pub mod initramfs;
+pub mod peer;
 pub mod programs;
 pub mod tool_root;

@@ -1,10 +1,11 @@
-//! `augur bench`: measures the card's own code on a virtual clock.
+//! `augur bench`: measures the card, in a guest and in this process, and its
+//! parts on a virtual clock.
 
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use crate::bench::{predict, schedule};
+use crate::bench::{card, predict, schedule};
 
 /// Arguments of `augur bench`.
 #[derive(Debug, Args)]
@@ -15,6 +16,8 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// Measure the card in a guest beside a peer, and inside this process.
+    Card(card::Arguments),
     /// Compare prefetching policies on access traces.
     Predict(predict::Arguments),
     /// Schedule a program on regions, with one unit of tracking or all of them.
@@ -28,6 +31,7 @@ impl Arguments {
     /// Whatever is wrong with its input.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.what {
+            What::Card(arguments) => arguments.run(),
             What::Predict(arguments) => arguments.run(),
             What::Schedule(arguments) => arguments.run(),
         }

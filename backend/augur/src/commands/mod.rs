@@ -26,7 +26,7 @@ pub enum Command {
     Shell(shell::Arguments),
     /// Compile the driver, load it in a guest with the card, run its smoke test.
     DriverTest(driver_test::Arguments),
-    /// Measure the card's own code on a virtual clock.
+    /// Measure the card, or its own code on a virtual clock.
     Bench(bench::Arguments),
     /// Say what this machine lacks to build and boot the guest, and how to mend it.
     Doctor(doctor::Arguments),

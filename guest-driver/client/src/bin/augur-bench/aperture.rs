@@ -5,13 +5,13 @@
 use std::fmt;
 
 use augur_client::units::Bytes;
-use augur_client::{Device, Error};
+use augur_client::{Device, Error, Mapping};
 use serde::Serialize;
 
 use crate::samples::{Quantiles, timed};
 
 /// Most windows that are touched for a fault figure.
-const MOST_WINDOWS: u64 = 2000;
+const MOST_WINDOWS: u64 = 1000;
 /// Bytes that are read and written for the bandwidth.
 const BANDWIDTH_BYTES: u64 = 8 << 20;
 
@@ -29,7 +29,8 @@ pub struct FaultFigure {
 }
 
 /// First touches of new memory, then touches of memory whose windows others
-/// have taken: each evicts a dirty window.
+/// have taken: each evicts a dirty window and copies data in. Each in order and
+/// at random.
 ///
 /// # Errors
 /// The card failed.
@@ -37,51 +38,66 @@ pub fn measure_faults(device: &Device) -> Result<Vec<FaultFigure>, Error> {
     let card = device.information();
     let window = u64::from(card.demand_window_bytes);
     let visible = card.aperture_bytes / window;
-    let free = (visible / 2).min(MOST_WINDOWS);
-    let object = device.create_object(free * window)?;
-    let new = touch(device, &object, "new memory", free, window)?;
-    drop(object);
-    let mut figures = vec![new];
-    // Twice the aperture, in order: least recently used is always needed next.
+    // Twice the aperture, touched from start to end: the windows that were
+    // touched first are the first to go, so that they all fault again.
     let bytes = card.aperture_bytes * 2;
-    if visible * 2 <= MOST_WINDOWS * 8 && bytes <= card.usable_bytes / 2 {
-        let object = device.create_object(bytes)?;
-        touch(device, &object, "", visible * 2, window)?;
-        let count = (visible * 2).min(MOST_WINDOWS);
-        figures.push(touch(
-            device,
-            &object,
-            "evicting a dirty window",
-            count,
-            window,
-        )?);
+    let count = (visible / 4).min(MOST_WINDOWS);
+    let object = device.create_object(bytes.min(card.usable_bytes / 2 / window * window))?;
+    let mut toucher = Toucher::new(device, object.map()?, window);
+    let all = object.bytes() / window;
+    let mut figures = vec![
+        toucher.touch("new memory, in order", (0..count).collect())?,
+        toucher.touch("new memory, at random", shuffled(count, 2 * count))?,
+    ];
+    if all >= visible + 2 * count {
+        toucher.touch("", (2 * count..all).collect())?;
+        figures.push(toucher.touch("evicting, in order", (0..count).collect())?);
+        figures.push(toucher.touch("evicting, at random", shuffled(count, 2 * count))?);
     }
     Ok(figures)
 }
 
-/// Writes a byte in each of `count` windows of an object, which must all fault.
-fn touch(
-    device: &Device,
-    object: &augur_client::Object,
-    kind: &'static str,
-    count: u64,
+/// The numbers from `first` to before `end` in an order of no pattern, the same
+/// in each run.
+fn shuffled(first: u64, end: u64) -> Vec<u64> {
+    let mut numbers: Vec<u64> = (first..end).collect();
+    fastrand::Rng::with_seed(1).shuffle(&mut numbers);
+    numbers
+}
+
+/// Touches windows of a mapping, which must all fault.
+struct Toucher<'a> {
+    device: &'a Device,
+    mapping: Mapping,
     window: u64,
-) -> Result<FaultFigure, Error> {
-    let mut mapping = object.map()?;
-    let before = device.counters()?;
-    let mut guest = Vec::new();
-    for index in 0..count {
-        let at = usize::try_from(index * window).unwrap_or(usize::MAX);
-        guest.push(timed(|| mapping.write_byte(at, 1))?.1);
+}
+
+impl<'a> Toucher<'a> {
+    fn new(device: &'a Device, mapping: Mapping, window: u64) -> Self {
+        Self {
+            device,
+            mapping,
+            window,
+        }
     }
-    let after = device.counters()?;
-    let nanos = after.fault_ns - before.fault_ns;
-    Ok(FaultFigure {
-        kind,
-        touches: count,
-        guest: Quantiles::of(guest),
-        mean_in_card_ns: nanos.checked_div(after.faults - before.faults).unwrap_or(0),
-    })
+
+    /// Writes a byte in each of the windows.
+    fn touch(&mut self, kind: &'static str, windows: Vec<u64>) -> Result<FaultFigure, Error> {
+        let before = self.device.counters()?;
+        let mut guest = Vec::new();
+        for &index in &windows {
+            let at = usize::try_from(index * self.window).unwrap_or(usize::MAX);
+            guest.push(timed(|| self.mapping.write_byte(at, 1))?.1);
+        }
+        let after = self.device.counters()?;
+        let nanos = after.fault_ns - before.fault_ns;
+        Ok(FaultFigure {
+            kind,
+            touches: windows.len() as u64,
+            guest: Quantiles::of(guest),
+            mean_in_card_ns: nanos.checked_div(after.faults - before.faults).unwrap_or(0),
+        })
+    }
 }
 
 /// Bandwidth of words read and written one by one.

@@ -7,14 +7,15 @@
 
 mod aperture;
 mod latency;
+mod peer;
 mod samples;
 mod transfers;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use augur_client::Device;
 use augur_client::units::Bytes;
-use augur_client::{Device, Error};
 use clap::Parser;
 use serde::Serialize;
 
@@ -39,6 +40,10 @@ struct Arguments {
     /// Largest transfer.
     #[arg(long, value_name = "SIZE", default_value = "64M")]
     bytes: Bytes,
+
+    /// A block device to read beside the card, for comparison.
+    #[arg(long, value_name = "FILE")]
+    peer: Option<PathBuf>,
 }
 
 /// Every figure.
@@ -48,6 +53,8 @@ struct Figures {
     transfers: Vec<transfers::Figure>,
     faults: Vec<aperture::FaultFigure>,
     aperture: aperture::BandwidthFigures,
+    /// Reads of the peer; none without `--peer`.
+    peer: Vec<peer::Figure>,
 }
 
 fn main() -> ExitCode {
@@ -75,10 +82,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(device: &Device, arguments: &Arguments) -> Result<Figures, Error> {
+fn measure(device: &Device, arguments: &Arguments) -> Result<Figures, Box<dyn std::error::Error>> {
     Ok(Figures {
         latency: latency::measure(device, arguments.requests)?,
         transfers: transfers::measure(device, arguments.bytes.0)?,
+        peer: match &arguments.peer {
+            Some(path) => {
+                peer::measure(path).map_err(|error| format!("{}: {error}", path.display()))?
+            }
+            None => Vec::new(),
+        },
         faults: aperture::measure_faults(device)?,
         aperture: aperture::measure_bandwidth(device)?,
     })
@@ -93,6 +106,9 @@ fn print(figures: &Figures, json: bool) {
     }
     println!("{}", figures.latency);
     for figure in &figures.transfers {
+        println!("{figure}");
+    }
+    for figure in &figures.peer {
         println!("{figure}");
     }
     for figure in &figures.faults {

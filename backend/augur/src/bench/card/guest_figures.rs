@@ -1,0 +1,197 @@
+//! What the guest's `augur-bench --json` says, and the figures it makes.
+
+use serde::Deserialize;
+
+use super::figures::{Aim, Figures, Unit, gigabytes, microseconds, ratio};
+use super::memory_copy::MemoryCopy;
+use crate::size::Size;
+
+/// Transfers at least this large are held against `memcpy`.
+const LARGE: u64 = 1 << 20;
+
+/// The guest's figures of one repeat.
+#[derive(Debug, Deserialize)]
+pub struct GuestFigures {
+    latency: Latency,
+    transfers: Vec<Transfer>,
+    faults: Vec<Fault>,
+    aperture: Aperture,
+    peer: Vec<PeerRead>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct Quantiles {
+    median_ns: u64,
+    p99_ns: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Latency {
+    control: Quantiles,
+    list_on_interrupt: Quantiles,
+    list_polling: Quantiles,
+    list_in_card: Quantiles,
+}
+
+#[derive(Debug, Deserialize)]
+struct Transfer {
+    direction: String,
+    bytes: u64,
+    guest: Quantiles,
+    guest_bytes_per_second: u64,
+    card_bytes_per_second: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Fault {
+    kind: String,
+    guest: Quantiles,
+    mean_in_card_ns: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Aperture {
+    aperture_read_bytes_per_second: u64,
+    aperture_write_bytes_per_second: u64,
+    memory_read_bytes_per_second: u64,
+    memory_write_bytes_per_second: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct PeerRead {
+    bytes: u64,
+    guest: Quantiles,
+    guest_bytes_per_second: u64,
+}
+
+impl GuestFigures {
+    /// Adds them to `figures`, transfers beside `memcpy` on the host now.
+    pub fn record(&self, copy: &MemoryCopy, figures: &mut Figures) {
+        self.record_latency(figures);
+        self.record_transfers(copy, figures);
+        self.record_peer(figures);
+        self.record_faults(figures);
+        self.record_aperture(figures);
+    }
+
+    fn record_latency(&self, figures: &mut Figures) {
+        let Latency {
+            control,
+            list_on_interrupt,
+            list_polling,
+            list_in_card,
+        } = self.latency;
+        // The aims are what a bare virtqueue cost on the machine of the facts.
+        let (interrupt, polling) = (Some(Aim::AtMost(36.0)), Some(Aim::AtMost(7.9)));
+        for (name, quantiles, aim) in [
+            ("control request, on interrupt", control, interrupt),
+            (
+                "list of one command, on interrupt",
+                list_on_interrupt,
+                interrupt,
+            ),
+            ("list of one command, guest polls", list_polling, polling),
+            ("its command, by the card's clock", list_in_card, None),
+        ] {
+            let group = "round trip";
+            let (median, p99) = (quantiles.median_ns, quantiles.p99_ns);
+            figures.add(group, name, Unit::Microseconds, aim, microseconds(median));
+            let tail = format!("{name}, p99");
+            figures.add(group, tail, Unit::Microseconds, None, microseconds(p99));
+        }
+    }
+
+    fn record_transfers(&self, copy: &MemoryCopy, figures: &mut Figures) {
+        for transfer in &self.transfers {
+            let group = "DMA";
+            let (size, direction) = (Size(transfer.bytes), &transfer.direction);
+            let name = |what: &str| format!("{size} {direction}, {what}");
+            let guest = transfer.guest_bytes_per_second;
+            let card = gigabytes(transfer.card_bytes_per_second);
+            let unit = Unit::GigabytesPerSecond;
+            figures.add(group, name("guest"), unit, None, gigabytes(guest));
+            figures.add(group, name("card"), unit, None, card);
+            let memcpy = copy.bytes_per_second(transfer.bytes) * 1e-9;
+            figures.add(group, name("memcpy on the host"), unit, None, memcpy);
+            let aim = (transfer.bytes >= LARGE).then_some(Aim::AtLeast(0.9));
+            let against = ratio(card, memcpy);
+            figures.add(group, name("card / memcpy"), Unit::Ratio, aim, against);
+        }
+    }
+
+    fn record_peer(&self, figures: &mut Figures) {
+        for peer in &self.peer {
+            let group = "peer (vhost-user-blk)";
+            let size = Size(peer.bytes);
+            let (guest, unit) = (peer.guest, Unit::Microseconds);
+            let (median, p99) = (microseconds(guest.median_ns), microseconds(guest.p99_ns));
+            figures.add(group, format!("{size} read"), unit, None, median);
+            figures.add(group, format!("{size} read, p99"), unit, None, p99);
+            let speed = gigabytes(peer.guest_bytes_per_second);
+            let unit = Unit::GigabytesPerSecond;
+            figures.add(group, format!("{size} read, bytes"), unit, None, speed);
+            let same = |transfer: &&Transfer| {
+                transfer.bytes == peer.bytes && transfer.direction == "from card"
+            };
+            let Some(card) = self.transfers.iter().find(same) else {
+                continue;
+            };
+            let time = ratio(card.guest.median_ns as f64, guest.median_ns as f64);
+            let small = (peer.bytes == 4 << 10).then_some(Aim::AtMost(0.5));
+            let name = format!("{size}, time of the card / of the peer");
+            figures.add(group, name, Unit::Ratio, small, time);
+            let speed = ratio(gigabytes(card.guest_bytes_per_second), speed);
+            let large = (peer.bytes == 4 << 20).then_some(Aim::AtLeast(1.5));
+            let name = format!("{size}, bandwidth of the card / of the peer");
+            figures.add(group, name, Unit::Ratio, large, speed);
+        }
+    }
+
+    fn record_faults(&self, figures: &mut Figures) {
+        for fault in &self.faults {
+            let (group, unit) = ("demand fault, in the guest", Unit::Microseconds);
+            let Quantiles { median_ns, p99_ns } = fault.guest;
+            let kind = &fault.kind;
+            figures.add(group, kind, unit, None, microseconds(median_ns));
+            figures.add(
+                group,
+                format!("{kind}, p99"),
+                unit,
+                None,
+                microseconds(p99_ns),
+            );
+            let inside = format!("{kind}, of it in the card (mean)");
+            let mean = microseconds(fault.mean_in_card_ns);
+            figures.add(group, inside, unit, None, mean);
+        }
+    }
+
+    fn record_aperture(&self, figures: &mut Figures) {
+        let aperture = &self.aperture;
+        for (name, mapped, own) in [
+            (
+                "read",
+                aperture.aperture_read_bytes_per_second,
+                aperture.memory_read_bytes_per_second,
+            ),
+            (
+                "written",
+                aperture.aperture_write_bytes_per_second,
+                aperture.memory_write_bytes_per_second,
+            ),
+        ] {
+            let (group, unit) = ("aperture", Unit::GigabytesPerSecond);
+            let (mapped, own) = (gigabytes(mapped), gigabytes(own));
+            figures.add(group, format!("windows, {name}"), unit, None, mapped);
+            figures.add(
+                group,
+                format!("guest's own memory, {name}"),
+                unit,
+                None,
+                own,
+            );
+            let (name, aim) = (format!("{name}, windows / own"), Some(Aim::AtLeast(0.9)));
+            figures.add(group, name, Unit::Ratio, aim, ratio(mapped, own));
+        }
+    }
+}

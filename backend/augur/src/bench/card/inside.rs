@@ -1,0 +1,166 @@
+//! Time inside the card: its own code in this process, without a guest, a
+//! transport or a thread switch in between.
+
+mod driver;
+
+use std::time::Instant;
+
+use augur_card::CardConfig;
+
+use self::driver::Driver;
+use super::figures::{Aim, Figures, Spread, Unit, ratio};
+
+const GROUP: &str = "inside the card";
+/// A demand window.
+const WINDOW: u64 = 64 << 10;
+/// Requests of a sample.
+const REQUESTS: u32 = 20_000;
+/// Windows that come and go while others stay.
+const PASSING: u64 = 64;
+/// How often they come and go; the first time is not counted.
+const ROUNDS: usize = 9;
+/// Faults of a sample when each evicts.
+const EVICTIONS: u64 = 500;
+/// Windows that are live meanwhile.
+const LIVE: [u64; 3] = [10, 1_000, 10_000];
+/// Apertures that hold a little more than that many windows.
+const APERTURES: [u64; 3] = [1 << 20, 64 << 20, 1 << 30];
+/// How much longer than with the fewest live windows a fault may take with the
+/// most.
+const FLAT: Aim = Aim::AtMost(1.25);
+/// The aim for a window that is ready.
+const READY: Option<Aim> = Some(Aim::AtMost(15.0));
+
+/// Measures requests and faults inside the card.
+///
+/// # Errors
+/// The card fails.
+pub fn measure(figures: &mut Figures) -> anyhow::Result<()> {
+    let mut zeroed = Vec::new();
+    let mut copied = Vec::new();
+    for live in LIVE {
+        let [zero, copy] = with_room(live, figures)?;
+        zeroed.push(zero);
+        copied.push(copy);
+    }
+    flatness("zeroed", &zeroed, figures);
+    flatness("copied", &copied, figures);
+    for (name, dirty) in [("clean", false), ("dirty", true)] {
+        let mut times = Vec::new();
+        for aperture in APERTURES {
+            times.push(evicting(aperture, name, dirty, figures)?);
+        }
+        flatness(&format!("copied, a {name} one evicted"), &times, figures);
+    }
+    Ok(())
+}
+
+fn config(aperture_bytes: u64) -> CardConfig {
+    CardConfig {
+        memory_bytes: 8 << 30,
+        aperture_bytes,
+        demand_window_bytes: WINDOW,
+        // Windows may go at once: there is no program to protect.
+        lease_ms: 0,
+        ..CardConfig::default()
+    }
+}
+
+/// Medians in microseconds of faults that are zeroed and copied, while there
+/// is room in the aperture.
+fn with_room(live: u64, figures: &mut Figures) -> anyhow::Result<[f64; 2]> {
+    let mut driver = Driver::start(config(1 << 30))?;
+    let base = driver.create(live * WINDOW)?;
+    let mut first = Vec::new();
+    for index in 0..live {
+        let (time, _) = driver.fault(base.device_address + index * WINDOW)?;
+        first.push(time.as_secs_f64() * 1e6);
+    }
+    let unit = Unit::Microseconds;
+    if let (Some(spread), true) = (Spread::of(&first), live == LIVE[LIVE.len() - 1]) {
+        let name = "64K window zeroed, frames never touched by the host";
+        figures.add(GROUP, name, unit, None, spread.median);
+    }
+    request(&driver, live, figures)?;
+    let mut medians = [0.0; 2];
+    for (median, (name, written)) in medians
+        .iter_mut()
+        .zip([("zeroed", false), ("copied", true)])
+    {
+        let mut times = Vec::new();
+        for round in 0..ROUNDS {
+            let passing = driver.create(PASSING * WINDOW)?;
+            if written {
+                driver.write(passing.device_address, PASSING * WINDOW)?;
+            }
+            for index in 0..PASSING {
+                let (time, _) = driver.fault(passing.device_address + index * WINDOW)?;
+                if round > 0 {
+                    times.push(time.as_secs_f64() * 1e6);
+                }
+            }
+            driver.destroy(passing)?;
+        }
+        *median = Spread::of(&times).map_or(0.0, |spread| spread.median);
+        let name = format!("64K window {name}, {live} live");
+        figures.add(GROUP, name, unit, READY, *median);
+    }
+    Ok(medians)
+}
+
+/// Time of a request that does nearly nothing.
+fn request(driver: &Driver, live: u64, figures: &mut Figures) -> anyhow::Result<()> {
+    let began = Instant::now();
+    for _ in 0..REQUESTS {
+        driver.counters()?;
+    }
+    let each = began.elapsed().as_secs_f64() * 1e6 / f64::from(REQUESTS);
+    let name = format!("control request, {live} live");
+    let aim = Some(Aim::AtMost(1.5));
+    figures.add(GROUP, name, Unit::Microseconds, aim, each);
+    Ok(())
+}
+
+/// Median in microseconds of faults in a full aperture on data at home.
+fn evicting(aperture: u64, name: &str, dirty: bool, figures: &mut Figures) -> anyhow::Result<f64> {
+    let mut driver = Driver::start(config(aperture))?;
+    // In order, and more than fits: what comes next has always been evicted.
+    let live = aperture / WINDOW - 1;
+    let object = driver.create((live + 4 * EVICTIONS) * WINDOW)?;
+    driver.dirties = true;
+    for index in 0..live + 4 * EVICTIONS {
+        driver.fault(object.device_address + index * WINDOW)?;
+        driver.acknowledge()?;
+    }
+    driver.dirties = dirty;
+    let (mut times, mut count) = (Vec::new(), 0);
+    for index in 0..EVICTIONS {
+        driver.settle(WINDOW)?;
+        let (time, bytes) = driver.fault(object.device_address + index * WINDOW)?;
+        if bytes == WINDOW {
+            times.push(time.as_secs_f64() * 1e6);
+        }
+    }
+    let began = Instant::now();
+    for index in EVICTIONS..2 * EVICTIONS {
+        driver.fault(object.device_address + index * WINDOW)?;
+        driver.acknowledge()?;
+        count += 1;
+    }
+    let each = began.elapsed().as_secs_f64() * 1e6 / f64::from(count);
+    let median = Spread::of(&times).map_or(0.0, |spread| spread.median);
+    let unit = Unit::Microseconds;
+    let what = format!("64K window copied, a {name} one evicted");
+    let row = format!("{what}, {live} live");
+    figures.add(GROUP, &row, unit, READY, median);
+    figures.add(GROUP, format!("{row}, back to back"), unit, None, each);
+    Ok(median)
+}
+
+/// The time with the most live windows over that with the fewest.
+fn flatness(name: &str, times: &[f64], figures: &mut Figures) {
+    if let [fewest, .., most] = times {
+        let name = format!("{name}, most live / fewest live");
+        figures.add(GROUP, name, Unit::Ratio, Some(FLAT), ratio(*most, *fewest));
+    }
+}

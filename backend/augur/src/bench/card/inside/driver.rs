@@ -1,0 +1,272 @@
+//! The least of a driver: it asks the card in this process directly, without a
+//! guest or a transport, and plays the guest's part.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use augur_abi::command::{CommandHeader, FillParams, Operand};
+use augur_abi::control::{
+    ACK_DIRTY, ContextCreateRequest, ContextCreateResponse, CountersResponse, FaultRequest,
+    HelloRequest, HelloResponse, MAX_ACKS, ObjectCreateRequest, ObjectCreateResponse,
+    ObjectDestroyRequest, Request, RequestHeader, ResponseHeader, RevokeAck, RevokeAckRequest,
+};
+use augur_abi::submit::{SubmitHeader, SubmitStatus};
+use augur_abi::{ABI_MAJOR, ABI_MINOR, DataType, Event, EventKind, Opcode, Status};
+use augur_card::{Card, CardConfig, Host, ListDone};
+use vm_memory::{GuestAddress, GuestMemoryMmap};
+use zerocopy::{FromBytes, IntoBytes};
+
+/// Longest wait for anything.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Guest memory; nothing is transferred.
+const GUEST_BYTES: usize = 1 << 20;
+/// Events that are taken at a time.
+const EVENTS: usize = 64;
+
+/// Nobody looks through the aperture, and events are asked for.
+struct NoTransport;
+
+impl Host for NoTransport {
+    fn map_aperture(&self, _memory: &File, _bytes: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn events_pending(&self) {}
+}
+
+struct Ended(Sender<SubmitStatus>);
+
+impl ListDone for Ended {
+    fn done(self: Box<Self>, status: SubmitStatus) {
+        // Nobody waits any more when this measurement has failed.
+        let _ = self.0.send(status);
+    }
+}
+
+/// A driver of a card in this process.
+pub struct Driver {
+    card: Card,
+    context: u32,
+    events: Vec<Event>,
+    revoked: Vec<RevokeAck>,
+    /// Whether the windows that are taken back were written.
+    pub dirties: bool,
+}
+
+impl Driver {
+    /// Starts a card and says HELLO.
+    ///
+    /// # Errors
+    /// The card cannot be made or refuses.
+    pub fn start(config: CardConfig) -> anyhow::Result<Self> {
+        let card = Card::new(config, Arc::new(NoTransport))?;
+        let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), GUEST_BYTES)])?;
+        card.guest().replace(memory);
+        card.guest().resume();
+        let mut driver = Self {
+            card,
+            context: 0,
+            events: Vec::new(),
+            revoked: Vec::new(),
+            dirties: false,
+        };
+        let hello = HelloRequest {
+            nonce: 1,
+            abi_major: ABI_MAJOR,
+            abi_minor: ABI_MINOR,
+            reserved: 0,
+        };
+        let _: HelloResponse = driver.ask(Request::Hello, hello.as_bytes())?;
+        let create = ContextCreateRequest {
+            process: 1,
+            priority: 1,
+            name: [0; 16],
+        };
+        let made: ContextCreateResponse = driver.ask(Request::ContextCreate, create.as_bytes())?;
+        driver.context = made.context;
+        Ok(driver)
+    }
+
+    /// Makes an object.
+    ///
+    /// # Errors
+    /// The card refuses.
+    pub fn create(&self, bytes: u64) -> anyhow::Result<ObjectCreateResponse> {
+        let body = ObjectCreateRequest { bytes, flags: 0 };
+        self.ask(Request::ObjectCreate, body.as_bytes())
+    }
+
+    /// Destroys an object.
+    ///
+    /// # Errors
+    /// The card refuses.
+    pub fn destroy(&self, object: ObjectCreateResponse) -> anyhow::Result<()> {
+        let body = ObjectDestroyRequest {
+            object: object.object,
+        };
+        let _: [u8; 0] = self.ask(Request::ObjectDestroy, body.as_bytes())?;
+        Ok(())
+    }
+
+    /// The card's counters.
+    ///
+    /// # Errors
+    /// The card refuses.
+    pub fn counters(&self) -> anyhow::Result<CountersResponse> {
+        self.ask(Request::Counters, &[])
+    }
+
+    /// Has an engine write every byte of a range, which gives it data at home.
+    ///
+    /// # Errors
+    /// The list fails.
+    pub fn write(&self, address: u64, bytes: u64) -> anyhow::Result<()> {
+        let mut operand = Operand {
+            address,
+            data_type: DataType::U8.code(),
+            rank: 1,
+            ..Operand::default()
+        };
+        (operand.shape[0], operand.stride[0]) = (u32::try_from(bytes)?, 1);
+        let parameters = FillParams { value: 1 };
+        let length = CommandHeader::BYTES + FillParams::BYTES + Operand::BYTES;
+        let command = CommandHeader {
+            opcode: Opcode::Fill.code(),
+            operand_count: 1,
+            bytes: u32::try_from(length)?,
+        };
+        let header = SubmitHeader {
+            context: self.context,
+            list_bytes: command.bytes,
+            command_count: 1,
+            ..SubmitHeader::default()
+        };
+        let parts = [
+            header.as_bytes(),
+            command.as_bytes(),
+            parameters.as_bytes(),
+            operand.as_bytes(),
+        ];
+        let (sender, receiver) = channel();
+        self.card.submit(&parts.concat(), Box::new(Ended(sender)));
+        let status = receiver.recv_timeout(PATIENCE).context("a list's end")?;
+        ensure!(status.status == Status::Ok.code(), "a list failed");
+        Ok(())
+    }
+
+    /// Faults on an address: the time from the request to the MAP event, and
+    /// the window's size in bytes.
+    ///
+    /// # Errors
+    /// The card refuses or does not publish a window.
+    pub fn fault(&mut self, address: u64) -> anyhow::Result<(Duration, u64)> {
+        let fault = FaultRequest {
+            device_address: address,
+            access: 0,
+            reserved: 0,
+        };
+        let request = self.request(Request::Fault, fault.as_bytes());
+        let began = Instant::now();
+        let answer = self.card.control(&request);
+        loop {
+            if let Some(bytes) = self.take_events(address)? {
+                let time = began.elapsed();
+                let _: augur_abi::control::FaultResponse = body_of(&answer)?;
+                return Ok((time, bytes));
+            }
+            ensure!(began.elapsed() < PATIENCE, "a fault is not served");
+            self.acknowledge()?;
+            std::hint::spin_loop();
+        }
+    }
+
+    /// Takes events; the size of the window that shows `address`, if its came.
+    fn take_events(&mut self, address: u64) -> anyhow::Result<Option<u64>> {
+        self.events.clear();
+        self.card.take_events(EVENTS, &mut self.events);
+        let mut published = None;
+        for event in &self.events {
+            let bytes = u64::from(event.bytes);
+            match EventKind::from_code(event.kind) {
+                Some(EventKind::Map) => {
+                    let shows = address.wrapping_sub(event.device_address) < bytes;
+                    published = published.or(shows.then_some(bytes));
+                }
+                Some(EventKind::Revoke) => self.revoked.push(RevokeAck {
+                    slot: event.slot,
+                    generation: event.generation,
+                    flags: if self.dirties { ACK_DIRTY } else { 0 },
+                    reserved: 0,
+                }),
+                other => bail!("unexpected event {other:?}"),
+            }
+        }
+        Ok(published)
+    }
+
+    /// Gives back what the card has asked for.
+    ///
+    /// # Errors
+    /// The card refuses.
+    pub fn acknowledge(&mut self) -> anyhow::Result<()> {
+        for acks in self.revoked.chunks(MAX_ACKS) {
+            let header = RevokeAckRequest {
+                count: u32::try_from(acks.len())?,
+                reserved: 0,
+            };
+            let body = [header.as_bytes(), acks.as_bytes()].concat();
+            let _: [u8; 0] = self.ask(Request::RevokeAck, &body)?;
+        }
+        self.revoked.clear();
+        Ok(())
+    }
+
+    /// Gives back what the card has asked for and waits until `bytes` of
+    /// visible frames are free.
+    ///
+    /// # Errors
+    /// The card refuses, or the frames do not become free.
+    pub fn settle(&mut self, bytes: u64) -> anyhow::Result<()> {
+        let began = Instant::now();
+        loop {
+            self.take_events(u64::MAX)?;
+            self.acknowledge()?;
+            if self.counters()?.free_visible_bytes >= bytes {
+                return Ok(());
+            }
+            ensure!(began.elapsed() < PATIENCE, "frames do not become free");
+            std::thread::yield_now();
+        }
+    }
+
+    fn request(&self, opcode: Request, body: &[u8]) -> Vec<u8> {
+        let context = match opcode {
+            Request::ObjectCreate | Request::ObjectDestroy | Request::Fault => self.context,
+            _ => 0,
+        };
+        let header = RequestHeader {
+            opcode: opcode.code(),
+            flags: 0,
+            context,
+        };
+        [header.as_bytes(), body].concat()
+    }
+
+    fn ask<T: FromBytes>(&self, opcode: Request, body: &[u8]) -> anyhow::Result<T> {
+        body_of(&self.card.control(&self.request(opcode, body)))
+    }
+}
+
+fn body_of<T: FromBytes>(answer: &[u8]) -> anyhow::Result<T> {
+    let (header, body) = ResponseHeader::read_from_prefix(answer)
+        .ok()
+        .context("an answer without a header")?;
+    match Status::from_code(header.status) {
+        Some(Status::Ok) => T::read_from_bytes(body).ok().context("a wrong answer"),
+        status => bail!("the card answers {status:?}"),
+    }
+}

@@ -1,0 +1,129 @@
+//! What this machine's `memcpy` does between two memory files: the measure of
+//! the card's DMA, which copies between two memory files as well.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd as _, FromRawFd as _};
+use std::ptr::NonNull;
+use std::time::Instant;
+
+/// Bytes that are copied for each size, at least once.
+const MOVED: usize = 256 << 20;
+/// Most copies of a size.
+const MOST: usize = 500;
+
+/// Two memory files, mapped and touched.
+#[derive(Debug)]
+pub struct MemoryCopy {
+    from: Mapped,
+    to: Mapped,
+}
+
+impl MemoryCopy {
+    /// Two files of `bytes` bytes.
+    ///
+    /// # Errors
+    /// The host did not give memory.
+    pub fn new(bytes: usize) -> io::Result<Self> {
+        Ok(Self {
+            from: Mapped::new(bytes)?,
+            to: Mapped::new(bytes)?,
+        })
+    }
+
+    /// Copies of `bytes` bytes, again and again: bytes per second at the median.
+    /// Sizes beyond the files' are cut.
+    pub fn bytes_per_second(&self, bytes: u64) -> f64 {
+        let bytes = usize::try_from(bytes).map_or(self.to.bytes, |bytes| bytes.min(self.to.bytes));
+        let mut times: Vec<f64> = (0..(MOVED / bytes.max(1)).clamp(1, MOST))
+            .map(|_| {
+                let began = Instant::now();
+                self.copy(bytes);
+                began.elapsed().as_secs_f64()
+            })
+            .collect();
+        times.sort_by(f64::total_cmp);
+        times
+            .get(times.len() / 2)
+            .map_or(0.0, |&time| bytes as f64 / time)
+    }
+
+    fn copy(&self, bytes: usize) {
+        let bytes = bytes.min(self.from.bytes).min(self.to.bytes);
+        // SAFETY: both mappings are at least that large, apart from each other,
+        // and only this value knows them.
+        unsafe {
+            std::ptr::copy_nonoverlapping(self.from.start.as_ptr(), self.to.start.as_ptr(), bytes);
+        }
+    }
+}
+
+/// A memory file that is mapped.
+#[derive(Debug)]
+struct Mapped {
+    start: NonNull<u8>,
+    bytes: usize,
+}
+
+impl Mapped {
+    fn new(bytes: usize) -> io::Result<Self> {
+        // SAFETY: the name is a C string; the result is checked.
+        let descriptor = unsafe { libc::memfd_create(c"augur-bench".as_ptr(), libc::MFD_CLOEXEC) };
+        if descriptor < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: it was just made and belongs to nobody else.
+        let file = unsafe { File::from_raw_fd(descriptor) };
+        file.set_len(bytes as u64)?;
+        // SAFETY: a new shared mapping of the whole file; it overlaps nothing.
+        let start = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                bytes,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED,
+                file.as_raw_fd(),
+                0,
+            )
+        };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let start = NonNull::new(start.cast()).ok_or_else(|| io::Error::other("mapped at zero"))?;
+        let mapped = Self { start, bytes };
+        // SAFETY: the mapping is `bytes` long and nobody else knows it.
+        unsafe { std::ptr::write_bytes(mapped.start.as_ptr(), 1, bytes) };
+        Ok(mapped)
+    }
+}
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        // SAFETY: the mapping made in `new`; its pointer ends with this value.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_arrives_and_stays_inside() {
+        let copy = MemoryCopy::new(8192).unwrap();
+        // SAFETY: both bytes are inside the mappings.
+        unsafe {
+            copy.from.start.add(4095).write(7);
+            copy.from.start.add(4096).write(7);
+        }
+        copy.copy(4096);
+        // SAFETY: as above.
+        let found = unsafe {
+            [
+                copy.to.start.add(4095).read(),
+                copy.to.start.add(4096).read(),
+            ]
+        };
+        assert_eq!(found, [7, 1]);
+    }
+}
