@@ -23,8 +23,8 @@ const ROUNDS: usize = 9;
 const EVICTIONS: u64 = 500;
 /// Windows that are live meanwhile.
 const LIVE: [u64; 3] = [10, 1_000, 10_000];
-/// Apertures that hold a little more than that many windows.
-const APERTURES: [u64; 3] = [1 << 20, 64 << 20, 1 << 30];
+/// Apertures that hold about as many; the first is the smallest there can be.
+const APERTURES: [u64; 3] = [2 << 20, 64 << 20, 1 << 30];
 /// How much longer than with the fewest live windows a fault may take with the
 /// most.
 const FLAT: Aim = Aim::AtMost(1.25);

@@ -68,7 +68,8 @@ impl Peer {
             "-chardev".into(),
             chardev,
             "-device".into(),
-            "vhost-user-blk-pci,chardev=peer".into(),
+            // The daemon has one queue unless told otherwise.
+            "vhost-user-blk-pci,chardev=peer,num-queues=1".into(),
         ]
     }
 }
