@@ -80,7 +80,7 @@ fn the_driver_is_unloaded_and_loaded_twenty_times() {
     }
     // Objects and mappings of a killed program must not hold the module.
     guest.begin_until(&ENDLESS, ROUND);
-    guest.shell("pkill -9 augur-test; until rmmod augur 2>/dev/null; do sleep 0.1; done; insmod /lib/modules/augur.ko");
+    guest.shell("kill -9 $(pidof augur-test); until rmmod augur 2>/dev/null; do sleep 0.1; done; insmod /lib/modules/augur.ko");
     guest.succeed(&["augur-test", "smoke"]);
     guest.finish();
 }

@@ -2,7 +2,7 @@
 //! build and boot them exactly as the command does.
 //!
 //! Each subcommand is one module below [`commands`]. Nothing outside
-//! [`bench`] speaks to the card itself: `augurd` is started as a process, and the
+//! [`bench`](mod@bench) speaks to the card itself: `augurd` is started as a process, and the
 //! guest is reached through QEMU.
 
 pub mod bench;
