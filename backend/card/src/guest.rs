@@ -24,6 +24,8 @@ struct State {
     memory: Option<Arc<GuestMemoryMmap>>,
     open: bool,
     inside: usize,
+    /// Those who wait until nobody is inside.
+    waiting: usize,
     /// Time with the gate open, up to `since`.
     running: Duration,
     since: Instant,
@@ -66,6 +68,7 @@ impl GuestMemory {
                 memory: None,
                 open: false,
                 inside: 0,
+                waiting: 0,
                 running: Duration::ZERO,
                 since: Instant::now(),
             }),
@@ -128,9 +131,14 @@ impl GuestMemory {
     }
 
     fn empty(&self) -> MutexGuard<'_, State> {
-        self.changed
-            .wait_while(self.lock(), |state| state.inside > 0)
-            .unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.lock();
+        state.waiting += 1;
+        let mut state = self
+            .changed
+            .wait_while(state, |state| state.inside > 0)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.waiting -= 1;
+        state
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -142,7 +150,8 @@ impl Drop for GuestAccess<'_> {
     fn drop(&mut self) {
         let mut state = self.gate.lock();
         state.inside -= 1;
-        let wake = state.inside == 0;
+        // A wakeup is a system call, several of which a request cannot afford.
+        let wake = state.inside == 0 && state.waiting > 0;
         drop(state);
         if wake {
             self.gate.changed.notify_all();
