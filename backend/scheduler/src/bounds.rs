@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a program's graph says before anything runs: its edges, its longest
 //! chain, and the shortest time any schedule can take.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The regions that are tracked, each once, and which of them overlap.
 //!
 //! Programs use the same regions again and again, so the exact overlap test

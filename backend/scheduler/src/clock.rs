@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Time as the scheduler sees it: a number that its caller hands in.
 //!
 //! The card hands in its own clock, the benchmark a virtual one; nothing in

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! One context: its lists, their analysis, and what of them is ready.
 //!
 //! It knows nothing of other contexts and nothing of when a list as a whole

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Whether a bounded sum of multiples can fall into a window.
 //!
 //! Two strided regions share a byte exactly when a linear form with bounded

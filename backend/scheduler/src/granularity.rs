@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Follows how each object is used and sets the unit at which it is tracked.
 //!
 //! An object that is only read is tracked as a whole: reads of it wait for

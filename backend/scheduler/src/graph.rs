@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Who waits for whom: the instructions in flight and the edges between them.
 //!
 //! Instructions are numbered in the order they were submitted.  An edge stands

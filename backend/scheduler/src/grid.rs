@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where the tracked regions lie, so that a new one finds those near it.
 //!
 //! Tiles of a row-major matrix interleave in memory: the hulls of all tiles in

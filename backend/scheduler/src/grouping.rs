@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Merges neighbouring regions into groups that fit into a local memory.
 //!
 //! Instructions that write into one group are run by one engine while its data

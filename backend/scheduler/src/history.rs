@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Who last wrote a cell and who has read it since: all of the past that a
 //! later access can still conflict with.
 //!

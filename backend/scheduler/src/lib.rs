@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Orders the card's instructions on the regions of memory they touch.
 //!
 //! Command lists name strided ranges of tensors.  This crate finds which of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Command lists as the scheduler takes them: instructions with checked
 //! operands, in program order.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the engines hold in their local memories.
 //!
 //! Memory is counted in sectors: the largest power of two, at least a line,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Whether two regions share a byte, and whether one holds the other.
 //!
 //! Exact to byte and stride.  Runs and rectangles of one pitch (tiles of a

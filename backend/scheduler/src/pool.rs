@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Many short singly linked lists in one array.
 //!
 //! Successors of instructions and readers of cells are lists that grow by one

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The card's sizes and costs, for virtual time.
 //!
 //! All figures are of the modelled card, not of the host.  The analysis

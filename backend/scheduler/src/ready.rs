@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Instructions that may run now, and which of them an engine gets next.
 //!
 //! Instructions that belong to a group (see [`crate::grouping`]) go to the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A region: the bytes that one operand of an instruction touches.
 //!
 //! Operands arrive as strided N-dimensional views, which come from a guest or

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Command lists of several contexts in, work for engines out.
 //!
 //! A list is analysed as far as there is room as soon as it is submitted, and

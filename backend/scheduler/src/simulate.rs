@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A card on a virtual clock: the scheduler itself, with modelled engines.
 //!
 //! Instructions are analysed in order by the analysis unit and reach the
@@ -54,6 +55,37 @@ pub struct Span {
     pub end: Nanos,
 }
 
+/// One move over the link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    /// The compute engine whose local memory is filled or drained; none for
+    /// the last drain, which is everybody's.
+    pub engine: Option<usize>,
+    /// Bytes into the local memory.
+    pub filled: u64,
+    /// Bytes out of local memories.
+    pub drained: u64,
+    /// When it was asked for.
+    pub asked: Nanos,
+    /// When it was over.
+    pub end: Nanos,
+}
+
+/// How finely memory was tracked when a batch had been analysed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tracking {
+    /// When.
+    pub at: Nanos,
+    /// Instructions analysed by then.
+    pub analysed: usize,
+    /// Units tracked.
+    pub cells: usize,
+    /// Objects split so far, and merged.
+    pub splits: u64,
+    /// See `splits`.
+    pub merges: u64,
+}
+
 /// What a simulation came to.
 #[derive(Clone, Debug, Default)]
 pub struct Run {
@@ -73,6 +105,10 @@ pub struct Run {
     pub decisions: Vec<Decision>,
     /// Each instruction, in the order in which they ended.
     pub spans: Vec<Span>,
+    /// Each move, in the order in which they were asked for.
+    pub transfers: Vec<Transfer>,
+    /// The unit of tracking over time, one entry a batch.
+    pub tracking: Vec<Tracking>,
 }
 
 /// Why a program cannot be simulated.
@@ -250,9 +286,8 @@ impl Simulation<'_> {
         }
         let drained = self.memories.flush();
         if drained > 0 {
-            self.run.moved_bytes += drained;
             self.run.moves += 1;
-            now = self.link.transfer(now, drained, &self.setup.profile);
+            now = self.transfer(None, 0, drained, now);
         }
         self.run.makespan = now.max(self.link.free);
         if let Some(analyser) = self.scheduler.analyser(self.context) {
@@ -291,7 +326,18 @@ impl Simulation<'_> {
             .analysis(counters.0 - self.counted.0, counters.1 - self.counted.1);
         self.counted = counters;
         self.run.analysis = self.run.analysis.plus(cost);
-        self.events.push(Reverse((now.plus(cost), Event::Analysed)));
+        let done = now.plus(cost);
+        if let Some(analyser) = self.scheduler.analyser(self.context) {
+            let (splits, merges) = analyser.granularity_changes();
+            self.run.tracking.push(Tracking {
+                at: done,
+                analysed: self.next,
+                cells: analyser.cells(),
+                splits,
+                merges,
+            });
+        }
+        self.events.push(Reverse((done, Event::Analysed)));
         Ok(())
     }
 
@@ -380,18 +426,31 @@ impl Simulation<'_> {
             let moved = self
                 .memories
                 .access(engine, &region, access.reads(), access.writes());
-            let bytes = moved.filled + moved.drained;
-            if bytes == 0 {
+            if moved.filled + moved.drained == 0 {
                 continue;
             }
-            self.run.moved_bytes += bytes;
             self.run.moves += moved.moves;
-            let done = self.link.transfer(now, bytes, &self.setup.profile);
+            let done = self.transfer(Some(engine), moved.filled, moved.drained, now);
             if moved.filled > 0 {
                 arrives = arrives.max(done);
             }
         }
         arrives
+    }
+
+    /// Puts one move on the link and returns when it is over.
+    fn transfer(&mut self, engine: Option<usize>, filled: u64, drained: u64, now: Nanos) -> Nanos {
+        let bytes = filled + drained;
+        self.run.moved_bytes += bytes;
+        let end = self.link.transfer(now, bytes, &self.setup.profile);
+        self.run.transfers.push(Transfer {
+            engine,
+            filled,
+            drained,
+            asked: now,
+            end,
+        });
+        end
     }
 }
 

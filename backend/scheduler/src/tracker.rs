@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Dependence analysis: turns the operands of an instruction into edges.
 //!
 //! Each operand becomes one or more tracked cells, as the policy says; the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Programs of known shape, for tests and for the benchmark.
 //!
 //! Each is the dependence pattern of a real computation: tiled linear algebra,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The contract of exact analysis, against an oracle that knows only bytes:
 //! every pair of conflicting instructions is ordered, and no edge joins two
 //! instructions that do not conflict.

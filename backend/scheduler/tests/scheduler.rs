@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The contract of the scheduler with whoever drives the engines.
 
 #![allow(

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The contract of the simulator: it runs everything once, in an order the
 //! exact graph allows, and never beats the lower bound.
 
@@ -60,6 +61,16 @@ fn every_schedule_respects_the_exact_graph_and_the_lower_bound() {
             let bound = lower_bound(&program.list, critical_path, engines, compulsory, &profile);
             assert!(run.makespan >= bound && critical_path > Nanos(0));
             assert!(run.moved_bytes >= compulsory, "{workload} {policy}");
+            let moves = run.transfers.iter();
+            let moved: u64 = moves.map(|it| it.filled + it.drained).sum();
+            assert_eq!(moved, run.moved_bytes);
+            assert!(
+                run.transfers
+                    .iter()
+                    .all(|it| it.end > it.asked && it.end <= run.makespan)
+            );
+            let analysed = run.tracking.last().map(|it| it.analysed);
+            assert_eq!(analysed, Some(program.list.len()));
         }
     }
 }

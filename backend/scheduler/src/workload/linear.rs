@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Tiled dense linear algebra.
 
 use super::{Matrix, Program, ProgramError};

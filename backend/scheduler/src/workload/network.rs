@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Layers of neural networks.
 
 use super::{Matrix, Program, ProgramError, bytes_of};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Sweeps over memory in chunks, from one buffer into the other and back.
 
 use super::{Program, ProgramError, bytes_of};
