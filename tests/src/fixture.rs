@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
+use augur::build::tool_root::Kernel;
 use augur::guest::{Guest, GuestOptions, Parts};
 use augur::project::Project;
 use augur::size::Size;
@@ -18,11 +19,16 @@ use augur_qemu::machine::Output;
 pub const LIMIT: Duration = Duration::from_secs(900);
 
 /// Everything a guest is made of, built once for all tests of a program.
-fn parts() -> &'static Parts {
-    static PARTS: OnceLock<Parts> = OnceLock::new();
-    PARTS.get_or_init(|| {
+fn parts(kernel: Kernel) -> &'static Parts {
+    static STABLE: OnceLock<Parts> = OnceLock::new();
+    static BACKPORTS: OnceLock<Parts> = OnceLock::new();
+    let parts = match kernel {
+        Kernel::Stable => &STABLE,
+        Kernel::Backports => &BACKPORTS,
+    };
+    parts.get_or_init(|| {
         let project = Project::find().expect("the tests run inside the source tree");
-        Parts::ensure(&project)
+        Parts::with_kernel(&project, kernel)
             .unwrap_or_else(|error| panic!("the guest cannot be built: {error:#}"))
     })
 }
@@ -30,6 +36,7 @@ fn parts() -> &'static Parts {
 /// A guest to boot.
 #[derive(Debug, Clone)]
 pub struct Builder {
+    kernel: Kernel,
     options: GuestOptions,
 }
 
@@ -37,8 +44,16 @@ impl Builder {
     /// A guest with one default card; `name` names its run folder.
     pub fn new(name: &str) -> Self {
         Self {
+            kernel: Kernel::Stable,
             options: GuestOptions::new(&format!("test-{name}")),
         }
+    }
+
+    /// The kernel it boots.
+    #[must_use]
+    pub fn kernel(mut self, kernel: Kernel) -> Self {
+        self.kernel = kernel;
+        self
     }
 
     /// How many cards it has.
@@ -92,7 +107,8 @@ impl Builder {
 
     /// Boots it.
     pub fn boot(self) -> TestGuest {
-        let guest = Guest::boot(parts(), &self.options).unwrap_or_else(|error| panic!("{error:#}"));
+        let guest = Guest::boot(parts(self.kernel), &self.options)
+            .unwrap_or_else(|error| panic!("{error:#}"));
         TestGuest { guest: Some(guest) }
     }
 }

@@ -1,6 +1,7 @@
 //! The driver and the card from inside a guest: each subtest of `augur-test`
 //! that needs nobody outside the guest.
 
+use augur::build::tool_root::Kernel;
 use augur_e2e::{Builder, TestGuest};
 
 /// The card's PCI function: virtio's vendor, and 0x1040 + virtio id 38.
@@ -100,5 +101,18 @@ fn two_cards_in_one_guest_do_not_disturb_each_other() {
     let script = "augur-test --device /dev/accel/accel0 smoke dma-odd mmap & first=$!; \
                   augur-test --device /dev/accel/accel1 smoke dma-odd mmap; wait $first";
     guest.shell(script);
+    guest.finish();
+}
+
+#[test]
+fn the_driver_works_on_the_backports_kernel_as_well() {
+    let guest = Builder::new("backports")
+        .kernel(Kernel::Backports)
+        .aperture("16M")
+        .boot();
+    let release = guest.shell("uname -r");
+    let major: u32 = release.split('.').next().unwrap().parse().unwrap();
+    assert!(major > 6, "{release}");
+    subtests(&guest, &["--bytes", "48M"]);
     guest.finish();
 }

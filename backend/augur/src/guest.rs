@@ -11,7 +11,7 @@ use augur_qemu::{Accelerator, Configuration, Console, Machine, Qemu, sockets};
 
 use crate::build::initramfs::InputFile;
 use crate::build::programs::{self, Program};
-use crate::build::tool_root::ToolRoot;
+use crate::build::tool_root::{Kernel, ToolRoot};
 use crate::build::{driver, initramfs};
 use crate::card_process::{CardOptions, CardProcess};
 use crate::exit::Failure;
@@ -52,10 +52,19 @@ impl Parts {
     /// # Errors
     /// When something cannot be made; progress and reasons go to stderr.
     pub fn ensure(project: &Project) -> anyhow::Result<Self> {
-        let root = ToolRoot::ensure(project)?;
-        let driver = driver::ensure(project, &root)?;
+        Self::with_kernel(project, Kernel::Stable)
+    }
+
+    /// The same for guests that boot this kernel.
+    ///
+    /// # Errors
+    /// As [`Parts::ensure`].
+    pub fn with_kernel(project: &Project, kernel: Kernel) -> anyhow::Result<Self> {
+        let root = ToolRoot::with_kernel(project, kernel)?;
+        let driver = driver::ensure(project, kernel, &root)?;
         let program = programs::card(project)?;
-        Self::assemble(project, &root, Some(CardParts { program, driver }))
+        let card = Some(CardParts { program, driver });
+        Self::assemble(project, kernel, &root, card)
     }
 
     /// The same for guests without a card: no driver, no card process.
@@ -63,23 +72,24 @@ impl Parts {
     /// # Errors
     /// As [`Parts::ensure`].
     pub fn ensure_without_card(project: &Project) -> anyhow::Result<Self> {
-        Self::assemble(project, &ToolRoot::ensure(project)?, None)
+        Self::assemble(project, Kernel::Stable, &ToolRoot::ensure(project)?, None)
     }
 
     fn assemble(
         project: &Project,
+        kernel: Kernel,
         root: &ToolRoot,
         card: Option<CardParts>,
     ) -> anyhow::Result<Self> {
         let mut parts = Self {
             project: project.clone(),
-            qemu: find_qemu(root)?,
+            qemu: find_qemu(&ToolRoot::ensure(project)?)?,
             acceleration: Choice {
                 accelerator: Accelerator::Tcg,
                 reason: String::new(),
             },
             kernel: root.kernel(),
-            base: initramfs::base(project, root)?,
+            base: initramfs::base(project, kernel, root)?,
             programs: programs::guest(project)?,
             card,
         };

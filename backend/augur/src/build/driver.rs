@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::Context;
 
 use crate::build::cache::{self, Inputs, files_below, lock};
-use crate::build::tool_root::ToolRoot;
+use crate::build::tool_root::{Kernel, ToolRoot};
 use crate::progress;
 use crate::project::Project;
 
@@ -23,8 +23,11 @@ const SOURCE_NAMES: [&str; 2] = ["Kbuild", "Makefile"];
 ///
 /// # Errors
 /// When it does not compile; the compiler's words are printed.
-pub fn ensure(project: &Project, root: &ToolRoot) -> anyhow::Result<PathBuf> {
-    let folder = project.guest();
+pub fn ensure(project: &Project, kernel: Kernel, root: &ToolRoot) -> anyhow::Result<PathBuf> {
+    let folder = match kernel {
+        Kernel::Stable => project.guest(),
+        Kernel::Backports => project.guest().join(kernel.name()),
+    };
     let module = folder.join("augur.ko");
     let stamp = folder.join("augur.ko.inputs");
     let sources = project.path("guest-driver");
@@ -43,7 +46,11 @@ pub fn ensure(project: &Project, root: &ToolRoot) -> anyhow::Result<PathBuf> {
     cache::remove(&stamp)?;
     let inside = root.path().join("src");
     copy_sources(&sources, &inside)?;
-    progress::run("driver", make(project, root), &folder.join("driver.log"))?;
+    progress::run(
+        "driver",
+        make(project, kernel, root),
+        &folder.join("driver.log"),
+    )?;
     let built = inside.join("kernel/augur.ko");
     fs::copy(&built, &module).with_context(|| built.display().to_string())?;
     fs::write(&stamp, digest).with_context(|| stamp.display().to_string())?;
@@ -51,20 +58,18 @@ pub fn ensure(project: &Project, root: &ToolRoot) -> anyhow::Result<PathBuf> {
 }
 
 /// The command that compiles the module in the tool root.
-fn make(project: &Project, root: &ToolRoot) -> Command {
+fn make(project: &Project, kernel: Kernel, root: &ToolRoot) -> Command {
     let mut command = Command::new(project.path("images/tool-root/enter"));
     command.arg(root.path());
     // Warnings of the compiler and of sparse are errors, so that none gets old.
     command.args(["make", "--silent", "-C"]);
     command.arg(format!("/lib/modules/{}/build", root.kernel_release()));
-    command.args([
-        "M=/src/kernel",
-        "W=1",
-        "KCFLAGS=-Werror",
-        "C=1",
-        "CF=-Wsparse-error",
-        "modules",
-    ]);
+    command.args(["M=/src/kernel", "W=1", "KCFLAGS=-Werror"]);
+    // Debian's newer headers lack the script that runs sparse.
+    if kernel == Kernel::Stable {
+        command.args(["C=1", "CF=-Wsparse-error"]);
+    }
+    command.arg("modules");
     command
 }
 

@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use crate::build::cache::{Inputs, kept};
 use crate::build::cpio::Archive;
 use crate::build::programs::Program;
-use crate::build::tool_root::ToolRoot;
+use crate::build::tool_root::{Kernel, ToolRoot};
 use crate::project::Project;
 
 /// A file of the host that a guest is given, below `/input`.
@@ -28,13 +28,17 @@ pub struct InputFile {
 ///
 /// # Errors
 /// When a module or busybox cannot be read.
-pub fn base(project: &Project, root: &ToolRoot) -> anyhow::Result<PathBuf> {
+pub fn base(project: &Project, kernel: Kernel, root: &ToolRoot) -> anyhow::Result<PathBuf> {
     let recipe = project.path("images/guest");
     let digest = Inputs::new()
         .bytes("root", root.path().as_os_str().as_encoded_bytes())
         .path(&recipe)?
         .digest();
-    kept(&project.guest(), "base", &digest, |path| {
+    let name = match kernel {
+        Kernel::Stable => "base",
+        Kernel::Backports => "backports_base",
+    };
+    kept(&project.guest(), name, &digest, |path| {
         let mut archive = Archive::new(BufWriter::new(create(path)?));
         for folder in ["bin", "dev", "lib", "lib/modules"] {
             archive.directory(folder)?;
@@ -104,10 +108,7 @@ fn modules(root: &ToolRoot, list: &Path) -> anyhow::Result<Vec<PathBuf>> {
         .lines()
         .map(str::trim)
         .filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let folder = root
-        .path()
-        .join("usr/lib/modules")
-        .join(root.kernel_release());
+    let folder = root.modules();
     let dependencies = folder.join("modules.dep");
     let dependencies =
         fs::read_to_string(&dependencies).with_context(|| dependencies.display().to_string())?;

@@ -18,6 +18,34 @@ pub const DOWNLOAD_MB: u32 = 230;
 /// Disk space it takes, in MB, with what it needs while it is made.
 pub const DISK_MB: u32 = 1000;
 
+/// Which of Debian's kernels a guest boots.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, clap::ValueEnum)]
+pub enum Kernel {
+    /// The stable release's.
+    #[default]
+    Stable,
+    /// The newest one of its backports, fetched when it is first asked for.
+    Backports,
+}
+
+impl Kernel {
+    /// The directory below `images` with the recipe of its root.
+    fn recipe(self) -> &'static str {
+        match self {
+            Self::Stable => "images/tool-root",
+            Self::Backports => "images/kernel-backports",
+        }
+    }
+
+    /// The name of its root, and of what is built in it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stable => "root",
+            Self::Backports => "backports",
+        }
+    }
+}
+
 /// A tool root that is in place.
 #[derive(Debug, Clone)]
 pub struct ToolRoot {
@@ -31,8 +59,18 @@ impl ToolRoot {
     /// # Errors
     /// When it cannot be made; a [`Failure`] when a program for that is missing.
     pub fn ensure(project: &Project) -> anyhow::Result<Self> {
-        let path = kept(&project.tools(), "root", &digest(project)?, |path| {
-            make(project, path)
+        Self::with_kernel(project, Kernel::Stable)
+    }
+
+    /// A root with this kernel, its headers and their compiler. Only the one
+    /// with the stable kernel has a QEMU.
+    ///
+    /// # Errors
+    /// As [`ToolRoot::ensure`].
+    pub fn with_kernel(project: &Project, kernel: Kernel) -> anyhow::Result<Self> {
+        let digest = digest(project, kernel)?;
+        let path = kept(&project.tools(), kernel.name(), &digest, |path| {
+            make(project, kernel, path)
         })?;
         Self::at(path)
     }
@@ -42,7 +80,9 @@ impl ToolRoot {
     /// # Errors
     /// When its recipe cannot be read or it is damaged.
     pub fn existing(project: &Project) -> anyhow::Result<Option<Self>> {
-        let path = project.tools().join(format!("root-{}", digest(project)?));
+        let path = project
+            .tools()
+            .join(format!("root-{}", digest(project, Kernel::Stable)?));
         if path.exists() {
             Self::at(path).map(Some)
         } else {
@@ -76,11 +116,20 @@ impl ToolRoot {
         &self.path
     }
 
-    /// The guest's kernel.
+    /// The guest's kernel: newer packages keep it beside its modules.
     pub fn kernel(&self) -> PathBuf {
+        let beside = self.modules().join("vmlinuz");
+        if beside.exists() {
+            return beside;
+        }
         self.path
             .join("boot")
             .join(format!("vmlinuz-{}", self.kernel_release))
+    }
+
+    /// The directory of the kernel's modules.
+    pub fn modules(&self) -> PathBuf {
+        self.path.join("usr/lib/modules").join(&self.kernel_release)
     }
 
     /// The kernel's release, which names the directory of its modules.
@@ -98,31 +147,28 @@ impl ToolRoot {
     }
 }
 
-fn recipe(project: &Project) -> PathBuf {
-    project.path("images/tool-root")
-}
-
-fn digest(project: &Project) -> anyhow::Result<String> {
-    let recipe = recipe(project);
+fn digest(project: &Project, kernel: Kernel) -> anyhow::Result<String> {
+    let recipe = project.path(kernel.recipe());
     let inputs = Inputs::new()
         .path(&recipe.join("build"))?
         .path(&recipe.join("packages"))?;
     Ok(inputs.path(&project.path("images/debian"))?.digest())
 }
 
-fn make(project: &Project, path: &Path) -> anyhow::Result<()> {
+fn make(project: &Project, kernel: Kernel, path: &Path) -> anyhow::Result<()> {
     if !on_path("mmdebstrap") {
         return Err(
             Failure::machine("mmdebstrap is missing: sudo apt-get install mmdebstrap").into(),
         );
     }
-    let mut command = Command::new(recipe(project).join("build"));
+    let mut command = Command::new(project.path(kernel.recipe()).join("build"));
     command.arg(path);
-    progress::run(
-        "tools (QEMU, kernel, compiler)",
-        command,
-        &project.tools().join("root.log"),
-    )
+    let label = match kernel {
+        Kernel::Stable => "tools (QEMU, kernel, compiler)",
+        Kernel::Backports => "the backports kernel (290 MB)",
+    };
+    let log = project.tools().join(format!("{}.log", kernel.name()));
+    progress::run(label, command, &log)
 }
 
 /// Whether a program of this name is on the `PATH`.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use crate::build::driver;
-use crate::build::tool_root::ToolRoot;
+use crate::build::tool_root::{Kernel, ToolRoot};
 use crate::card_process::CardOptions;
 use crate::exit;
 use crate::guest::{Guest, GuestOptions, Parts};
@@ -23,6 +23,9 @@ const SMOKE: Duration = Duration::from_secs(120);
 pub struct Arguments {
     #[command(flatten)]
     card: CardOptions,
+    /// The kernel that the guest boots
+    #[arg(long, value_enum, default_value_t)]
+    kernel: Kernel,
     /// Only compile the driver
     #[arg(long)]
     build_only: bool,
@@ -38,10 +41,11 @@ impl Arguments {
         let began = Instant::now();
         let project = Project::find()?;
         if self.build_only {
-            driver::ensure(&project, &ToolRoot::ensure(&project)?)?;
+            let root = ToolRoot::with_kernel(&project, self.kernel)?;
+            driver::ensure(&project, self.kernel, &root)?;
             return Ok(ExitCode::SUCCESS);
         }
-        let parts = Parts::ensure(&project)?;
+        let parts = Parts::with_kernel(&project, self.kernel)?;
         let options = GuestOptions {
             memory_mib: GUEST_MIB,
             cards: vec![self.card],

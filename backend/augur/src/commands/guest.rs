@@ -9,6 +9,7 @@ use anyhow::Context;
 use clap::Args;
 
 use crate::build::initramfs::InputFile;
+use crate::build::tool_root::Kernel;
 use crate::card_process::CardOptions;
 use crate::exit::{self, Failure};
 use crate::guest::{Guest, GuestOptions, Parts};
@@ -20,6 +21,9 @@ use crate::size::Size;
 pub struct Arguments {
     #[command(flatten)]
     card: CardOptions,
+    /// The kernel that the guest boots
+    #[arg(long, value_enum, default_value_t)]
+    kernel: Kernel,
     /// How many cards like this the guest has
     #[arg(long, value_name = "N", default_value_t = 1)]
     cards: usize,
@@ -52,7 +56,7 @@ impl Arguments {
         let parts = if self.cards == 0 {
             Parts::ensure_without_card(&project)?
         } else {
-            Parts::ensure(&project)?
+            Parts::with_kernel(&project, self.kernel)?
         };
         let options = GuestOptions {
             memory_mib: self.guest_memory.mib(),
