@@ -76,6 +76,13 @@ fn commands_compute_what_the_reference_computes() {
 }
 
 #[test]
+fn programs_order_lists_by_timelines_and_wait_for_them_as_futures() {
+    let guest = Builder::new("fences").boot();
+    subtests(&guest, &["timelines", "futures", "mmap-slices"]);
+    guest.finish();
+}
+
+#[test]
 fn contexts_are_isolated_and_malformed_requests_refused() {
     let guest = Builder::new("hostile").boot();
     subtests(

@@ -63,6 +63,10 @@ pub enum Error {
         source: io::Error,
     },
 
+    /// What futures need cannot be made.
+    #[error("futures need a descriptor and a thread: {0}")]
+    Futures(io::Error),
+
     /// Device memory, or a table of the card, is exhausted.
     #[error(
         "{request}: the card's memory is exhausted; close other programs (see augur-smi) or give the card more memory"

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The system calls: ioctl with typed arguments, mapping and unmapping.
 //!
-//! One of the library's two modules with `unsafe` (the other is
-//! [`crate::mapping`]). It must never interpret what it passes on.
+//! Where the library's `unsafe` is, with [`crate::mapping`] and
+//! [`crate::slice`]. It must never interpret what it passes on.
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
+use std::time::Duration;
 
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -46,6 +47,9 @@ impl Plain for uapi::ObjectCreate {}
 impl Plain for uapi::ObjectInfo {}
 impl Plain for uapi::Wait {}
 impl Plain for uapi::GemClose {}
+impl Plain for uapi::SyncobjCreate {}
+impl Plain for uapi::SyncobjDestroy {}
+impl Plain for uapi::SyncobjEventfd {}
 
 /// Calls the driver with an argument that names no memory.
 pub(crate) fn call<T: Plain>(device: &File, argument: &mut T) -> Result<(), Error> {
@@ -138,4 +142,41 @@ pub(crate) fn monotonic_nanos() -> i64 {
     // exists on every Linux.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
     now.tv_sec * 1_000_000_000 + now.tv_nsec
+}
+
+/// The absolute time that a wait of at most `limit` from now ends at.
+pub(crate) fn deadline(limit: Option<Duration>) -> i64 {
+    limit.map_or(i64::MAX, |limit| {
+        let limit = i64::try_from(limit.as_nanos()).unwrap_or(i64::MAX);
+        monotonic_nanos().saturating_add(limit)
+    })
+}
+
+/// A descriptor that is readable after something was written to it.
+pub(crate) fn event() -> Result<OwnedFd, Error> {
+    // SAFETY: a new descriptor, which nobody else owns.
+    unsafe {
+        let event = libc::eventfd(0, libc::EFD_CLOEXEC);
+        if event < 0 {
+            return Err(Error::Futures(io::Error::last_os_error()));
+        }
+        Ok(OwnedFd::from_raw_fd(event))
+    }
+}
+
+/// Waits until one of the descriptors is readable or in error; says for each
+/// whether it is.
+pub(crate) fn poll<'a>(descriptors: impl Iterator<Item = BorrowedFd<'a>>) -> Vec<bool> {
+    let mut entries: Vec<libc::pollfd> = descriptors
+        .map(|descriptor| libc::pollfd {
+            fd: descriptor.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        })
+        .collect();
+    // SAFETY: the kernel writes `revents` of as many entries as there are. It
+    // leaves them zero when the call is interrupted, which is a round for
+    // nothing.
+    unsafe { libc::poll(entries.as_mut_ptr(), entries.len() as libc::nfds_t, -1) };
+    entries.iter().map(|entry| entry.revents != 0).collect()
 }

@@ -5,7 +5,8 @@
 //! A [`Device`] is an open card and a context of its own; [`Object`]s are its
 //! memory; a [`Tensor`] is a typed, strided view of an object; a
 //! [`CommandList`] says what to do with tensors; a [`Submission`] is waited
-//! for. A [`Mapping`] shows an object in the program's memory.
+//! for, by a thread or as a future; a [`Timeline`] orders submissions. A
+//! [`Mapping`] shows an object in the program's memory.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), augur_client::Error> {
@@ -37,17 +38,23 @@ pub mod error;
 mod kernel;
 pub mod mapping;
 pub mod object;
+mod reactor;
 pub mod reference;
+pub mod slice;
 pub mod submission;
 pub mod tensor;
+pub mod timeline;
 pub mod uapi;
 pub mod units;
 
+pub use augur_abi::command::ReduceKind;
 pub use augur_abi::{DataType, Status};
 pub use command_list::{CommandList, Convolution, Lent, LentMut};
 pub use device::Device;
 pub use error::Error;
 pub use mapping::Mapping;
 pub use object::Object;
+pub use slice::MappedSlice;
 pub use submission::{Completion, Scope, Submission};
 pub use tensor::Tensor;
+pub use timeline::{Order, Point, Timeline};

@@ -2,7 +2,8 @@
 //! An object in a program's address space, through the card's aperture.
 //!
 //! The card's engines and other processes change this memory at any time, so
-//! it is read and written by volatile access and never lent out as a slice.
+//! it is read and written by volatile access and never lent out as a reference;
+//! typed elements are reached in place by a [`MappedSlice`].
 //! Order between the CPU and the card's engines comes from completion only:
 //! write, submit, wait, read.
 //!
@@ -13,6 +14,7 @@ use std::ptr::NonNull;
 
 use crate::error::Error;
 use crate::kernel;
+use crate::slice::{Element, MappedSlice};
 
 /// Word in which large ranges are moved.
 const WORD: usize = size_of::<u64>();
@@ -113,6 +115,28 @@ impl Mapping {
         Ok(())
     }
 
+    /// `count` elements from byte `offset` on, in place.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`]; [`Error::Shape`] when `offset` is not a multiple
+    /// of what the elements are aligned to.
+    pub fn slice<T: Element>(
+        &self,
+        offset: usize,
+        count: usize,
+    ) -> Result<MappedSlice<'_, T>, Error> {
+        let start = self.at(offset, count.saturating_mul(size_of::<T>()))?;
+        if !start.addr().is_multiple_of(align_of::<T>()) {
+            return Err(Error::Shape(format!(
+                "byte {offset} is not a multiple of {}, as its elements must be",
+                align_of::<T>()
+            )));
+        }
+        // SAFETY: `at` checked that all of them are mapped, and they are
+        // aligned; `self` stays borrowed.
+        Ok(unsafe { MappedSlice::new(start.cast(), count) })
+    }
+
     /// One byte.
     ///
     /// # Errors
@@ -177,6 +201,38 @@ mod tests {
                 mapping.read(offset, &mut part).expect("in range");
                 assert_eq!(part, data);
             }
+        }
+    }
+
+    #[test]
+    fn elements_are_read_and_written_in_place() {
+        let mut mapping = anonymous(4096);
+        let numbers = mapping.slice::<i32>(8, 6).expect("in range");
+        numbers.copy_from(&[1, 2, 3, 4, 5, 6]).expect("as long");
+        let middle = numbers.slice(2..5).expect("in range");
+        middle.write(1, -40).expect("in range");
+        assert_eq!(numbers.iter().collect::<Vec<_>>(), [1, 2, 3, -40, 5, 6]);
+        assert_eq!(middle.read(2).expect("in range"), 5);
+        let mut copy = [0; 3];
+        middle.copy_to(&mut copy).expect("as long");
+        assert_eq!(copy, [3, -40, 5]);
+        assert!(middle.read(3).is_err() && middle.slice(2..4).is_err());
+        assert!(middle.copy_to(&mut [0; 2]).is_err() && numbers.copy_from(&[0]).is_err());
+        let mut bytes = [0; 4];
+        mapping.read(20, &mut bytes).expect("in range");
+        assert_eq!(bytes, (-40_i32).to_ne_bytes());
+        mapping.write(8, &[9, 0, 0, 0]).expect("in range");
+        assert_eq!(
+            mapping
+                .slice::<u32>(8, 1)
+                .and_then(|one| one.read(0))
+                .expect("one"),
+            9
+        );
+        assert!(mapping.slice::<f32>(2, 1).is_err());
+        assert!(mapping.slice::<u64>(4096, 0).expect("none").is_empty());
+        for count in [513, usize::MAX] {
+            assert!(mapping.slice::<u64>(0, count).is_err());
         }
     }
 

@@ -18,6 +18,7 @@ use crate::command_list::CommandList;
 use crate::device::Device;
 use crate::error::Error;
 use crate::kernel;
+use crate::timeline::{Order, Point};
 use crate::uapi;
 
 /// When a command list was executed.
@@ -56,13 +57,9 @@ impl Submission {
     /// [`Error::TimedOut`], [`Error::ListFailed`], [`Error::CardLost`], or the
     /// result was dropped because 1024 later lists have ended since.
     pub fn wait(&self, limit: Option<Duration>) -> Result<Completion, Error> {
-        let timeout_ns = limit.map_or(i64::MAX, |limit| {
-            let limit = i64::try_from(limit.as_nanos()).unwrap_or(i64::MAX);
-            kernel::monotonic_nanos().saturating_add(limit)
-        });
         let mut argument = uapi::Wait {
             fence: self.fence,
-            timeout_ns,
+            timeout_ns: kernel::deadline(limit),
             ..Default::default()
         };
         kernel::call(&self.device.file, &mut argument)?;
@@ -118,8 +115,7 @@ impl Device {
     /// # Errors
     /// The kernel refused the list.
     pub fn submit(&self, queue: u32, list: &CommandList<'static>) -> Result<Submission, Error> {
-        // SAFETY: memory borrowed for 'static outlives every list.
-        unsafe { self.submit_unguarded(queue, list) }
+        self.submit_ordered(queue, list, &Order::default())
     }
 
     /// Runs `work`, which may submit lists that borrow memory, and returns when
@@ -133,13 +129,16 @@ impl Device {
         work(&scope)
     }
 
+    /// Submits a list without keeping what it borrows.
+    ///
     /// # Safety
     /// The memory that the list borrows must stay as borrowed until the list
     /// has ended.
-    unsafe fn submit_unguarded(
+    pub(crate) unsafe fn submit_unguarded(
         &self,
         queue: u32,
         list: &CommandList<'_>,
+        order: &Order<'_>,
     ) -> Result<Submission, Error> {
         let (commands, transfers) = (list.commands(), list.transfers());
         let needed =
@@ -153,6 +152,8 @@ impl Device {
         else {
             return Err(Error::ListTooLong { needed, limit });
         };
+        let [after, passes] = [order.after, order.passes]
+            .map(|points| points.iter().map(Point::sync).collect::<Vec<_>>());
         let mut argument = uapi::Submit {
             commands: commands.as_ptr().expose_provenance() as u64,
             commands_size,
@@ -160,10 +161,14 @@ impl Device {
             transfers: transfers.as_ptr().expose_provenance() as u64,
             transfer_count,
             queue,
+            in_syncs: after.as_ptr().expose_provenance() as u64,
+            out_syncs: passes.as_ptr().expose_provenance() as u64,
+            in_sync_count: u32::try_from(after.len()).unwrap_or(u32::MAX),
+            out_sync_count: u32::try_from(passes.len()).unwrap_or(u32::MAX),
             ..Default::default()
         };
-        // SAFETY: commands and transfers are copied during the call; the
-        // caller keeps the memory that the transfers name.
+        // SAFETY: commands, transfers and points are copied during the call;
+        // the caller keeps the memory that the transfers name.
         unsafe { kernel::ioctl(&self.file, &mut argument) }?;
         Ok(Submission {
             device: self.clone(),
@@ -190,7 +195,7 @@ impl<'memory> Scope<'memory> {
         // SAFETY: 'memory outlives the call of `Device::scope`, which owns the
         // scope: it is dropped, and so all lists are waited for, before the
         // call returns or unwinds.
-        let submission = unsafe { self.device.submit_unguarded(queue, list) }?;
+        let submission = unsafe { self.device.submit_unguarded(queue, list, &Order::default()) }?;
         self.pending.borrow_mut().push(submission.clone());
         Ok(submission)
     }

@@ -134,6 +134,49 @@ uapi_structures! {
         pub handle: u32,
         pub pad: u32,
     }
+
+    pub struct SyncobjCreate {
+        pub handle: u32,
+        pub flags: u32,
+    }
+
+    pub struct SyncobjDestroy {
+        pub handle: u32,
+        pub pad: u32,
+    }
+
+    pub struct SyncobjHandle {
+        pub handle: u32,
+        pub flags: u32,
+        pub fd: i32,
+        pub pad: u32,
+    }
+
+    pub struct SyncobjTimelineWait {
+        pub handles: u64,
+        pub points: u64,
+        pub timeout_nsec: i64,
+        pub count_handles: u32,
+        pub flags: u32,
+        pub first_signaled: u32,
+        pub pad: u32,
+        pub deadline_nsec: u64,
+    }
+
+    pub struct SyncobjTimelineArray {
+        pub handles: u64,
+        pub points: u64,
+        pub count_handles: u32,
+        pub flags: u32,
+    }
+
+    pub struct SyncobjEventfd {
+        pub handle: u32,
+        pub flags: u32,
+        pub point: u64,
+        pub fd: i32,
+        pub pad: u32,
+    }
 }
 
 /// The structure that [`DevQuery`] is asked for.
@@ -147,6 +190,9 @@ pub const QUERY_DRIVER: u32 = 3;
 
 /// Flag of [`Transfer`]: the transfer writes the program's memory.
 pub const TRANSFER_WRITES_MEMORY: u32 = 1 << 0;
+
+/// Flag of [`SyncobjTimelineWait`]: wait also for a fence to be there.
+pub const SYNCOBJ_WAIT_FOR_SUBMIT: u32 = 1 << 1;
 
 const DRM_IOCTL_BASE: u32 = b'd' as u32;
 const DRM_COMMAND_BASE: u32 = 0x40;
@@ -187,4 +233,10 @@ arguments! {
     Wait => read_write::<Wait>(DRM_COMMAND_BASE + 4), "WAIT";
     DrmVersion => read_write::<DrmVersion>(0x00), "VERSION";
     GemClose => write_only::<GemClose>(0x09), "GEM_CLOSE";
+    SyncobjCreate => read_write::<SyncobjCreate>(0xbf), "SYNCOBJ_CREATE";
+    SyncobjDestroy => read_write::<SyncobjDestroy>(0xc0), "SYNCOBJ_DESTROY";
+    SyncobjHandle => read_write::<SyncobjHandle>(0xc1), "SYNCOBJ_HANDLE_TO_FD";
+    SyncobjTimelineWait => read_write::<SyncobjTimelineWait>(0xca), "SYNCOBJ_TIMELINE_WAIT";
+    SyncobjTimelineArray => read_write::<SyncobjTimelineArray>(0xcd), "SYNCOBJ_TIMELINE_SIGNAL";
+    SyncobjEventfd => read_write::<SyncobjEventfd>(0xcf), "SYNCOBJ_EVENTFD";
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the builder writes, byte by byte, and what it refuses.
 
+use augur_abi::command::MATMUL_ACCUMULATE;
+use augur_abi::command::ReduceKind;
 use zerocopy::FromBytes;
 
 use super::*;
@@ -59,6 +61,8 @@ fn every_command_has_the_size_that_its_opcode_says() {
     let weights = tensor(DataType::I16, &[3, 3, 1, 3]);
     let floats = tensor(DataType::F32, &[8]);
     let square = tensor(DataType::F32, &[4, 4]);
+    let (row, column) = (tensor(DataType::F32, &[4]), tensor(DataType::F32, &[4, 1]));
+    let (oblong, indices) = (tensor(DataType::F32, &[6, 4]), tensor(DataType::I32, &[6]));
     let depthwise = Convolution {
         groups: 3,
         ..Convolution::same_size(3, 3)
@@ -78,6 +82,13 @@ fn every_command_has_the_size_that_its_opcode_says() {
     list.relu(&floats, &floats).expect("fits");
     list.scale(&floats, &floats, 2.0, 1.0).expect("fits");
     list.matmul(&square, &square, &square, false).expect("fits");
+    list.reduce(&column, &square, 1, ReduceKind::Mean)
+        .expect("fits");
+    list.softmax(&square, &square, 0).expect("fits");
+    list.layer_norm(&square, &square, &row, &row, 1, 1e-5)
+        .expect("fits");
+    list.gather(&oblong, &square, &indices).expect("fits");
+    list.scatter(&square, &oblong, &indices).expect("fits");
     list.upload(&bytes, &input).expect("fits");
     list.download(&mut output, &bytes).expect("fits");
 
@@ -92,6 +103,11 @@ fn every_command_has_the_size_that_its_opcode_says() {
         Opcode::Relu,
         Opcode::Scale,
         Opcode::Matmul,
+        Opcode::Reduce,
+        Opcode::Softmax,
+        Opcode::LayerNorm,
+        Opcode::Gather,
+        Opcode::Scatter,
         Opcode::TransferIn,
         Opcode::TransferOut,
     ] {
@@ -106,6 +122,21 @@ fn every_command_has_the_size_that_its_opcode_says() {
     assert_eq!(list.transfers().len(), 2);
     assert_eq!(list.transfers()[0].flags, 0);
     assert_eq!(list.transfers()[1].flags, uapi::TRANSFER_WRITES_MEMORY);
+}
+
+#[test]
+fn products_of_small_types_are_taken_with_their_wider_sums() {
+    let mut list = CommandList::new();
+    for (from, to) in [
+        (DataType::I8, DataType::I32),
+        (DataType::Bf16, DataType::F32),
+    ] {
+        let (a, b) = (tensor(from, &[2, 3]), tensor(from, &[4, 3]));
+        let b = b.transpose(0, 1).expect("two dimensions");
+        list.matmul(&tensor(to, &[2, 4]), &a, &b, false)
+            .expect("fits");
+    }
+    assert_eq!(list.command_count(), 2);
 }
 
 #[test]
@@ -133,6 +164,21 @@ fn shapes_and_types_that_do_not_fit_are_refused() {
     let oblong = tensor(DataType::F32, &[3, 4]);
     assert!(list.matmul(&square, &square, &oblong, false).is_err());
     assert!(list.matmul(&floats, &floats, &floats, false).is_err());
+    let small = tensor(DataType::I8, &[4, 4]);
+    assert!(list.matmul(&square, &small, &small, false).is_err());
+    assert!(list.matmul(&small, &small, &small, false).is_err());
+    assert!(list.reduce(&square, &square, 0, ReduceKind::Sum).is_err());
+    assert!(list.reduce(&square, &square, 2, ReduceKind::Sum).is_err());
+    assert!(list.softmax(&square, &oblong, 0).is_err());
+    assert!(list.softmax(&square, &square, 2).is_err());
+    let (row, indices) = (tensor(DataType::F32, &[3]), tensor(DataType::I32, &[3]));
+    assert!(
+        list.layer_norm(&square, &square, &row, &row, 1, 0.0)
+            .is_err()
+    );
+    assert!(list.gather(&square, &square, &indices).is_err());
+    assert!(list.gather(&oblong, &square, &row).is_err());
+    assert!(list.scatter(&square, &square, &indices).is_err());
     let ungrouped = Convolution {
         groups: 1,
         ..depthwise

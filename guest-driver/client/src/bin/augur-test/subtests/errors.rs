@@ -4,10 +4,11 @@
 
 use std::mem::offset_of;
 
+use augur_abi::command::{ReduceParams, SoftmaxParams};
 use augur_abi::{CommandHeader, Conv2dParams, MatmulParams, Operand, ResampleParams, Status};
-use augur_client::{CommandList, Convolution, DataType, Device, Object, Tensor};
+use augur_client::{CommandList, Convolution, DataType, Device, Object, ReduceKind, Tensor};
 
-use crate::harness::{Options, Outcome, While, check};
+use crate::harness::{Options, Outcome, While, check, check_status};
 use crate::raw::{self, Taken};
 
 /// Refused by the driver, which checks that commands fill the list.
@@ -95,7 +96,8 @@ pub fn run(options: &Options) -> Outcome {
     headers(&device, &object)?;
     operands(&device, &object)?;
     parameters(&device, &object)?;
-    overlaps(&device, &object)
+    overlaps(&device, &object)?;
+    rows_outside_the_table(&device, &object)
 }
 
 fn headers(device: &Device, object: &Object) -> Outcome {
@@ -248,6 +250,43 @@ fn parameters(device: &Device, object: &Object) -> Outcome {
         victim.with(&what, factor, &wrong.to_le_bytes(), EITHER)?;
     }
     victim.with("resample, padding", factor + 4, &[1], EITHER)?;
+    let victim = Victim::new(device, object, |list| {
+        let sums = object.tensor(DataType::F32, 8192, &[1, 4])?;
+        list.reduce(
+            &sums,
+            &object.tensor(DataType::F32, 4096, &[4, 4])?,
+            0,
+            ReduceKind::Sum,
+        )
+    })?;
+    for (what, offset, wrong) in [
+        (
+            "along dimension 2 of 2",
+            offset_of!(ReduceParams, axis),
+            2_u32,
+        ),
+        (
+            "along dimension 2^32 - 1",
+            offset_of!(ReduceParams, axis),
+            u32::MAX,
+        ),
+        (
+            "along the other dimension",
+            offset_of!(ReduceParams, axis),
+            1,
+        ),
+        ("of kind 3", offset_of!(ReduceParams, kind), 3),
+    ] {
+        let bytes = wrong.to_le_bytes();
+        victim.with(&format!("reduce {what}"), field(offset), &bytes, EITHER)?;
+    }
+    let victim = Victim::new(device, object, |list| {
+        let square = object.tensor(DataType::F32, 4096, &[4, 4])?;
+        list.softmax(&square, &square, 0)
+    })?;
+    let axis = field(offset_of!(SoftmaxParams, axis));
+    victim.with("softmax along dimension 2 of 2", axis, &[2], EITHER)?;
+    victim.with("softmax, padding", axis + 4, &[1], EITHER)?;
     let square = |at| object.tensor(DataType::F32, at, &[4, 4]);
     let (c, d, e) = (square(4096)?, square(8192)?, square(12_288)?);
     let victim = Victim::new(device, object, |list| list.matmul(&c, &d, &e, false))?;
@@ -276,4 +315,42 @@ fn overlaps(device: &Device, object: &Object) -> Outcome {
     let (c, d) = (square(4096)?, square(8192)?);
     let victim = Victim::new(device, object, |list| list.matmul(&c, &c, &d, false))?;
     victim.with("matmul into its source", 0, &[], BAD_OPERAND)
+}
+
+/// Indices are the card's only numbers that are found in device memory: one
+/// that names no row fails its command while it runs, and nothing else.
+fn rows_outside_the_table(device: &Device, object: &Object) -> Outcome {
+    let table = object.tensor(DataType::F32, 4096, &[8, 16])?;
+    let listed = object.tensor(DataType::F32, 8192, &[2, 16])?;
+    // Others than those above: what reads a failed command's result fails too.
+    let target = object.tensor(DataType::F32, 16_384, &[8, 16])?;
+    let source = object.tensor(DataType::F32, 20_480, &[2, 16])?;
+    let place = object.byte_range(12288, 8)?;
+    let indices = object.tensor(DataType::I32, 12288, &[2])?;
+    for wrong in [-1, 8, i32::MIN, i32::MAX] {
+        let bytes: Vec<u8> = [3, wrong].into_iter().flat_map(i32::to_le_bytes).collect();
+        let mut upload = CommandList::new();
+        upload.upload(&place, &bytes)?;
+        device.run(&upload)?;
+        let mut gather = CommandList::new();
+        gather.gather(&listed, &table, &indices)?;
+        let what = format!("gather of row {wrong} of 8");
+        check_status(device.run(&gather), Status::BadOperand, &what)?;
+        // A table keeps the rows that are not named, so it is read as well.
+        let mut scatter = CommandList::new();
+        scatter.fill(&target, 0)?;
+        scatter.scatter(&target, &source, &indices)?;
+        let what = format!("scatter to row {wrong} of 8");
+        check_status(device.run(&scatter), Status::BadOperand, &what)?;
+    }
+    let bytes: Vec<u8> = [3, 7].into_iter().flat_map(i32::to_le_bytes).collect();
+    let mut good = CommandList::new();
+    good.upload(&place, &bytes)?;
+    good.fill(&target, 0)?;
+    good.scatter(&target, &source, &indices)?;
+    good.gather(&listed, &table, &indices)?;
+    device
+        .run(&good)
+        .while_doing(|| "good commands after bad ones".into())?;
+    Ok(())
 }

@@ -4,7 +4,7 @@
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 
-use augur_client::{CommandList, Device, Error, Object};
+use augur_client::{CommandList, DataType, Device, Error, Object};
 
 use crate::harness::{Failure, Options, Outcome, check};
 use crate::pattern;
@@ -245,4 +245,34 @@ pub fn kernel_access(options: &Options) -> Outcome {
             "a transfer from a mapping of the card gave {other:?}, not EFAULT"
         ))),
     }
+}
+
+/// Engines and the CPU see the same typed elements, nothing being copied.
+pub fn slices(options: &Options) -> Outcome {
+    const COUNT: u32 = 50_000;
+    let device = options.open()?;
+    let object = device.create_object(1 << 20)?;
+    let mapping = object.map()?;
+    let numbers = mapping.slice::<f32>(64, COUNT as usize)?;
+    let tensor = object.tensor(DataType::F32, 64, &[COUNT])?;
+    let values: Vec<f32> = (0..COUNT).map(|number| number as f32 / 4.0).collect();
+    numbers.copy_from(&values)?;
+    let mut list = CommandList::new();
+    list.scale(&tensor, &tensor, 2.0, 1.0)?;
+    device.run(&list)?;
+    let wrong = numbers
+        .iter()
+        .zip(&values)
+        .position(|(number, value)| number != value * 2.0 + 1.0);
+    check(wrong.is_none(), || {
+        format!("element {wrong:?} is not what the engine wrote")
+    })?;
+    numbers.write(7, -3.5)?;
+    let mut bytes = [0; 4];
+    let mut list = CommandList::new();
+    list.download(&mut bytes, &object.byte_range(64 + 28, 4)?)?;
+    device.run(&list)?;
+    check(f32::from_le_bytes(bytes) == -3.5, || {
+        "a written element is not in device memory".into()
+    })
 }

@@ -4,6 +4,7 @@
 mod basics;
 mod commands;
 mod errors;
+mod fences;
 mod hostile;
 mod isolation;
 mod lifetime;
@@ -107,6 +108,24 @@ pub const ALL: &[Subtest] = &[
         summary: "lists of one queue take effect in order without waiting",
         alone: true,
         run: ordering::lists_in_order,
+    },
+    Subtest {
+        name: "timelines",
+        summary: "lists wait for points of timelines and pass them, failed ones too",
+        alone: true,
+        run: fences::timelines,
+    },
+    Subtest {
+        name: "futures",
+        summary: "futures of lists and points are ready in any order of asking",
+        alone: true,
+        run: fences::futures,
+    },
+    Subtest {
+        name: "mmap-slices",
+        summary: "typed elements are read and written in place beside engines",
+        alone: true,
+        run: mapping::slices,
     },
     Subtest {
         name: "commands",
