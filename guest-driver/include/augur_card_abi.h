@@ -11,7 +11,7 @@
 /* Changes when an existing field changes meaning. */
 #define AUGUR_ABI_MAJOR	1
 /* Changes when something is added. */
-#define AUGUR_ABI_MINOR	0
+#define AUGUR_ABI_MINOR	1
 /* Bytes of a frame and of a guest page. */
 #define AUGUR_PAGE_BYTES	4096
 /* Virtio device id of the card. */
@@ -117,6 +117,10 @@
 #define AUGUR_REQUEST_LIST_CONTEXTS	9
 /* Read the card's counters. */
 #define AUGUR_REQUEST_COUNTERS	10
+/* Read the card's sensors, as its profile models them. */
+#define AUGUR_REQUEST_SENSORS	96
+/* Give up one list of a context: what of it has not begun never runs, and what runs ends soon. The list ends with CANCELLED unless it was complete. NO_OBJECT when there is no such list (any more). */
+#define AUGUR_REQUEST_LIST_CANCEL	97
 
 /* What an event says. */
 /* A window is filled and may be mapped: context, slot, generation, device_address, aperture_offset, bytes are valid. */
@@ -446,6 +450,10 @@ struct augur_context_info_response {
 	__le64 compute_ns;
 	/* Bytes transferred by DMA so far. */
 	__le64 transferred_bytes;
+	/* Nanoseconds of DMA channels so far. */
+	__le64 dma_ns;
+	/* Commands executed so far. */
+	__le64 commands;
 };
 
 /* Answer to COUNTERS: totals since the card's process started, unless said otherwise. */
@@ -549,8 +557,8 @@ struct augur_submit_header {
 	__le32 command_count;
 	/* Transfers behind the list. */
 	__le32 transfer_count;
-	/* Zero. */
-	__le32 reserved;
+	/* Number that the driver gives the list for LIST_CANCEL; any. */
+	__le32 number;
 };
 
 /* Guest memory that a transfer command reads or writes. */

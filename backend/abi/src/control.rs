@@ -38,6 +38,10 @@ wire_enumerations! {
         ListContexts = 9 => "LIST_CONTEXTS",
         /// Read the card's counters.
         Counters = 10 => "COUNTERS",
+        /// Read the card's sensors, as its profile models them.
+        Sensors = 0x60 => "SENSORS",
+        /// Give up one list of a context: what of it has not begun never runs, and what runs ends soon. The list ends with CANCELLED unless it was complete. NO_OBJECT when there is no such list (any more).
+        ListCancel = 0x61 => "LIST_CANCEL",
     }
 }
 
@@ -232,6 +236,40 @@ wire_structures! {
         pub compute_ns: u64,
         /// Bytes transferred by DMA so far.
         pub transferred_bytes: u64,
+        /// Nanoseconds of DMA channels so far.
+        pub dma_ns: u64,
+        /// Commands executed so far.
+        pub commands: u64,
+    }
+
+    /// Answer to SENSORS. Power and temperature are a model's.
+    pub struct SensorsResponse("augur_sensors_response") {
+        /// Card clock in nanoseconds.
+        pub time_ns: u64,
+        /// Nanoseconds in which a compute engine was busy, summed over engines.
+        pub compute_ns: u64,
+        /// Nanoseconds in which a DMA channel was busy, summed over channels.
+        pub dma_ns: u64,
+        /// Energy since the card's process began, in microjoules.
+        pub energy_uj: u64,
+        /// Power in the last heartbeat's interval, in microwatts.
+        pub power_uw: u64,
+        /// Temperature in millidegrees Celsius.
+        pub temperature_mc: u32,
+        /// Clock of the engines in MHz, 0 while all are idle.
+        pub engine_mhz: u32,
+        /// Clock of a working engine in MHz.
+        pub engine_max_mhz: u32,
+        /// Zero.
+        pub reserved: u32,
+    }
+
+    /// Body of LIST_CANCEL.
+    pub struct ListCancelRequest("augur_list_cancel_request") {
+        /// The number that the list's submission gave.
+        pub number: u32,
+        /// Zero.
+        pub reserved: u32,
     }
 
     /// Answer to COUNTERS: totals since the card's process started, unless said otherwise.

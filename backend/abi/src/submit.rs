@@ -25,8 +25,8 @@ wire_structures! {
         pub command_count: u32,
         /// Transfers behind the list.
         pub transfer_count: u32,
-        /// Zero.
-        pub reserved: u32,
+        /// Number that the driver gives the list for LIST_CANCEL; any.
+        pub number: u32,
     }
 
     /// Guest memory that a transfer command reads or writes.

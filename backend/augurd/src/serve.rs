@@ -9,7 +9,7 @@ use augur_abi::config::{QUEUE_CONTROL, QUEUE_EVENTS, QUEUE_SUBMIT};
 use augur_abi::control::{
     ContextCreateResponse, ContextInfoResponse, CountersResponse, FaultResponse, HelloResponse,
     ListWindowsResponse, ListedWindow, MAX_LISTED_WINDOWS, ObjectCreateResponse, Request,
-    RequestHeader, ResponseHeader,
+    RequestHeader, ResponseHeader, SensorsResponse,
 };
 use augur_abi::submit::{MAX_SUBMIT_BYTES, SubmitStatus};
 use augur_card::{Card, GuestMemory, ListDone};
@@ -193,7 +193,14 @@ fn answer_bytes(request: &[u8]) -> usize {
         }
         Some(Request::ListContexts) => ContextInfoResponse::BYTES,
         Some(Request::Counters) => CountersResponse::BYTES,
-        Some(Request::ContextDestroy | Request::ObjectDestroy | Request::RevokeAck) | None => 0,
+        Some(Request::Sensors) => SensorsResponse::BYTES,
+        Some(
+            Request::ContextDestroy
+            | Request::ObjectDestroy
+            | Request::RevokeAck
+            | Request::ListCancel,
+        )
+        | None => 0,
     };
     ResponseHeader::BYTES + body
 }

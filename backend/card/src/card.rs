@@ -2,7 +2,7 @@
 //! The card: its threads, and the calls that a transport makes.
 
 use std::io;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -15,7 +15,6 @@ use thiserror::Error;
 
 use crate::config::{CardConfig, ConfigError};
 use crate::device_memory::DeviceMemory;
-use crate::dispatch::cancel;
 use crate::guest::GuestMemory;
 use crate::host::{Host, ListDone};
 use crate::shared::Shared;
@@ -165,7 +164,7 @@ impl Card {
         {
             let core = shared.core();
             for info in core.contexts.values() {
-                cancel(&info.cancelled);
+                info.cancelled.end();
             }
             header::state(&shared.memory, CardState::Gone, core.events.resyncs);
         }
@@ -203,6 +202,9 @@ fn beat(shared: &Shared) {
             heartbeat += 1;
             last_beat = shared.now();
             let sequence = core.events.last_sequence();
+            let busy = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+            let (compute, dma) = (&shared.totals.compute_ns, &shared.totals.dma_ns);
+            core.power.advance(last_beat, busy(compute), busy(dma));
             header::beat(&shared.memory, heartbeat, sequence, core.manager.counters());
         }
         shared.carry_out(core);

@@ -7,6 +7,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
+use crate::power::PowerConfig;
+
 /// What a card is made of. Sizes are in bytes.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(default, deny_unknown_fields)]
@@ -41,6 +43,8 @@ pub struct CardConfig {
     pub revoke_timeout_ms: u32,
     /// Milliseconds between two heartbeats.
     pub heartbeat_ms: u32,
+    /// What power and temperature follow from.
+    pub power: PowerConfig,
 }
 
 impl Default for CardConfig {
@@ -60,6 +64,7 @@ impl Default for CardConfig {
             lease_ms: 2,
             revoke_timeout_ms: 10_000,
             heartbeat_ms: 100,
+            power: PowerConfig::default(),
         }
     }
 }

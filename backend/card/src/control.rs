@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use augur_abi::control::{
     ACCESS_WRITE, ACK_DIRTY, ContextCreateRequest, ContextCreateResponse, ContextInfoResponse,
-    CountersResponse, FaultRequest, FaultResponse, HelloRequest, HelloResponse,
+    CountersResponse, FaultRequest, FaultResponse, HelloRequest, HelloResponse, ListCancelRequest,
     ListContextsRequest, ListWindowsRequest, ListWindowsResponse, ListedWindow, MAX_ACKS,
     MAX_LISTED_WINDOWS, ObjectCreateRequest, ObjectCreateResponse, ObjectDestroyRequest, Request,
-    RequestHeader, ResponseHeader, RevokeAck, RevokeAckRequest,
+    RequestHeader, ResponseHeader, RevokeAck, RevokeAckRequest, SensorsResponse,
 };
 use augur_abi::{ABI_MAJOR, CardState, Status};
 use augur_memory::{
@@ -18,7 +18,6 @@ use augur_memory::{
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use crate::dispatch::cancel;
 use crate::header;
 use crate::shared::{ContextInfo, Shared, Totals};
 use crate::status::status_of;
@@ -50,7 +49,11 @@ fn handle(shared: &Shared, request: &[u8], out: &mut Vec<u8>) -> Result<(), Stat
     let opcode = Request::from_code(header.opcode).ok_or(Status::Invalid)?;
     let needs_context = matches!(
         opcode,
-        Request::ContextDestroy | Request::ObjectCreate | Request::ObjectDestroy | Request::Fault
+        Request::ContextDestroy
+            | Request::ObjectCreate
+            | Request::ObjectDestroy
+            | Request::Fault
+            | Request::ListCancel
     );
     if header.flags != 0 || (!needs_context && header.context != 0) {
         return Err(Status::Invalid);
@@ -68,6 +71,8 @@ fn handle(shared: &Shared, request: &[u8], out: &mut Vec<u8>) -> Result<(), Stat
         Request::RevokeAck => revoke_ack(shared, body),
         Request::ListWindows => list_windows(shared, &whole(body)?, out),
         Request::ListContexts => list_contexts(shared, &whole(body)?, out),
+        Request::Sensors => sensors(shared, body, out),
+        Request::ListCancel => list_cancel(shared, context, &whole(body)?),
     }
 }
 
@@ -130,6 +135,8 @@ fn context_create(
             lists: 0,
             compute: Default::default(),
             transferred_bytes: 0,
+            dma: Default::default(),
+            commands: 0,
         },
     );
     drop(core);
@@ -158,7 +165,7 @@ fn context_destroy(shared: &Shared, context: ContextId, body: &[u8]) -> Result<(
         .destroy_context(context, shared.guest_time())
         .map_err(status_of)?;
     if let Some(info) = core.contexts.remove(&context) {
-        cancel(&info.cancelled);
+        info.cancelled.end();
     }
     shared.carry_out(core);
     shared.end_lists(context);
@@ -348,6 +355,47 @@ fn list_contexts(
             lists: info.lists,
             compute_ns: info.compute.0,
             transferred_bytes: info.transferred_bytes,
+            dma_ns: info.dma.0,
+            commands: info.commands,
+        },
+    );
+    Ok(())
+}
+
+fn list_cancel(
+    shared: &Shared,
+    context: ContextId,
+    body: &ListCancelRequest,
+) -> Result<(), Status> {
+    if body.reserved != 0 {
+        return Err(Status::Invalid);
+    }
+    let core = shared.core();
+    let info = core.contexts.get(&context).ok_or(Status::NoContext)?;
+    let found = info.cancelled.cancel(body.number);
+    // Whoever waits for a window to move looks at the flag again.
+    shared.carry_out(core);
+    found.then_some(()).ok_or(Status::NoObject)
+}
+
+fn sensors(shared: &Shared, body: &[u8], out: &mut Vec<u8>) -> Result<(), Status> {
+    if !body.is_empty() {
+        return Err(Status::Invalid);
+    }
+    let total = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    let core = shared.core();
+    append(
+        out,
+        &SensorsResponse {
+            time_ns: shared.now().0,
+            compute_ns: total(&shared.totals.compute_ns),
+            dma_ns: total(&shared.totals.dma_ns),
+            energy_uj: core.power.microjoules(),
+            power_uw: core.power.microwatts,
+            temperature_mc: core.power.millidegrees(),
+            engine_mhz: core.power.megahertz(),
+            engine_max_mhz: shared.config.power.engine_megahertz,
+            reserved: 0,
         },
     );
     Ok(())

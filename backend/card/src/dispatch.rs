@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use augur_abi::Status;
@@ -235,9 +234,4 @@ fn describe(list: Arc<List>, end: &ListEnd) -> Ended {
         started: ours(end.started),
         finished: ours(end.finished),
     }
-}
-
-/// The flag that cancels the lists of a context.
-pub(crate) fn cancel(flag: &AtomicBool) {
-    flag.store(true, Ordering::Relaxed);
 }

@@ -200,7 +200,7 @@ pub(crate) fn run(shared: &Shared, channel: usize) {
                 core.manager.scrubbed(run);
                 shared.carry_out(core);
             }
-            DmaJob::Transfer { work, done } => transfer(shared, work, done),
+            DmaJob::Transfer { work, done } => transfer_counted(shared, work, done),
         }
         Totals::add(&shared.totals.dma_ns, (shared.now() - start).0);
     }
@@ -232,6 +232,16 @@ fn transfer(shared: &Shared, work: Work, mut done: u64) {
         }
     };
     shared.ended(&work, result);
+}
+
+/// Counts the time of a channel for the context as well.
+fn transfer_counted(shared: &Shared, work: Work, done: u64) {
+    let start = shared.now();
+    let context = work.list.context;
+    transfer(shared, work, done);
+    if let Some(info) = shared.core().contexts.get_mut(&context) {
+        info.dma += shared.now() - start;
+    }
 }
 
 /// Moves at most [`STRIDE`] bytes.

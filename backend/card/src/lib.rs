@@ -9,6 +9,7 @@
 //!
 //! This crate must never know of virtqueues, vhost, sockets or processes.
 
+mod cancel;
 mod card;
 mod command;
 mod compute;
@@ -24,6 +25,7 @@ mod host;
 mod list;
 mod operand;
 mod operation;
+mod power;
 mod shared;
 mod status;
 mod submit;
@@ -34,3 +36,4 @@ pub use card::{Card, CardError};
 pub use config::{CardConfig, ConfigError};
 pub use guest::{GuestAccess, GuestMemory};
 pub use host::{Host, ListDone};
+pub use power::PowerConfig;

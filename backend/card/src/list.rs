@@ -19,6 +19,8 @@ use crate::transfer::{MAX_SEGMENTS, Transfer};
 #[derive(Debug)]
 pub(crate) struct Submission {
     pub context: ContextId,
+    /// The driver's number of it.
+    pub number: u32,
     pub commands: Vec<Command>,
     pub transfers: Vec<Transfer>,
 }
@@ -48,7 +50,6 @@ pub(crate) fn parse(request: &[u8], guest: &GuestAccess<'_>) -> Result<Submissio
     };
     let (list_bytes, transfer_count) = (header.list_bytes as usize, header.transfer_count as usize);
     if header.flags != 0
-        || header.reserved != 0
         || request.len() > MAX_SUBMIT_BYTES as usize
         || list_bytes.checked_add(transfer_count.saturating_mul(WireTransfer::BYTES))
             != Some(rest.len())
@@ -68,6 +69,7 @@ pub(crate) fn parse(request: &[u8], guest: &GuestAccess<'_>) -> Result<Submissio
     let commands = parse_commands(list, header.command_count, &transfers)?;
     Ok(Submission {
         context: ContextId(header.context),
+        number: header.number,
         commands,
         transfers,
     })
@@ -121,7 +123,7 @@ pub(crate) struct List {
     pub context: ContextId,
     pub commands: Vec<Command>,
     pub transfers: Vec<Transfer>,
-    /// Raised when the context ends.
+    /// Raised when the list is given up, or its context ends.
     pub cancelled: Arc<AtomicBool>,
     /// Host memory that the list takes, for the limit.
     pub footprint: u64,
@@ -149,7 +151,7 @@ impl List {
         }
     }
 
-    /// Whether the context has ended.
+    /// Whether the list was given up.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
     }

@@ -17,23 +17,27 @@ use augur_memory::{
     Action, Clock, ContextId, FillPriority, Lru, Manager, Nanos, Piece, SystemClock, WindowRef,
 };
 
+use crate::cancel::Cancellation;
 use crate::config::CardConfig;
 use crate::device_memory::DeviceMemory;
-use crate::dispatch::{Dispatch, Ended, Work, cancel};
+use crate::dispatch::{Dispatch, Ended, Work};
 use crate::dma::{DmaJob, DmaQueue};
 use crate::events::EventQueue;
 use crate::guest::GuestMemory;
 use crate::header;
 use crate::host::Host;
+use crate::power::Power;
 
 /// A context, beside what the memory manager knows of it.
 pub(crate) struct ContextInfo {
     pub process: u32,
     pub priority: u32,
     pub name: [u8; 16],
-    pub cancelled: Arc<AtomicBool>,
+    pub cancelled: Arc<Cancellation>,
     pub lists: u64,
+    pub commands: u64,
     pub compute: Nanos,
+    pub dma: Nanos,
     pub transferred_bytes: u64,
 }
 
@@ -46,6 +50,7 @@ pub(crate) struct Core {
     pub life: Option<u64>,
     pub state: CardState,
     pub lives: u64,
+    pub power: Power,
 }
 
 /// Totals that need no lock.
@@ -100,6 +105,11 @@ impl Shared {
                 life: None,
                 state: CardState::Idle,
                 lives: 0,
+                power: Power::new(
+                    config.power.clone(),
+                    config.compute_engines,
+                    config.dma_channels,
+                ),
             }),
             changed: Condvar::new(),
             dispatch: Dispatch::new(
@@ -213,7 +223,7 @@ impl Shared {
                     core.events
                         .context_failed(context, Status::ContextFailed, now);
                     if let Some(info) = core.contexts.get(&context) {
-                        cancel(&info.cancelled);
+                        info.cancelled.end();
                     }
                     *told = true;
                 }
@@ -239,6 +249,9 @@ impl Shared {
     /// A command has ended: tells of the lists that ended by it.
     pub fn ended(&self, work: &Work, result: Result<(), Status>) {
         Totals::add(&self.totals.commands, 1);
+        if let Some(info) = self.core().contexts.get_mut(&work.list.context) {
+            info.commands += 1;
+        }
         let ended = self.dispatch.finish(work, result, self.now());
         self.tell(ended);
     }
@@ -283,7 +296,7 @@ impl Shared {
         let mut core = self.core();
         let contexts = std::mem::take(&mut core.contexts);
         for info in contexts.values() {
-            cancel(&info.cancelled);
+            info.cancelled.end();
         }
         core.manager.reset(now);
         core.events.begin();

@@ -155,7 +155,7 @@ fn admit(
         .core()
         .contexts
         .get(&submission.context)
-        .map(|info| info.cancelled.clone());
+        .map(|info| info.cancelled.enlist(submission.number));
     let Some(cancelled) = info else {
         return Err((whole(Status::NoContext), done));
     };

@@ -8,6 +8,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod cancel;
 mod driver;
 
 use std::sync::mpsc::channel;
