@@ -10,6 +10,7 @@ mod driver_test;
 mod guest;
 mod run;
 mod shell;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -28,6 +29,8 @@ pub enum Command {
     DriverTest(driver_test::Arguments),
     /// Measure the card, or its own code on a virtual clock.
     Bench(bench::Arguments),
+    /// Make access traces, from other formats and from kernels' loops, and show them.
+    Trace(trace::Arguments),
     /// Say what this machine lacks to build and boot the guest, and how to mend it.
     Doctor(doctor::Arguments),
 }
@@ -44,6 +47,7 @@ impl Command {
             Self::Guest(arguments) => arguments.run(),
             Self::Shell(arguments) => arguments.run(),
             Self::Bench(arguments) => arguments.run(),
+            Self::Trace(arguments) => arguments.run(),
             Self::Doctor(arguments) => arguments.run(),
         }
     }

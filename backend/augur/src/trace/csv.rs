@@ -1,84 +1,43 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The trace format: `time_ns,stream,op,offset,bytes`, a header line, zstd if
-//! the file begins with its magic number.
+//! Reading the trace format: `time_ns,stream,op,offset,bytes`, with or without
+//! that header line.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::io::BufRead;
 use std::path::Path;
 
-use thiserror::Error;
+use super::lines::{Lines, ReadError, open};
+use super::{ADDRESS_SPACE, HEADER, MAX_ACCESS, Record};
 
-use super::{ADDRESS_SPACE, Record};
-
-const HEADER: &str = "time_ns,stream,op,offset,bytes";
-const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-/// The longest line that is read; a longer one is refused, not collected.
-const MAX_LINE: u64 = 256;
-/// Pages that one access touches, at most.
-const MAX_ACCESS: u64 = 1 << 30;
-
-/// Why a trace cannot be read.
-#[derive(Debug, Error)]
-pub enum ReadError {
-    /// The file cannot be opened or read.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// A line is not as it should be.
-    #[error("line {line}: {reason}")]
-    Line {
-        /// The line, from one.
-        line: u64,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The file holds no access.
-    #[error("the trace has no accesses")]
-    Empty,
-}
+/// The longest line of a trace.
+const LONGEST_LINE: u64 = 256;
 
 /// Reads a trace file.
 ///
 /// # Errors
 /// [`ReadError`], with the number of the line.
 pub fn read(path: &Path) -> Result<Vec<Record>, ReadError> {
-    let mut file = BufReader::new(File::open(path)?);
-    if file.fill_buf()?.starts_with(&ZSTD_MAGIC) {
-        parse(BufReader::new(zstd::Decoder::with_buffer(file)?))
-    } else {
-        parse(file)
-    }
+    parse(open(path)?)
 }
 
 /// Reads a trace from its text.
-pub(super) fn parse(mut source: impl BufRead) -> Result<Vec<Record>, ReadError> {
+pub(super) fn parse(source: impl BufRead) -> Result<Vec<Record>, ReadError> {
     let mut records: Vec<Record> = Vec::new();
-    let mut text = String::new();
-    for line in 1.. {
-        text.clear();
-        let bad = |reason: String| ReadError::Line { line, reason };
-        let length = source
-            .by_ref()
-            .take(MAX_LINE)
-            .read_line(&mut text)
-            .map_err(|error| bad(error.to_string()))?;
-        if length == 0 {
+    let mut lines = Lines::new(source, LONGEST_LINE);
+    loop {
+        let first = lines.number() == 0;
+        let Some(line) = lines.next_line()? else {
             break;
-        }
-        if length as u64 == MAX_LINE && !text.ends_with('\n') {
-            return Err(bad(format!("longer than {MAX_LINE} bytes")));
-        }
-        let content = text.trim();
-        if content.is_empty() || (line == 1 && content == HEADER) {
+        };
+        let content = line.trim();
+        if content.is_empty() || (first && content == HEADER) {
             continue;
         }
-        let record = record(content).map_err(bad)?;
+        let parsed = record(content);
+        let record = parsed.map_err(|reason| lines.wrong(reason))?;
         if let Some(previous) = records.last()
             && record.time_ns < previous.time_ns
         {
-            return Err(bad(format!(
-                "the time goes back from {} to {}: sort the trace by time",
-                previous.time_ns, record.time_ns
-            )));
+            return Err(lines.wrong(backwards(previous.time_ns, record.time_ns)));
         }
         records.push(record);
     }
@@ -86,6 +45,22 @@ pub(super) fn parse(mut source: impl BufRead) -> Result<Vec<Record>, ReadError> 
         return Err(ReadError::Empty);
     }
     Ok(records)
+}
+
+/// Says that time went back.
+pub(super) fn backwards(from: u64, to: u64) -> String {
+    format!("the time goes back from {from} to {to}: sort the trace by time")
+}
+
+/// Refuses an access of no byte, of too many, or beyond the address space.
+pub(super) fn check_extent(offset: u64, bytes: u64) -> Result<(), String> {
+    if bytes == 0 || bytes > MAX_ACCESS {
+        return Err(format!("{bytes} bytes: expected 1 to {MAX_ACCESS}"));
+    }
+    if offset >= ADDRESS_SPACE || ADDRESS_SPACE - offset < bytes {
+        return Err(format!("offset {offset} + {bytes} bytes is beyond 48 bits"));
+    }
+    Ok(())
 }
 
 fn record(line: &str) -> Result<Record, String> {
@@ -113,12 +88,7 @@ fn record(line: &str) -> Result<Record, String> {
     if fields.next().is_some() {
         return Err(format!("more fields than {HEADER}"));
     }
-    if bytes == 0 || bytes > MAX_ACCESS {
-        return Err(format!("{bytes} bytes: expected 1 to {MAX_ACCESS}"));
-    }
-    if offset >= ADDRESS_SPACE || ADDRESS_SPACE - offset < bytes {
-        return Err(format!("offset {offset} + {bytes} bytes is beyond 48 bits"));
-    }
+    check_extent(offset, bytes)?;
     Ok(Record {
         time_ns,
         stream,
@@ -128,38 +98,9 @@ fn record(line: &str) -> Result<Record, String> {
     })
 }
 
-/// Writes a trace file, compressed where the name ends in `.zst`.
-///
-/// # Errors
-/// Whatever creating or writing the file meets.
-pub fn write(path: &Path, records: &[Record]) -> io::Result<()> {
-    let file = BufWriter::new(File::create(path)?);
-    if path.extension().is_some_and(|extension| extension == "zst") {
-        let mut encoder = zstd::Encoder::new(file, 19)?;
-        write_text(&mut encoder, records)?;
-        encoder.finish()?.flush()
-    } else {
-        let mut file = file;
-        write_text(&mut file, records)?;
-        file.flush()
-    }
-}
-
-fn write_text(to: &mut impl Write, records: &[Record]) -> io::Result<()> {
-    writeln!(to, "{HEADER}")?;
-    for record in records {
-        let op = if record.write { 'w' } else { 'r' };
-        writeln!(
-            to,
-            "{},{},{op},{},{}",
-            record.time_ns, record.stream, record.offset, record.bytes
-        )?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::output::write_record;
     use super::*;
 
     fn reason(text: &str) -> String {
@@ -185,7 +126,9 @@ mod tests {
             },
         ];
         let mut text = Vec::new();
-        write_text(&mut text, &records).unwrap();
+        for record in &records {
+            write_record(&mut text, record).unwrap();
+        }
         assert_eq!(parse(text.as_slice()).unwrap(), records);
     }
 

@@ -7,13 +7,23 @@
 //! knows of the card or of a policy.
 
 mod csv;
+pub mod generate;
+pub mod import;
+mod lines;
+mod output;
 
-pub use csv::{ReadError, read, write};
+pub use csv::read;
+pub use lines::ReadError;
+pub use output::{Output, Totals};
 
+/// The first line of a trace.
+const HEADER: &str = "time_ns,stream,op,offset,bytes";
 /// log2 of the bytes of a page.
 const PAGE_SHIFT: u32 = 12;
 /// Offsets lie below this.
 const ADDRESS_SPACE: u64 = 1 << 48;
+/// Bytes of one access, at most.
+const MAX_ACCESS: u64 = 1 << 30;
 
 /// One access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,49 @@
+//! `augur trace`: makes access traces, from others' and from nothing, and
+//! shows them.
+
+mod generate;
+mod import;
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use crate::trace::Totals;
+
+/// Arguments of `augur trace`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Convert a trace of another format.
+    Import(import::Arguments),
+    /// Make the access stream of a kernel.
+    Generate(generate::Arguments),
+}
+
+impl Arguments {
+    /// Runs the subcommand.
+    ///
+    /// # Errors
+    /// Whatever is wrong with its input.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self.what {
+            What::Import(arguments) => arguments.run(),
+            What::Generate(arguments) => arguments.run(),
+        }
+    }
+}
+
+/// One line about a trace that was written.
+fn summary(totals: &Totals) -> String {
+    format!(
+        "{} accesses, {} page touches, {:.3} s",
+        totals.accesses,
+        totals.page_touches,
+        totals.last_ns as f64 / 1e9
+    )
+}
