@@ -514,6 +514,36 @@ struct augur_counters_response {
 	__le64 refused_requests;
 };
 
+/* Answer to SENSORS. Power and temperature are a model's. */
+struct augur_sensors_response {
+	/* Card clock in nanoseconds. */
+	__le64 time_ns;
+	/* Nanoseconds in which a compute engine was busy, summed over engines. */
+	__le64 compute_ns;
+	/* Nanoseconds in which a DMA channel was busy, summed over channels. */
+	__le64 dma_ns;
+	/* Energy since the card's process began, in microjoules. */
+	__le64 energy_uj;
+	/* Power in the last heartbeat's interval, in microwatts. */
+	__le64 power_uw;
+	/* Temperature in millidegrees Celsius. */
+	__le32 temperature_mc;
+	/* Clock of the engines in MHz, 0 while all are idle. */
+	__le32 engine_mhz;
+	/* Clock of a working engine in MHz. */
+	__le32 engine_max_mhz;
+	/* Zero. */
+	__le32 reserved;
+};
+
+/* Body of LIST_CANCEL. */
+struct augur_list_cancel_request {
+	/* The number that the list's submission gave. */
+	__le32 number;
+	/* Zero. */
+	__le32 reserved;
+};
+
 /*
  * One event. A buffer of the events queue takes as many as fit it; the
  * used length is a multiple of this structure's size.

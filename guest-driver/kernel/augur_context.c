@@ -50,6 +50,7 @@ int augur_context_open(struct drm_device *dev, struct drm_file *file)
 	context->next_fence = 1;
 	mutex_init(&context->submit_lock);
 	init_waitqueue_head(&context->lists_wait);
+	INIT_LIST_HEAD(&context->objects);
 	augur_fences_init(context);
 	for (u32 i = 0; i < queues; i++)
 		augur_stream_init(&context->streams[i], context, &adev->queues[i]);

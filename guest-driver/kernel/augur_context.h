@@ -46,6 +46,8 @@ struct augur_stream {
  * @failed: The card has given it up. Under &augur_windows.lock.
  * @submit_lock: Orders submissions; guards @next_fence.
  * @next_fence: Number of the next list.
+ * @objects: Its objects, struct augur_object. Under &augur_windows.lock.
+ * @object_bytes: Device memory of its objects.
  * @fences: Fences of the last AUGUR_KEPT_FENCES lists by number.
  * @lists: Lists that hold memory.
  * @lists_wait: Woken when @lists falls, and when the card is lost.
@@ -58,6 +60,8 @@ struct augur_context {
 	bool failed;
 	struct mutex submit_lock;	/* order: augur_device.h */
 	u64 next_fence;
+	struct list_head objects;
+	atomic64_t object_bytes;
 	struct xarray fences;
 	atomic_t lists;
 	wait_queue_head_t lists_wait;

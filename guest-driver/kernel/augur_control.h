@@ -65,6 +65,9 @@ int augur_card_create_object(struct augur_device *adev, u32 context, u64 bytes,
 			     struct augur_object_create_response *object);
 int augur_card_destroy_object(struct augur_device *adev, u32 context, u64 object);
 struct augur_request *augur_fault_request_new(u32 context, u64 address, bool write);
+int augur_card_context_info(struct augur_device *adev, u32 context,
+			    struct augur_context_info_response *info);
+int augur_card_sensors(struct augur_device *adev, struct augur_sensors_response *sensors);
 int augur_card_acknowledge(struct augur_device *adev,
 			   const struct augur_revoke_ack *entries, u32 count);
 

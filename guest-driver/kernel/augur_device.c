@@ -16,6 +16,7 @@
 #include "augur_device.h"
 #include "augur_event.h"
 #include "augur_queue.h"
+#include "augur_usage.h"
 #include "augur_window.h"
 
 /* Guest pages are the card's pages: windows are entered page by page. */
@@ -269,6 +270,10 @@ static int augur_probe(struct virtio_device *vdev)
 	if (ret)
 		goto err_stop;
 	augur_heartbeat_start(adev);
+	augur_debugfs_add(adev);
+	ret = augur_sensors_register(adev);
+	if (ret)
+		goto err_stop;
 	ret = drm_dev_register(&adev->drm, 0);
 	if (ret)
 		goto err_stop;
@@ -301,6 +306,7 @@ MODULE_DEVICE_TABLE(virtio, augur_ids);
 
 struct virtio_driver augur_virtio_driver = {
 	.driver.name = "augur",
+	.driver.dev_groups = augur_sensor_groups,
 	.id_table = augur_ids,
 	.probe = augur_probe,
 	.remove = augur_remove,

@@ -174,6 +174,7 @@ struct augur_queue {
  * @dirty_revokes: Windows given back that the guest had written.
  * @resyncs: Times that all windows were listed again.
  * @objects: Objects now.
+ * @object_bytes: Device memory of the objects.
  * @submissions: Lists that have not ended.
  */
 struct augur_counters {
@@ -185,6 +186,7 @@ struct augur_counters {
 	atomic64_t dirty_revokes;
 	atomic64_t resyncs;
 	atomic64_t objects;
+	atomic64_t object_bytes;
 	atomic64_t submissions;
 };
 

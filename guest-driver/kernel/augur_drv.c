@@ -17,6 +17,7 @@
 #include "augur_gem.h"
 #include "augur_query.h"
 #include "augur_submit.h"
+#include "augur_usage.h"
 
 #define AUGUR_IOCTL(name, function) \
 	DRM_IOCTL_DEF_DRV(AUGUR_##name, augur_ioctl_##function, 0)
@@ -29,7 +30,11 @@ static const struct drm_ioctl_desc augur_ioctls[] = {
 	AUGUR_IOCTL(WAIT, wait),
 };
 
-DEFINE_DRM_ACCEL_FOPS(augur_fops);
+static const struct file_operations augur_fops = {
+	.owner = THIS_MODULE,
+	DRM_ACCEL_FOPS,
+	.show_fdinfo = drm_show_fdinfo,
+};
 
 const struct drm_driver augur_drm_driver = {
 	.driver_features = DRIVER_COMPUTE_ACCEL | DRIVER_GEM | DRIVER_SYNCOBJ |
@@ -39,6 +44,7 @@ const struct drm_driver augur_drm_driver = {
 	.ioctls = augur_ioctls,
 	.num_ioctls = ARRAY_SIZE(augur_ioctls),
 	.fops = &augur_fops,
+	.show_fdinfo = augur_show_fdinfo,
 	.name = "augur",
 	.desc = "Augur accelerator card",
 	.major = 1,

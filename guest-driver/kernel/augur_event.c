@@ -14,6 +14,7 @@
 #include "augur_control.h"
 #include "augur_device.h"
 #include "augur_event.h"
+#include "augur_trace.h"
 #include "augur_window.h"
 
 #define AUGUR_EVENT_BUFFERS	64
@@ -46,8 +47,12 @@ void augur_revokes_finish(struct augur_device *adev)
 	for (u32 i = 0; i < count; i++) {
 		struct augur_revoke_ack *ack = &events->revoked[i];
 
-		if (!augur_windows_end_revoke(adev, le32_to_cpu(ack->slot),
-					      le32_to_cpu(ack->generation)))
+		bool dirty = augur_windows_end_revoke(adev, le32_to_cpu(ack->slot),
+						      le32_to_cpu(ack->generation));
+
+		trace_augur_window_revoke(le32_to_cpu(ack->slot),
+					  le32_to_cpu(ack->generation), dirty);
+		if (!dirty)
 			continue;
 		ack->flags = cpu_to_le32(AUGUR_ACK_DIRTY);
 		atomic64_inc(&adev->counters.dirty_revokes);

@@ -11,6 +11,7 @@
 #include "augur_context.h"
 #include "augur_control.h"
 #include "augur_device.h"
+#include "augur_trace.h"
 #include "augur_window.h"
 
 static unsigned int fault_timeout_ms = 10000;
@@ -122,6 +123,7 @@ int augur_window_wait(struct augur_context *context, u64 address, bool write,
 		return ret < 0 ? ret : 0;
 
 	atomic64_inc(&context->adev->counters.demand_faults);
+	trace_augur_fault(context->id, address, write);
 	do {
 		ret = augur_fault_ask(context, &wait, write);
 	} while (ret == -ETIMEDOUT && time_before(jiffies, end));

@@ -17,6 +17,24 @@
 #include "augur_gem.h"
 #include "augur_window.h"
 
+/* Counts an object for its context and the card, or no more. */
+static void augur_object_account(struct augur_object *object, bool exists)
+{
+	struct augur_context *context = object->context;
+	struct augur_device *adev = context->adev;
+	s64 bytes = exists ? object->base.size : -(s64)object->base.size;
+
+	mutex_lock(&adev->windows.lock);
+	if (exists)
+		list_add_tail(&object->link, &context->objects);
+	else
+		list_del(&object->link);
+	mutex_unlock(&adev->windows.lock);
+	atomic64_add(bytes, &context->object_bytes);
+	atomic64_add(bytes, &adev->counters.object_bytes);
+	atomic64_add(exists ? 1 : -1, &adev->counters.objects);
+}
+
 static void augur_gem_free(struct drm_gem_object *obj)
 {
 	struct augur_object *object = to_augur_object(obj);
@@ -30,8 +48,8 @@ static void augur_gem_free(struct drm_gem_object *obj)
 		drm_err_ratelimited(&adev->drm, "object %llu was not freed: %d\n",
 				    object->id, ret);
 	augur_windows_forget(adev, context->id, object->address, obj->size);
+	augur_object_account(object, false);
 	drm_gem_object_release(obj);
-	atomic64_dec(&adev->counters.objects);
 	augur_context_put(context);
 	kfree(object);
 }
@@ -101,9 +119,9 @@ static struct augur_object *augur_object_create(struct augur_context *context, u
 
 	object->context = context;
 	kref_get(&context->ref);
-	atomic64_inc(&adev->counters.objects);
 	object->base.funcs = &augur_gem_funcs;
 	drm_gem_private_object_init(&adev->drm, &object->base, bytes);
+	augur_object_account(object, true);
 	ret = drm_gem_create_mmap_offset(&object->base);
 	if (ret) {
 		drm_gem_object_put(&object->base);

@@ -14,12 +14,14 @@ struct augur_context;
 /**
  * struct augur_object - an object
  * @base: The GEM object.
+ * @link: In &augur_context.objects.
  * @context: The context that it lies in.
  * @id: Object id on the card.
  * @address: First device address.
  */
 struct augur_object {
 	struct drm_gem_object base;
+	struct list_head link;
 	struct augur_context *context;
 	u64 id;
 	u64 address;

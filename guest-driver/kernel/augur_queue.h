@@ -46,6 +46,7 @@ struct augur_dependency {
  * @link: In &augur_stream.lists, then in &augur_queue.in_flight.
  * @reap_link: In &augur_queue.done.
  * @stream: Where it is submitted. The list keeps the stream's context.
+ * @number: Its number in the context.
  * @fence: Its fence, until it is signalled.
  * @waits: Dependencies that have not signalled, and 1 until it is submitted.
  * @dependency_error: Error of a dependency.
@@ -66,6 +67,7 @@ struct augur_list {
 	struct list_head link;
 	struct llist_node reap_link;
 	struct augur_stream *stream;
+	u64 number;
 	struct augur_fence *fence;
 	atomic_t waits;
 	int dependency_error;

@@ -174,3 +174,57 @@ struct augur_request *augur_fault_request_new(u32 context, u64 address, bool wri
 	body->access = cpu_to_le32(write ? AUGUR_ACCESS_WRITE : 0);
 	return request;
 }
+
+/* Sends a request that is complete and copies the answer to it. */
+static int augur_card_ask(struct augur_device *adev, struct augur_request *request,
+			  void *answer, size_t bytes)
+{
+	int ret;
+
+	if (!request)
+		return -ENOMEM;
+	ret = augur_request_call(adev, request);
+	if (!ret)
+		memcpy(answer, augur_request_answer(request), bytes);
+	augur_request_put(request);
+	return ret;
+}
+
+/**
+ * augur_card_context_info - ask what a context uses
+ * @adev: The card.
+ * @context: Context id.
+ * @info: Out: the answer.
+ *
+ * Return: 0, -ENOENT when the card does not know the context, or another error.
+ */
+int augur_card_context_info(struct augur_device *adev, u32 context,
+			    struct augur_context_info_response *info)
+{
+	struct augur_list_contexts_request *body;
+	struct augur_request *request;
+	int ret;
+
+	request = augur_request_new(AUGUR_REQUEST_LIST_CONTEXTS, 0, sizeof(*body),
+				    sizeof(*info));
+	if (request) {
+		body = augur_request_body(request);
+		body->first_context = cpu_to_le32(context);
+	}
+	ret = augur_card_ask(adev, request, info, sizeof(*info));
+	if (!ret && le32_to_cpu(info->context) != context)
+		ret = -ENOENT;
+	return ret;
+}
+
+/**
+ * augur_card_sensors - read the card's sensors
+ * @adev: The card.
+ * @sensors: Out: the answer.
+ */
+int augur_card_sensors(struct augur_device *adev, struct augur_sensors_response *sensors)
+{
+	return augur_card_ask(adev, augur_request_new(AUGUR_REQUEST_SENSORS, 0, 0,
+						      sizeof(*sensors)),
+			      sensors, sizeof(*sensors));
+}

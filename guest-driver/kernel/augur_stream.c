@@ -15,6 +15,7 @@
 #include "augur_device.h"
 #include "augur_fence.h"
 #include "augur_queue.h"
+#include "augur_trace.h"
 #include "augur_transfer.h"
 
 /**
@@ -98,6 +99,8 @@ void augur_list_end(struct augur_list *list, const struct augur_submit_status *r
 		    int error)
 {
 	list->finished = true;
+	trace_augur_fence(list->stream->context->id, list->number,
+			  le32_to_cpu(result->status), error);
 	atomic64_dec(&list->stream->context->adev->counters.submissions);
 	augur_fence_finish(list->fence, result, error);
 	/* A list that stays in the ring of a lost card must not keep the module. */

@@ -19,6 +19,7 @@
 #include "augur_queue.h"
 #include "augur_submit.h"
 #include "augur_syncs.h"
+#include "augur_trace.h"
 #include "augur_transfer.h"
 
 /* Where a submission's byte lies. Return: bytes of the piece from there on. */
@@ -155,6 +156,15 @@ static int augur_submit_fill(struct augur_context *context, struct augur_list *l
 	return ret;
 }
 
+/* Tells the card the number, by which the list can be given up. */
+static void augur_list_number(struct augur_list *list, u64 number)
+{
+	struct augur_submit_header *header = list->pieces[0];
+
+	list->number = number;
+	header->number = cpu_to_le32(lower_32_bits(number));
+}
+
 /* Waits until the context may have one more list, and counts it. */
 static int augur_submit_enter(struct augur_context *context)
 {
@@ -185,6 +195,9 @@ static int augur_submit_commit(struct augur_context *context, struct augur_list 
 		augur_fences_add(context, number, list->fence);
 		augur_out_syncs_attach(out, args->out_sync_count, &list->fence->base);
 		args->fence = number;
+		augur_list_number(list, number);
+		trace_augur_submit(context->id, number, args->queue, args->command_count,
+				   args->transfer_count);
 		atomic64_inc(&context->adev->counters.submissions);
 		augur_stream_submit(list->stream, list);
 	}

@@ -13,6 +13,7 @@
 
 #include "augur_context.h"
 #include "augur_device.h"
+#include "augur_trace.h"
 #include "augur_window.h"
 
 /*
@@ -138,6 +139,7 @@ bool augur_windows_publish(struct augur_device *adev,
 		augur_windows_withdraw(adev, window);
 	live = augur_window_table_install(&windows->table, place);
 	if (live) {
+		trace_augur_window_publish(place, demand);
 		window->demand = demand;
 		window->lease_end = jiffies + msecs_to_jiffies(AUGUR_LEASE_MS);
 		augur_windows_wake(adev, place->context, place->address,

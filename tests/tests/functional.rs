@@ -123,3 +123,10 @@ fn the_driver_works_on_the_backports_kernel_as_well() {
     subtests(&guest, &["--bytes", "48M"]);
     guest.finish();
 }
+
+#[test]
+fn monitors_see_what_programs_use_and_the_card_does() {
+    let guest = Builder::new("monitors").boot();
+    subtests(&guest, &["fdinfo", "sensors", "debugfs", "tracepoints"]);
+    guest.finish();
+}

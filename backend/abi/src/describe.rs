@@ -227,6 +227,8 @@ pub const STRUCTURES: &[Structure] = &[
     crate::control::ListContextsRequest::DESCRIPTION,
     crate::control::ContextInfoResponse::DESCRIPTION,
     crate::control::CountersResponse::DESCRIPTION,
+    crate::control::SensorsResponse::DESCRIPTION,
+    crate::control::ListCancelRequest::DESCRIPTION,
     crate::Event::DESCRIPTION,
     crate::submit::SubmitHeader::DESCRIPTION,
     crate::submit::Transfer::DESCRIPTION,

@@ -11,6 +11,7 @@ mod lifetime;
 mod loss;
 mod mapping;
 mod memory;
+mod observed;
 mod ordering;
 mod random_touch;
 mod transfers;
@@ -156,6 +157,30 @@ pub const ALL: &[Subtest] = &[
         summary: "waits time out, and unknown or forgotten lists are said to be",
         alone: true,
         run: lifetime::wait,
+    },
+    Subtest {
+        name: "fdinfo",
+        summary: "fdinfo says what a context uses of engines and memory",
+        alone: true,
+        run: observed::fdinfo,
+    },
+    Subtest {
+        name: "sensors",
+        summary: "sysfs and hwmon follow the card's work",
+        alone: true,
+        run: observed::sensors,
+    },
+    Subtest {
+        name: "debugfs",
+        summary: "debugfs shows windows, objects, contexts and queues",
+        alone: true,
+        run: observed::debugfs,
+    },
+    Subtest {
+        name: "tracepoints",
+        summary: "every tracepoint fires for what it is there for",
+        alone: true,
+        run: observed::tracepoints,
     },
     Subtest {
         name: "killed-in-dma",

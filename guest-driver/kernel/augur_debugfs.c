@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The driver's state for people who debug it, below /sys/kernel/debug/accel/N:
+ * windows, objects and contexts, and submit queues. Every file shows a moment
+ * under its lock; two files need not agree.
+ */
+#include <linux/seq_file.h>
+#include <linux/virtio.h>
+
+#include <drm/drm_debugfs.h>
+
+#include "augur_context.h"
+#include "augur_device.h"
+#include "augur_gem.h"
+#include "augur_usage.h"
+
+static struct augur_device *augur_debugfs_device(struct seq_file *m)
+{
+	struct drm_debugfs_entry *entry = m->private;
+
+	return to_augur_device(entry->dev);
+}
+
+static const char * const augur_window_state_names[] = {
+	[AUGUR_WINDOW_NONE] = "none",
+	[AUGUR_WINDOW_LIVE] = "live",
+	[AUGUR_WINDOW_REVOKED] = "revoked",
+};
+
+/* The aperture as windows, by context and device address. */
+static int augur_debugfs_windows(struct seq_file *m, void *data)
+{
+	struct augur_device *adev = augur_debugfs_device(m);
+	struct augur_window_table *table = &adev->windows.table;
+
+	seq_puts(m, "context slot generation address bytes aperture state\n");
+	mutex_lock(&adev->windows.lock);
+	for (u32 i = 0; i < table->count; i++) {
+		const struct augur_window *window = &table->windows[table->order[i]];
+		const struct augur_window_place *place = &window->place;
+
+		seq_printf(m, "%u %u %u %#llx %u %#llx %s%s%s%s%s\n", place->context,
+			   place->slot, place->generation, place->address, place->bytes,
+			   place->aperture_offset, augur_window_state_names[window->state],
+			   window->demand ? " demand" : "",
+			   window->mapped ? " mapped" : "",
+			   window->dirty ? " dirty" : "",
+			   window->revoke_pending ? " leased" : "");
+	}
+	mutex_unlock(&adev->windows.lock);
+	return 0;
+}
+
+/* The extents of device addresses that objects have. */
+static int augur_debugfs_objects(struct seq_file *m, void *data)
+{
+	struct augur_device *adev = augur_debugfs_device(m);
+	struct augur_context *context;
+	unsigned long id;
+
+	seq_puts(m, "context object address bytes handles\n");
+	mutex_lock(&adev->windows.lock);
+	xa_for_each(&adev->windows.contexts, id, context) {
+		struct augur_object *object;
+
+		list_for_each_entry(object, &context->objects, link)
+			seq_printf(m, "%lu %llu %#llx %zu %u\n", id, object->id,
+				   object->address, object->base.size,
+				   READ_ONCE(object->base.handle_count));
+	}
+	mutex_unlock(&adev->windows.lock);
+	return 0;
+}
+
+static int augur_debugfs_contexts(struct seq_file *m, void *data)
+{
+	struct augur_device *adev = augur_debugfs_device(m);
+	struct augur_context *context;
+	unsigned long id;
+
+	seq_puts(m, "context bytes lists next_fence state\n");
+	mutex_lock(&adev->windows.lock);
+	xa_for_each(&adev->windows.contexts, id, context)
+		seq_printf(m, "%lu %lld %d %llu %s\n", id,
+			   atomic64_read(&context->object_bytes),
+			   atomic_read(&context->lists), READ_ONCE(context->next_fence),
+			   context->failed ? "failed" : "good");
+	mutex_unlock(&adev->windows.lock);
+	return 0;
+}
+
+static int augur_debugfs_queues(struct seq_file *m, void *data)
+{
+	struct augur_device *adev = augur_debugfs_device(m);
+
+	seq_puts(m, "queue in_flight stuck starved\n");
+	for (u32 i = 0; i < adev->config.submit_queues; i++) {
+		struct augur_queue *queue = &adev->queues[i];
+		size_t in_flight, stuck, starved;
+
+		spin_lock_irq(&queue->lock);
+		in_flight = list_count_nodes(&queue->in_flight);
+		stuck = list_count_nodes(&queue->stuck);
+		starved = list_count_nodes(&queue->starved);
+		spin_unlock_irq(&queue->lock);
+		seq_printf(m, "%u %zu %zu %zu\n", i, in_flight, stuck, starved);
+	}
+	return 0;
+}
+
+static const struct drm_debugfs_info augur_debugfs_files[] = {
+	{ "windows", augur_debugfs_windows },
+	{ "objects", augur_debugfs_objects },
+	{ "contexts", augur_debugfs_contexts },
+	{ "queues", augur_debugfs_queues },
+};
+
+/**
+ * augur_debugfs_add - add the files
+ * @adev: The card, not registered yet.
+ */
+void augur_debugfs_add(struct augur_device *adev)
+{
+	drm_debugfs_add_files(&adev->drm, augur_debugfs_files,
+			      ARRAY_SIZE(augur_debugfs_files));
+}
