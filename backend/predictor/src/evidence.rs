@@ -6,7 +6,8 @@
 //! each context has a counter that moves towards the outcomes seen in it, fast
 //! while it is young; the scorer mixes the counters' log-odds.
 
-use crate::expert::Moment;
+use crate::expert::{EXPERTS, Moment};
+use crate::features::{FEATURES, Features};
 use crate::history::History;
 use crate::proposal::{NO_RANK, Proposal};
 use crate::table::mix;
@@ -31,6 +32,13 @@ pub fn squash(x: f32) -> f32 {
     1.0 / (1.0 + (-x).exp())
 }
 
+/// The place of the prior among the features; the counters are before it.
+pub const PRIOR: usize = CONTEXTS;
+/// The place of the first expert's rank; what else is known comes after the
+/// ranks.
+const RANKS: usize = PRIOR + 1;
+const REST: usize = RANKS + EXPERTS;
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Counter {
     probability: f32,
@@ -42,11 +50,9 @@ struct Counter {
 #[derive(Clone, Copy, Debug)]
 pub struct Evidence {
     /// Where its counters are, and what they must be labelled with.
-    places: [(u32, u16); CONTEXTS],
-    /// The counters' log-odds.
-    pub odds: [f32; CONTEXTS],
-    /// How much each counter has seen, from 0 to 1.
-    pub trust: [f32; CONTEXTS],
+    places: [(u16, u16); CONTEXTS],
+    /// What the mixer and the network see.
+    pub features: Features,
     /// Kind of the candidate: selects the mixing weights.
     pub class: u8,
     /// How likely a candidate of its first proposer's rank is used, before
@@ -73,8 +79,8 @@ fn bucket(value: u32) -> u64 {
 
 /// The prior of a proposal: near neighbours and confirmed patterns are given
 /// credit before they have earned it, because traces can be short.
-fn prior(proposal: &Proposal) -> f32 {
-    let ahead = |expert: usize| proposal.ranks[expert];
+pub fn prior(ranks: &[u8; EXPERTS]) -> f32 {
+    let ahead = |expert: usize| ranks[expert];
     let mut best: f32 = 0.05;
     let mut credit = |rank: u8, first: f32, decay: f32| {
         if rank != NO_RANK {
@@ -91,6 +97,46 @@ fn prior(proposal: &Proposal) -> f32 {
     credit(ahead(7), 0.5, 0.97);
     credit(ahead(10), 0.97, 1.0);
     best
+}
+
+/// The features that only the network sees.
+fn describe(
+    proposal: &Proposal,
+    moment: &Moment<'_>,
+    history: &History,
+    features: &mut [f32; FEATURES],
+) {
+    for (feature, &rank) in features[RANKS..REST].iter_mut().zip(&proposal.ranks) {
+        if rank != NO_RANK {
+            *feature = 2.0 / (1.0 + 0.25 * f32::from(rank));
+        }
+    }
+    let delta = proposal.page.wrapping_sub(moment.page).cast_signed();
+    let far = |delta: i64| (delta.unsigned_abs() as f32).ln_1p().min(14.0) / 7.0;
+    let signed = |delta: i64| far(delta).copysign(delta as f32);
+    let record = history.page(proposal.page);
+    let since = |last: u32| (history.events.wrapping_sub(last) as f32).ln_1p() / 6.0;
+    let zone = history.zone(proposal.page);
+    let dense = zone.map_or(0, |zone| zone.touched.count_ones());
+    let rest = [
+        f32::from(u8::from(moment.fault)),
+        signed(delta),
+        far(delta),
+        signed(moment.recent.delta(0)),
+        signed(moment.recent.delta(1)),
+        f32::from(u8::from(delta == moment.recent.delta(0))),
+        (moment.recent.run.min(64) as f32).ln_1p() / 2.0,
+        record.map_or(0.0, |record| 3.0 - since(record.last)),
+        record.map_or(0.0, |r| f32::from(r.touches).ln_1p() / 2.0),
+        f32::from(u8::from(record.is_none())),
+        dense as f32 / 32.0,
+        zone.map_or(0.0, |zone| 3.0 - since(zone.last)),
+        f32::from(proposal.experts.count_ones() as u8) / 3.0,
+        (proposal.page & 15) as f32 / 8.0,
+    ];
+    for (feature, value) in features[REST..].iter_mut().zip(rest) {
+        *feature = value;
+    }
 }
 
 impl Counters {
@@ -168,34 +214,38 @@ impl Counters {
         history: &History,
     ) -> Evidence {
         let (keys, class) = Self::keys(proposal, moment, history);
-        let prior = prior(proposal);
-        let mut evidence = Evidence {
-            places: [(0, 0); CONTEXTS],
-            odds: [0.0; CONTEXTS],
-            trust: [0.0; CONTEXTS],
-            class,
-            prior,
-        };
+        let prior = prior(&proposal.ranks);
+        let mut places = [(0, 0); CONTEXTS];
+        let mut inputs = [0.0; FEATURES];
+        let mut known = 0.0;
         for (index, key) in keys.into_iter().enumerate() {
             let hash = mix(key ^ index as u64);
-            let place = (hash as u32) & ((1 << COUNTER_BITS) - 1);
+            let place = (hash as u16) & ((1 << COUNTER_BITS) - 1);
             let check = (hash >> 48) as u16 | 1;
-            evidence.places[index] = (place, check);
-            let counter = self.tables[index][place as usize];
+            places[index] = (place, check);
+            let counter = self.tables[index][usize::from(place)];
             if counter.check == check {
                 let trust = f32::from(counter.seen) / (f32::from(counter.seen) + 1.0);
-                evidence.odds[index] = stretch(counter.probability);
-                evidence.trust[index] = trust;
+                inputs[index] = stretch(counter.probability) * trust;
+                known += trust;
             }
         }
-        evidence
+        // The prior counts for what the counters do not cover.
+        inputs[PRIOR] = stretch(prior) * (1.0 - known / CONTEXTS as f32);
+        describe(proposal, moment, history, &mut inputs);
+        Evidence {
+            places,
+            features: Features::from_fn(|index| inputs[index]),
+            class,
+            prior,
+        }
     }
 
     /// The candidate was used, or was not.
     pub fn learn(&mut self, evidence: &Evidence, used: bool) {
         let target = if used { 1.0 } else { 0.0 };
         for (table, &(place, check)) in self.tables.iter_mut().zip(&evidence.places) {
-            let counter = &mut table[place as usize];
+            let counter = &mut table[usize::from(place)];
             if counter.check != check {
                 *counter = Counter {
                     probability: evidence.prior,

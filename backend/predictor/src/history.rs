@@ -49,6 +49,8 @@ pub struct PageRecord {
     pub last: u32,
     /// Touches, saturating.
     pub touches: u8,
+    /// Touches since the page was mapped, saturating.
+    stay: u8,
 }
 
 /// The pages of a 64-page zone.
@@ -58,6 +60,8 @@ pub struct ZoneRecord {
     pub touched: u64,
     /// The event of the last touch.
     pub last: u32,
+    /// Mean touches of its pages while they were mapped, 0 while unknown.
+    pub touches_of_a_stay: f32,
 }
 
 /// The past of all streams.
@@ -68,6 +72,8 @@ pub struct History {
     zones: Table<ZoneRecord>,
     /// Accesses seen, wrapping.
     pub events: u32,
+    /// Mean touches of a page that was touched at all while it was mapped.
+    touches_of_a_stay: f32,
 }
 
 /// log2 of the pages of a [`ZoneRecord`].
@@ -81,6 +87,7 @@ impl History {
             pages: Table::new(17),
             zones: Table::new(14),
             events: 0,
+            touches_of_a_stay: 1.0,
         }
     }
 
@@ -90,6 +97,7 @@ impl History {
         self.events = self.events.wrapping_add(1);
         let record = self.pages.entry(page);
         record.touches = record.touches.saturating_add(1);
+        record.stay = record.stay.saturating_add(1);
         record.last = self.events;
         let zone = self.zones.entry(page >> ZONE_SHIFT);
         zone.touched |= 1 << (page & 63);
@@ -117,8 +125,32 @@ impl History {
         self.zones.get(page >> ZONE_SHIFT)
     }
 
-    /// A page has left the aperture: its zone forgets it.
-    pub fn unmapped(&mut self, page: u64) {
+    /// How often a page is touched while it is mapped, if at all: in its zone
+    /// where that is known.
+    pub fn touches_of_a_stay(&self, page: u64) -> f32 {
+        self.zone(page)
+            .map(|zone| zone.touches_of_a_stay)
+            .filter(|&touches| touches > 0.0)
+            .unwrap_or(self.touches_of_a_stay)
+    }
+
+    /// A page has left the aperture: its zone forgets it. `used` says whether
+    /// it was touched.
+    pub fn unmapped(&mut self, page: u64, used: bool) {
+        let stay = self
+            .pages
+            .get_mut(page)
+            .map(|record| std::mem::take(&mut record.stay));
+        if let (true, Some(stay)) = (used, stay) {
+            let stay = f32::from(stay.max(1));
+            self.touches_of_a_stay += (stay - self.touches_of_a_stay) / 256.0;
+            let zone = self.zones.entry(page >> ZONE_SHIFT);
+            zone.touches_of_a_stay = if zone.touches_of_a_stay == 0.0 {
+                stay
+            } else {
+                zone.touches_of_a_stay + (stay - zone.touches_of_a_stay) / 8.0
+            };
+        }
         if let Some(zone) = self.zones.get_mut(page >> ZONE_SHIFT) {
             zone.touched &= !(1 << (page & 63));
         }

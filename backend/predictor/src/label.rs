@@ -4,7 +4,6 @@
 //!
 //! Time is counted in pages mapped: that is what evicts a page.
 
-use crate::evidence::Evidence;
 use crate::table::Table;
 
 /// Candidates that wait, at most; a power of two.
@@ -29,15 +28,6 @@ pub struct Labels<T> {
     added: usize,
     taken: usize,
     newest: Table<u32>,
-}
-
-/// What the scorer saw when it judged a candidate.
-#[derive(Clone, Copy, Debug)]
-pub struct Sample {
-    /// The evidence.
-    pub evidence: Evidence,
-    /// Whether the page was mapped ahead for it.
-    pub issued: bool,
 }
 
 impl<T: Copy> Labels<T> {
@@ -107,7 +97,7 @@ impl<T: Copy> Labels<T> {
 
     /// Takes out the candidates proposed more than `horizon` mapped pages ago;
     /// those never touched are passed to `unused`.
-    pub fn expire(&mut self, mapped: u32, horizon: u32, mut unused: impl FnMut(&T)) {
+    pub fn expire(&mut self, mapped: u32, horizon: u32, mut unused: impl FnMut(u64, &T)) {
         while self.taken < self.added {
             let place = self.taken % WAITING;
             let Some(waiting) = &self.ring[place] else {
@@ -118,7 +108,7 @@ impl<T: Copy> Labels<T> {
                 return;
             }
             if waiting.open {
-                unused(&waiting.sample);
+                unused(waiting.page, &waiting.sample);
             }
             self.ring[place] = None;
             self.taken += 1;
@@ -141,9 +131,9 @@ mod tests {
         assert_eq!(used, [(2, 8), (1, 10)]);
         labels.touched(7, 11, |_, _| panic!("labelled twice"));
         let mut unused = Vec::new();
-        labels.expire(13, 10, |&sample| unused.push(sample));
+        labels.expire(13, 10, |page, &sample| unused.push((page, sample)));
         assert!(unused.is_empty());
-        labels.expire(14, 10, |&sample| unused.push(sample));
-        assert_eq!(unused, [3]);
+        labels.expire(14, 10, |page, &sample| unused.push((page, sample)));
+        assert_eq!(unused, [(8, 3)]);
     }
 }

@@ -7,16 +7,29 @@
 
 pub mod baseline;
 mod decision;
+mod duration;
 mod evidence;
 mod expert;
+mod features;
 mod history;
 mod label;
+mod learner;
 mod mixer;
+mod model;
+mod network;
 mod observation;
 mod predictor;
 mod proposal;
+mod record;
+mod region;
+mod scorer;
 mod table;
 
 pub use decision::Costs;
+pub use duration::Durations;
+pub use learner::Learner;
+pub use model::{Model, ModelError, ModelInfo};
+pub use network::{Lesson, Network, Trainer, TrainingError};
 pub use observation::{Observation, Origin, Prefetcher, Residency, Stream};
 pub use predictor::{Config, Mode, Predictor};
+pub use region::Region;

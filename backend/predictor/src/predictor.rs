@@ -1,15 +1,24 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The card's predictor: experts propose, the scorer judges, the decision maps.
 
-use augur_memory::{ContextId, PageNumber};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use augur_memory::{ContextId, Nanos, PageNumber};
 
 use crate::decision::{Costs, Decision};
-use crate::evidence::{Counters, squash, stretch};
+use crate::duration::Durations;
+use crate::evidence::{CLASSES, Counters, Evidence, squash, stretch};
 use crate::expert::{self, EXPERTS, Expert, Moment};
+use crate::features::Features;
 use crate::history::History;
-use crate::label::{Labels, Sample};
-use crate::mixer::Mixer;
+use crate::label::Labels;
+use crate::model::Model;
+use crate::network::{LARGEST_CORRECTION, Lesson, Network};
 use crate::proposal::Proposals;
+use crate::record::{Claim, Records};
+use crate::region::{self, Region};
+use crate::scorer::Scorers;
 use crate::table::mix;
 use crate::{Observation, Origin, Prefetcher, Residency, Stream};
 
@@ -18,7 +27,7 @@ use crate::{Observation, Origin, Prefetcher, Residency, Stream};
 pub enum Mode {
     /// The experts' own records.
     Classic,
-    /// The scorer and the network as well.
+    /// The scorer with the network.
     Full,
 }
 
@@ -31,15 +40,24 @@ pub struct Config {
     pub frames: u32,
     /// What things cost.
     pub costs: Costs,
-    /// Seed of the choice of samples.
+    /// Seed of the choice of samples and of the first weights.
     pub seed: u64,
 }
 
 /// Pages of contexts are told apart by these upper bits.
 const CONTEXT_SHIFT: u32 = 40;
+/// Contexts with a mode of their own, at most.
+const MODES: usize = 1024;
+/// Kinds of candidates whose time to use is followed: the scorer's classes,
+/// and one for `classic`.
+const KINDS: usize = CLASSES + 1;
 
 fn key(context: ContextId, page: PageNumber) -> u64 {
     (u64::from(context.0) << CONTEXT_SHIFT) | page.0
+}
+
+fn context_of(key: u64) -> ContextId {
+    ContextId((key >> CONTEXT_SHIFT) as u32)
 }
 
 fn page_of(context: ContextId, key: u64) -> Option<PageNumber> {
@@ -47,23 +65,81 @@ fn page_of(context: ContextId, key: u64) -> Option<PageNumber> {
         .then_some(PageNumber(key & ((1 << CONTEXT_SHIFT) - 1)))
 }
 
+/// What a candidate was judged by.
+#[derive(Clone, Copy, Debug)]
+enum Judged {
+    Classic(Claim),
+    Full(Evidence),
+}
+
+/// A candidate that waits for its label.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    judged: Judged,
+    time: Nanos,
+}
+
+/// A candidate of the access at hand.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    key: u64,
+    page: PageNumber,
+    odds: f32,
+    judged: Judged,
+}
+
+impl Judged {
+    fn kind(&self) -> usize {
+        match self {
+            Self::Classic(_) => CLASSES,
+            Self::Full(evidence) => usize::from(evidence.class) % CLASSES,
+        }
+    }
+}
+
+/// What learns from labels.
+#[derive(Debug)]
+struct Learners {
+    records: Records,
+    counters: Counters,
+    scorers: Scorers,
+}
+
+impl Learners {
+    fn learn(&mut self, page: u64, judged: &Judged, used: bool) {
+        match judged {
+            Judged::Classic(claim) => self.records.learn(*claim, used),
+            Judged::Full(evidence) => {
+                self.counters.learn(evidence, used);
+                self.scorers.of(context_of(page)).learn(evidence, used);
+            }
+        }
+    }
+}
+
 /// The predictor.
 pub struct Predictor {
     config: Config,
+    modes: BTreeMap<ContextId, Mode>,
     history: History,
     experts: [Box<dyn Expert>; EXPERTS],
-    counters: Counters,
-    mixer: Mixer,
+    learners: Learners,
     labels: Labels<Sample>,
     decision: Decision,
     proposals: Proposals,
-    chosen: Vec<(f32, PageNumber)>,
-    unissued: Vec<(u64, Sample)>,
+    candidates: Vec<Candidate>,
+    features: Vec<Features>,
+    corrections: Vec<f32>,
+    predicted: Vec<Region>,
     /// Pages mapped so far, wrapping: the clock of labels.
     mapped: u32,
     /// Mean of the time from a proposal to its use, in pages mapped.
     time_to_use: f32,
+    /// The same in nanoseconds, for each kind of candidate.
+    nanos_to_use: [f32; KINDS],
     draws: u64,
+    clock: Option<fn() -> u64>,
+    inference: Durations,
 }
 
 impl Predictor {
@@ -71,18 +147,27 @@ impl Predictor {
     pub fn new(config: Config) -> Self {
         Self {
             config,
+            modes: BTreeMap::new(),
             history: History::new(),
             experts: expert::all(),
-            counters: Counters::new(),
-            mixer: Mixer::new(),
+            learners: Learners {
+                records: Records::new(),
+                counters: Counters::new(),
+                scorers: Scorers::new(config.seed),
+            },
             labels: Labels::new(),
             decision: Decision::new(config.costs),
             proposals: Proposals::default(),
-            chosen: Vec::new(),
-            unissued: Vec::new(),
+            candidates: Vec::new(),
+            features: Vec::new(),
+            corrections: Vec::new(),
+            predicted: Vec::new(),
             mapped: 0,
             time_to_use: config.frames as f32 / 8.0,
+            nanos_to_use: [config.costs.fault; KINDS],
             draws: config.seed,
+            clock: None,
+            inference: Durations::new(),
         }
     }
 
@@ -97,6 +182,78 @@ impl Predictor {
         }
     }
 
+    /// How much is at work for the pages of `context`; `None` is what the
+    /// configuration says.
+    pub fn set_mode(&mut self, context: ContextId, mode: Option<Mode>) {
+        match mode {
+            Some(mode) if self.modes.len() < MODES || self.modes.contains_key(&context) => {
+                self.modes.insert(context, mode);
+            }
+            _ => {
+                self.modes.remove(&context);
+            }
+        }
+    }
+
+    /// The context is gone: its mode and its model are forgotten.
+    pub fn forget(&mut self, context: ContextId) {
+        self.modes.remove(&context);
+        self.learners.scorers.forget(context);
+    }
+
+    /// Judges by `model` from now on: the pages of one context, or those of
+    /// all contexts without a model of their own. Answers false when too many
+    /// contexts have one.
+    pub fn install_model(&mut self, of: Option<ContextId>, model: Model) -> bool {
+        self.learners.scorers.install(of, model)
+    }
+
+    /// What the scorer of one context, or of the card, has learned. `None` for
+    /// a context without a model of its own.
+    pub fn export_model(&self, of: Option<ContextId>) -> Option<Model> {
+        self.learners.scorers.get(of).map(|scorer| scorer.model())
+    }
+
+    /// The network that judges for contexts without a model of their own.
+    pub fn network(&self) -> &Arc<Network> {
+        &self.learners.scorers.card().network
+    }
+
+    /// Moves the lessons collected since the last call to `lessons`, for a
+    /// [`Trainer`](crate::Trainer) on any thread.
+    pub fn take_lessons(&mut self, of: Option<ContextId>, lessons: &mut Vec<Lesson>) {
+        self.learners.scorers.take_lessons(of, lessons);
+    }
+
+    /// Puts a newly trained network in the place of the one before, whole.
+    pub fn publish(&mut self, of: Option<ContextId>, network: Arc<Network>) {
+        self.learners.scorers.publish(of, network);
+    }
+
+    /// What the last observation made it expect: the pages that it asked to be
+    /// mapped, with their neighbours united.
+    pub fn regions(&self) -> Vec<Region> {
+        region::unite(&mut self.predicted.clone())
+    }
+
+    /// Measures the network's batches with `clock` (nanoseconds). Predictions
+    /// do not depend on it.
+    pub fn measure_inference(&mut self, clock: fn() -> u64) {
+        self.clock = Some(clock);
+    }
+
+    /// What [`Self::measure_inference`] found.
+    pub fn inference(&self) -> &Durations {
+        &self.inference
+    }
+
+    fn mode(&self, context: ContextId) -> Mode {
+        self.modes
+            .get(&context)
+            .copied()
+            .unwrap_or(self.config.mode)
+    }
+
     /// How long a candidate has to be used, in pages mapped: as long as the
     /// page would stay, less where uses come much sooner.
     fn horizon(&self) -> u32 {
@@ -104,31 +261,27 @@ impl Predictor {
         (self.time_to_use * 100.0 + 32.0).min(stay) as u32
     }
 
-    fn settle(&mut self, page: u64) {
+    /// Gives the candidates for `page`, and those that waited too long, their
+    /// labels.
+    fn settle(&mut self, page: u64, now: Nanos) {
         let Self {
             labels,
-            counters,
-            mixer,
+            learners,
             time_to_use,
-            mapped,
+            nanos_to_use,
             ..
         } = self;
-        labels.touched(page, *mapped, |sample, after| {
-            counters.learn(&sample.evidence, true);
-            mixer.learn(&sample.evidence, true);
+        labels.touched(page, self.mapped, |sample, after| {
+            learners.learn(page, &sample.judged, true);
             *time_to_use += (after as f32 - *time_to_use) / 256.0;
+            if let Some(mean) = nanos_to_use.get_mut(sample.judged.kind()) {
+                *mean += (now.0.saturating_sub(sample.time.0) as f32 - *mean) / 64.0;
+            }
         });
         let horizon = self.horizon();
-        let Self {
-            labels,
-            counters,
-            mixer,
-            mapped,
-            ..
-        } = self;
-        labels.expire(*mapped, horizon, |sample| {
-            counters.learn(&sample.evidence, false);
-            mixer.learn(&sample.evidence, false);
+        let learners = &mut self.learners;
+        self.labels.expire(self.mapped, horizon, |page, sample| {
+            learners.learn(page, &sample.judged, false);
         });
     }
 
@@ -136,6 +289,111 @@ impl Predictor {
     fn drawn(&mut self, of: u64) -> bool {
         self.draws = self.draws.wrapping_add(1);
         mix(self.draws).is_multiple_of(of)
+    }
+
+    /// Fills `candidates` with what the experts propose, judged.
+    fn judge(&mut self, stream: Stream, page: u64, fault: bool, residency: &dyn Residency) {
+        let mode = self.mode(stream.context);
+        let Self {
+            history,
+            experts,
+            learners,
+            proposals,
+            candidates,
+            ..
+        } = self;
+        let moment = Moment {
+            stream,
+            page,
+            fault,
+            recent: history.stream(stream),
+            history,
+        };
+        proposals.clear();
+        for (me, expert) in experts.iter_mut().enumerate() {
+            expert.propose(&moment, me, proposals);
+        }
+        candidates.clear();
+        for proposal in proposals.iter() {
+            let Some(target) = page_of(stream.context, proposal.page) else {
+                continue;
+            };
+            if proposal.page == page || residency.is_visible(stream.context, target) {
+                continue;
+            }
+            let (odds, judged) = match mode {
+                Mode::Classic => {
+                    let (claim, probability) = learners.records.judge(proposal, fault);
+                    (stretch(probability), Judged::Classic(claim))
+                }
+                Mode::Full => {
+                    let evidence = learners.counters.evidence(proposal, &moment, history);
+                    let scorer = learners.scorers.of(stream.context);
+                    (scorer.mixer.odds(&evidence), Judged::Full(evidence))
+                }
+            };
+            candidates.push(Candidate {
+                key: proposal.page,
+                page: target,
+                odds,
+                judged,
+            });
+        }
+    }
+
+    /// Lets the network correct the odds of those candidates for which it can
+    /// make a difference.
+    fn correct(&mut self, context: ContextId, threshold: f32) {
+        let near = |candidate: &Candidate| {
+            (candidate.odds - stretch(threshold)).abs() <= LARGEST_CORRECTION
+        };
+        self.features.clear();
+        for candidate in self.candidates.iter().filter(|c| near(c)) {
+            if let Judged::Full(evidence) = &candidate.judged {
+                self.features.push(evidence.features);
+            }
+        }
+        if self.features.is_empty() {
+            return;
+        }
+        self.corrections.clear();
+        let started = self.clock.map(|clock| clock());
+        self.learners
+            .scorers
+            .of(context)
+            .network
+            .correct(&self.features, &mut self.corrections);
+        if let (Some(clock), Some(started)) = (self.clock, started) {
+            self.inference.record(clock().saturating_sub(started));
+        }
+        let judged = self.candidates.iter_mut().filter(|c| near(c));
+        for (candidate, correction) in judged.zip(&self.corrections) {
+            candidate.odds += correction;
+        }
+    }
+
+    /// Whether a candidate is to wait for its label: always if it was issued,
+    /// otherwise by a draw when many wait already.
+    fn is_sampled(&mut self, page: u64, issued: bool) -> bool {
+        if issued {
+            return true;
+        }
+        let busy = self.labels.fullness();
+        let room = busy < 0.25 || (busy < 0.9 && self.drawn(if busy < 0.5 { 2 } else { 6 }));
+        room && (!self.labels.waits(page) || self.drawn(3))
+    }
+
+    fn expected(&self, context: ContextId, candidate: &Candidate) -> Region {
+        let probability = squash(candidate.odds);
+        let nanos = self.nanos_to_use.get(candidate.judged.kind());
+        Region {
+            context,
+            start: candidate.page,
+            pages: 1,
+            expected_touches: probability * self.history.touches_of_a_stay(candidate.key),
+            time_to_use: Nanos(nanos.copied().unwrap_or_default() as u64),
+            probability,
+        }
     }
 }
 
@@ -157,68 +415,40 @@ impl Prefetcher for Predictor {
             self.decision
                 .returned(page, self.mapped, self.config.frames);
         }
-        self.settle(page);
+        self.settle(page, observation.time);
+        self.predicted.clear();
         if !self.history.record(observation.stream, page) {
             return;
         }
-        let moment = Moment {
-            stream: observation.stream,
-            page,
-            fault: observation.origin == Origin::Fault,
-            recent: self.history.stream(observation.stream),
-            history: &self.history,
-        };
-        self.proposals.clear();
-        for (me, expert) in self.experts.iter_mut().enumerate() {
-            expert.propose(&moment, me, &mut self.proposals);
-        }
+        let fault = observation.origin == Origin::Fault;
+        self.judge(observation.stream, page, fault, residency);
         let threshold = self.decision.threshold();
-        let busy = self.labels.fullness();
-        let mut chosen = std::mem::take(&mut self.chosen);
-        chosen.clear();
-        let mut unissued = std::mem::take(&mut self.unissued);
-        unissued.clear();
-        for proposal in self.proposals.iter() {
-            let Some(target) = page_of(context, proposal.page) else {
-                continue;
-            };
-            if proposal.page == page || residency.is_visible(context, target) {
-                continue;
-            }
-            let evidence = self.counters.evidence(proposal, &moment, &self.history);
-            let odds = match self.config.mode {
-                Mode::Full => self.mixer.odds(&evidence),
-                // Each proposer's own record, the best of them.
-                Mode::Classic => {
-                    let trust = evidence.trust[0];
-                    evidence.odds[0] * trust + stretch(evidence.prior) * (1.0 - trust)
-                }
-            };
-            let issued = squash(odds) > threshold;
+        self.correct(context, threshold);
+        let candidates = std::mem::take(&mut self.candidates);
+        for candidate in &candidates {
+            let issued = squash(candidate.odds) > threshold;
             if issued {
-                chosen.push((odds, target));
+                self.predicted.push(self.expected(context, candidate));
             }
-            unissued.push((proposal.page, Sample { evidence, issued }));
-        }
-        for (page, sample) in unissued.drain(..) {
-            let keep = sample.issued
-                || busy < 0.25
-                || (busy < 0.9 && self.drawn(if busy < 0.5 { 2 } else { 6 }));
-            if keep && (sample.issued || !self.labels.waits(page) || self.drawn(3)) {
-                self.labels.add(page, self.mapped, sample);
+            if self.is_sampled(candidate.key, issued) {
+                let sample = Sample {
+                    judged: candidate.judged,
+                    time: observation.time,
+                };
+                self.labels.add(candidate.key, self.mapped, sample);
             }
         }
-        self.unissued = unissued;
-        chosen.sort_by(|a, b| b.0.total_cmp(&a.0));
-        self.mapped = self.mapped.wrapping_add(chosen.len() as u32);
-        wanted.extend(chosen.iter().map(|&(_, page)| page));
-        self.chosen = chosen;
+        self.candidates = candidates;
+        self.predicted
+            .sort_by(|a, b| b.probability.total_cmp(&a.probability));
+        self.mapped = self.mapped.wrapping_add(self.predicted.len() as u32);
+        wanted.extend(self.predicted.iter().map(|region| region.start));
     }
 
     fn unmapped(&mut self, context: ContextId, page: PageNumber, used: bool) {
         let page = key(context, page);
         self.decision.evicted(page, self.mapped, used);
-        self.history.unmapped(page);
+        self.history.unmapped(page, used);
         for expert in &mut self.experts {
             expert.unmapped(page, used);
         }

@@ -17,7 +17,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use augur_memory::Frames;
-use augur_predictor::{Config, Mode, Predictor};
+use augur_predictor::{Config, Learner, Mode, Predictor};
 use serde::Serialize;
 
 pub use arguments::Arguments;
@@ -87,8 +87,8 @@ pub fn aperture_frames(workload: &Workload, share: f64) -> Frames {
 }
 
 /// A fresh policy of this kind.
-fn policy(kind: Kind, workload: &Workload, frames: Frames, seed: u64) -> Policy {
-    match kind {
+fn policy(kind: Kind, workload: &Workload, frames: Frames, seed: u64) -> anyhow::Result<Policy> {
+    Ok(match kind {
         Kind::None => Policy::prefetching(None),
         Kind::Baseline(baseline, degree) => Policy::prefetching(Some(baseline.prefetcher(degree))),
         Kind::Min | Kind::Clairvoyant => {
@@ -106,9 +106,13 @@ fn policy(kind: Kind, workload: &Workload, frames: Frames, seed: u64) -> Policy 
                 costs: augur_predictor::Costs::default(),
                 seed,
             });
-            Policy::prefetching(Some(Box::new(predictor)))
+            if kind == Kind::Augur {
+                Policy::prefetching(Some(Box::new(Learner::new(predictor)?)))
+            } else {
+                Policy::prefetching(Some(Box::new(predictor)))
+            }
         }
-    }
+    })
 }
 
 /// Runs one policy on one trace.
@@ -117,7 +121,7 @@ fn policy(kind: Kind, workload: &Workload, frames: Frames, seed: u64) -> Policy 
 /// When the manager refuses the configuration.
 pub fn run_one(workload: &Workload, kind: Kind, options: &Options) -> anyhow::Result<Outcome> {
     let frames = aperture_frames(workload, options.aperture);
-    let policy = policy(kind, workload, frames, options.seed);
+    let policy = policy(kind, workload, frames, options.seed)?;
     let simulation = Simulation::new(
         workload,
         frames,
