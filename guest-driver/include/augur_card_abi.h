@@ -32,6 +32,12 @@
 #define AUGUR_MAX_LISTED_WINDOWS	64
 /* The guest wrote the window. */
 #define AUGUR_ACK_DIRTY	1
+/* A page of the window was entered into a page table. */
+#define AUGUR_ACK_USED	2
+/* Entries of a touch ring. */
+#define AUGUR_MAX_TOUCHES	65536
+/* The touch was a write. */
+#define AUGUR_TOUCH_WRITE	1
 /* The access that faulted was a write. */
 #define AUGUR_ACCESS_WRITE	1
 /* The window answers a demand fault. */
@@ -121,6 +127,8 @@
 #define AUGUR_REQUEST_SENSORS	96
 /* Give up one list of a context: what of it has not begun never runs, and what runs ends soon. The list ends with CANCELLED unless it was complete. NO_OBJECT when there is no such list (any more). */
 #define AUGUR_REQUEST_LIST_CANCEL	97
+/* Tell the card where the driver reports first touches; a ring of zero entries ends it. */
+#define AUGUR_REQUEST_TOUCH_RING	64
 
 /* What an event says. */
 /* A window is filled and may be mapped: context, slot, generation, device_address, aperture_offset, bytes are valid. */
@@ -364,7 +372,7 @@ struct augur_revoke_ack {
 	__le32 slot;
 	/* Generation that was revoked. An acknowledgement of another is ignored. */
 	__le32 generation;
-	/* AUGUR_ACK_DIRTY, or zero. */
+	/* AUGUR_ACK_DIRTY, AUGUR_ACK_USED. */
 	__le32 flags;
 	/* Zero. */
 	__le32 reserved;
@@ -512,6 +520,26 @@ struct augur_counters_response {
 	__le64 dma_out_bytes;
 	/* Requests that were refused. */
 	__le64 refused_requests;
+	/* Windows mapped ahead of use. */
+	__le64 maps_ahead;
+	/* Windows mapped ahead that were used. */
+	__le64 ahead_used;
+	/* Windows mapped ahead that left the aperture without use. */
+	__le64 ahead_unused;
+	/* Demand faults on windows that were being filled ahead of use. */
+	__le64 late_faults;
+	/* Bytes of windows mapped ahead and not used yet, now. */
+	__le64 speculative_bytes;
+	/* Entries of the touch ring that were taken. */
+	__le64 touches;
+	/* Entries of the touch ring that were overwritten before the card read them. */
+	__le64 touches_lost;
+	/* Entries of the touch ring that named no window of the card. */
+	__le64 touches_refused;
+	/* Accesses that the learning thread was not told of because it was behind. */
+	__le64 accesses_dropped;
+	/* Nanoseconds that the learning thread worked. */
+	__le64 learning_ns;
 };
 
 /* Answer to SENSORS. Power and temperature are a model's. */
@@ -542,6 +570,46 @@ struct augur_list_cancel_request {
 	__le32 number;
 	/* Zero. */
 	__le32 reserved;
+};
+
+/* Body of TOUCH_RING. */
+struct augur_touch_ring_request {
+	/* Guest address of struct augur_touch_ring, a multiple of 8; entries follow it. */
+	__le64 address;
+	/* Entries, at most AUGUR_MAX_TOUCHES; 0 ends the use of the ring. */
+	__le32 entries;
+	/* Zero. */
+	__le32 reserved;
+};
+
+/* Start of the touch ring in guest memory; struct augur_touch entries follow. */
+struct augur_touch_ring {
+	/*
+	 * Entries ever written. Entry number n, from 0, stands at place n modulo
+	 * the number of entries; this is raised after the entry was written.
+	 */
+	__le64 written;
+	/* Not looked at. */
+	__le64 reserved;
+};
+
+/* Pages of a window that the driver has entered into a page table. */
+struct augur_touch {
+	/*
+	 * The low bits of the entry's number plus one: an entry that is being
+	 * overwritten does not have it.
+	 */
+	__le32 sequence;
+	/* Window slot. */
+	__le32 slot;
+	/* Generation of the slot. */
+	__le32 generation;
+	/* First of the pages, counted from the start of the window. */
+	__le16 first_page;
+	/* Pages entered, not zero. */
+	__u8 pages;
+	/* AUGUR_TOUCH_WRITE, or zero. */
+	__u8 flags;
 };
 
 /*

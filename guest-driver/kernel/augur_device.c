@@ -191,6 +191,7 @@ static void augur_device_release(struct drm_device *drm, void *unused)
 	augur_queues_fini(adev);
 	augur_events_fini(adev);
 	augur_control_fini(adev);
+	augur_touches_fini(adev);
 	augur_windows_fini(adev);
 }
 
@@ -213,6 +214,7 @@ static int augur_device_init(struct augur_device *adev)
 	ret = augur_queues_init(adev);
 	if (ret)
 		goto err_events;
+	augur_touches_init(adev);
 	return drmm_add_action_or_reset(&adev->drm, augur_device_release, NULL);
 
 err_events:
@@ -269,6 +271,7 @@ static int augur_probe(struct virtio_device *vdev)
 	ret = augur_card_hello(adev);
 	if (ret)
 		goto err_stop;
+	augur_touches_start(adev);
 	augur_heartbeat_start(adev);
 	augur_debugfs_add(adev);
 	ret = augur_sensors_register(adev);

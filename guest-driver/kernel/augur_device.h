@@ -36,6 +36,7 @@
 #include <drm/drm_print.h>
 
 #include "augur_card_abi.h"
+#include "augur_touch.h"
 #include "augur_window_table.h"
 
 /* Acknowledgment requests that can be in flight. */
@@ -206,6 +207,7 @@ struct augur_counters {
  * @control: Control queue.
  * @events: Event queue.
  * @windows: Windows.
+ * @touches: What programs begin to use.
  * @queues: Submit queues.
  * @submit_workqueue: Queues lists that waited, and frees lists that ended.
  * @counters: The driver's own counters.
@@ -225,6 +227,7 @@ struct augur_device {
 	struct augur_control control;
 	struct augur_events events;
 	struct augur_windows windows;
+	struct augur_touches touches;
 	struct augur_queue *queues;
 	struct workqueue_struct *submit_workqueue;
 	struct augur_counters counters;

@@ -46,16 +46,15 @@ void augur_revokes_finish(struct augur_device *adev)
 
 	for (u32 i = 0; i < count; i++) {
 		struct augur_revoke_ack *ack = &events->revoked[i];
-
-		bool dirty = augur_windows_end_revoke(adev, le32_to_cpu(ack->slot),
-						      le32_to_cpu(ack->generation));
+		u32 flags = augur_windows_end_revoke(adev, le32_to_cpu(ack->slot),
+						     le32_to_cpu(ack->generation));
 
 		trace_augur_window_revoke(le32_to_cpu(ack->slot),
-					  le32_to_cpu(ack->generation), dirty);
-		if (!dirty)
-			continue;
-		ack->flags = cpu_to_le32(AUGUR_ACK_DIRTY);
-		atomic64_inc(&adev->counters.dirty_revokes);
+					  le32_to_cpu(ack->generation),
+					  flags & AUGUR_ACK_DIRTY);
+		ack->flags = cpu_to_le32(flags);
+		if (flags & AUGUR_ACK_DIRTY)
+			atomic64_inc(&adev->counters.dirty_revokes);
 	}
 	atomic64_add(count, &adev->counters.revokes);
 	/* An error means that the card is lost, and nobody waits for this. */

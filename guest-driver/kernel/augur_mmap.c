@@ -14,6 +14,7 @@
 #include "augur_context.h"
 #include "augur_device.h"
 #include "augur_gem.h"
+#include "augur_touch.h"
 #include "augur_window.h"
 
 /* Pages that one fault enters at most: a power of two. */
@@ -114,6 +115,13 @@ static vm_fault_t augur_enter(struct augur_object *object, struct vm_fault *vmf,
 	}
 	span = augur_fault_span(adev, vmf, address, window);
 	entry.pfn = span.pfn;
+	/* A page that is entered already is not touched for the first time. */
+	if (pte_none(vmf->orig_pte))
+		augur_touch_report(adev, window,
+				   span.pfn - PHYS_PFN(adev->aperture_base +
+						       window->place.aperture_offset),
+				   (span.end - span.start) >> PAGE_SHIFT,
+				   vmf->flags & FAULT_FLAG_WRITE);
 	if (apply_to_page_range(entry.mm, span.start, span.end - span.start,
 				augur_enter_page, &entry))
 		return VM_FAULT_OOM;

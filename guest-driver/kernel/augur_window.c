@@ -195,20 +195,24 @@ enum augur_revoke augur_windows_revoke(struct augur_device *adev, u32 slot,
  *
  * Event worker only.
  *
- * Return: whether the guest may have written the window.
+ * Return: AUGUR_ACK_* as the acknowledgment says it.
  */
-bool augur_windows_end_revoke(struct augur_device *adev, u32 slot, u32 generation)
+u32 augur_windows_end_revoke(struct augur_device *adev, u32 slot, u32 generation)
 {
 	struct augur_windows *windows = &adev->windows;
 	struct augur_window *window = &windows->table.windows[slot];
-	bool dirty = false;
+	u32 flags = 0;
 
 	mutex_lock(&windows->lock);
 	if (window->state == AUGUR_WINDOW_REVOKED &&
-	    window->place.generation == generation)
-		dirty = augur_windows_withdraw(adev, window);
+	    window->place.generation == generation) {
+		if (augur_windows_withdraw(adev, window))
+			flags |= AUGUR_ACK_DIRTY;
+		if (window->mapped && adev->config.abi_minor >= 1)
+			flags |= AUGUR_ACK_USED;
+	}
 	mutex_unlock(&windows->lock);
-	return dirty;
+	return flags;
 }
 
 /**

@@ -49,7 +49,7 @@ bool augur_windows_publish(struct augur_device *adev,
 			   const struct augur_window_place *place, bool demand);
 enum augur_revoke augur_windows_revoke(struct augur_device *adev, u32 slot,
 				       u32 generation, bool keep_lease);
-bool augur_windows_end_revoke(struct augur_device *adev, u32 slot, u32 generation);
+u32 augur_windows_end_revoke(struct augur_device *adev, u32 slot, u32 generation);
 void augur_windows_forget_context(struct augur_device *adev, u32 context);
 void augur_windows_forget(struct augur_device *adev, u32 context, u64 address,
 			  u64 bytes);

@@ -73,6 +73,15 @@ impl Builder {
         self
     }
 
+    /// The predictor of its cards, as on a command line.
+    #[must_use]
+    pub fn predictor(mut self, mode: &str) -> Self {
+        for card in &mut self.options.cards {
+            card.predictor = mode.parse().unwrap();
+        }
+        self
+    }
+
     /// The memory of its cards, as on a command line.
     #[must_use]
     pub fn card_memory(mut self, size: &str) -> Self {

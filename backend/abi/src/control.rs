@@ -12,6 +12,8 @@ pub const MAX_ACKS: usize = 32;
 pub const MAX_LISTED_WINDOWS: usize = 64;
 /// Flag of [`RevokeAck`]: the guest wrote the window.
 pub const ACK_DIRTY: u32 = 1;
+/// Flag of [`RevokeAck`]: a page of the window was entered into a page table.
+pub const ACK_USED: u32 = 2;
 /// Flag of [`FaultRequest`]: the access that faulted was a write.
 pub const ACCESS_WRITE: u32 = 1;
 
@@ -42,6 +44,8 @@ wire_enumerations! {
         Sensors = 0x60 => "SENSORS",
         /// Give up one list of a context: what of it has not begun never runs, and what runs ends soon. The list ends with CANCELLED unless it was complete. NO_OBJECT when there is no such list (any more).
         ListCancel = 0x61 => "LIST_CANCEL",
+        /// Tell the card where the driver reports first touches; a ring of zero entries ends it.
+        TouchRing = 64 => "TOUCH_RING",
     }
 }
 
@@ -150,7 +154,7 @@ wire_structures! {
         pub slot: u32,
         /// Generation that was revoked. An acknowledgement of another is ignored.
         pub generation: u32,
-        /// AUGUR_ACK_DIRTY, or zero.
+        /// AUGUR_ACK_DIRTY, AUGUR_ACK_USED.
         pub flags: u32,
         /// Zero.
         pub reserved: u32,
@@ -328,5 +332,25 @@ wire_structures! {
         pub dma_out_bytes: u64,
         /// Requests that were refused.
         pub refused_requests: u64,
+        /// Windows mapped ahead of use.
+        pub maps_ahead: u64,
+        /// Windows mapped ahead that were used.
+        pub ahead_used: u64,
+        /// Windows mapped ahead that left the aperture without use.
+        pub ahead_unused: u64,
+        /// Demand faults on windows that were being filled ahead of use.
+        pub late_faults: u64,
+        /// Bytes of windows mapped ahead and not used yet, now.
+        pub speculative_bytes: u64,
+        /// Entries of the touch ring that were taken.
+        pub touches: u64,
+        /// Entries of the touch ring that were overwritten before the card read them.
+        pub touches_lost: u64,
+        /// Entries of the touch ring that named no window of the card.
+        pub touches_refused: u64,
+        /// Accesses that the learning thread was not told of because it was behind.
+        pub accesses_dropped: u64,
+        /// Nanoseconds that the learning thread worked.
+        pub learning_ns: u64,
     }
 }

@@ -142,6 +142,21 @@ const CONSTANTS: &[(&str, u64, &str)] = &[
         "The guest wrote the window.",
     ),
     (
+        "AUGUR_ACK_USED",
+        crate::control::ACK_USED as u64,
+        "A page of the window was entered into a page table.",
+    ),
+    (
+        "AUGUR_MAX_TOUCHES",
+        crate::touch::MAX_TOUCHES as u64,
+        "Entries of a touch ring.",
+    ),
+    (
+        "AUGUR_TOUCH_WRITE",
+        crate::touch::TOUCH_WRITE as u64,
+        "The touch was a write.",
+    ),
+    (
         "AUGUR_ACCESS_WRITE",
         crate::control::ACCESS_WRITE as u64,
         "The access that faulted was a write.",
@@ -229,6 +244,9 @@ pub const STRUCTURES: &[Structure] = &[
     crate::control::CountersResponse::DESCRIPTION,
     crate::control::SensorsResponse::DESCRIPTION,
     crate::control::ListCancelRequest::DESCRIPTION,
+    crate::touch::TouchRingRequest::DESCRIPTION,
+    crate::touch::TouchRing::DESCRIPTION,
+    crate::touch::Touch::DESCRIPTION,
     crate::Event::DESCRIPTION,
     crate::submit::SubmitHeader::DESCRIPTION,
     crate::submit::Transfer::DESCRIPTION,

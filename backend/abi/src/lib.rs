@@ -26,6 +26,7 @@ pub mod event;
 pub mod header;
 pub mod status;
 pub mod submit;
+pub mod touch;
 
 pub use command::{
     CommandHeader, Conv2dParams, DataType, ElementwiseParams, FillParams, MatmulParams, Opcode,

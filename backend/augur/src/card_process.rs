@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use augur_card::PredictorMode;
 use augur_qemu::process::{Supervised, Terminal};
 use augur_qemu::{Card, quote};
 use clap::Args;
@@ -32,6 +33,12 @@ pub struct CardOptions {
     /// Compute engines
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub engines: u16,
+    /// Mapping of memory ahead of its use: off, classic or full
+    #[arg(long, value_name = "MODE", default_value_t)]
+    pub predictor: PredictorMode,
+    /// Window that answers a page fault, a power of two from 4K to 2M
+    #[arg(long, value_name = "SIZE", default_value = "64K")]
+    pub demand_window: Size,
     /// Queues for submissions
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub submit_queues: u16,
@@ -43,6 +50,8 @@ impl Default for CardOptions {
             memory: Size(4 << 30),
             aperture: Size(256 << 20),
             engines: 2,
+            predictor: PredictorMode::default(),
+            demand_window: Size(64 << 10),
             submit_queues: 2,
         }
     }
@@ -74,6 +83,8 @@ impl CardProcess {
         command.args(["--memory", &options.memory.to_string()]);
         command.args(["--aperture", &options.aperture.to_string()]);
         command.args(["--engines", &options.engines.to_string()]);
+        command.args(["--predictor", options.predictor.name()]);
+        command.args(["--demand-window", &options.demand_window.to_string()]);
         command.args(["--submit-queues", &options.submit_queues.to_string()]);
         if std::env::var_os("RUST_LOG").is_none() {
             command.env("RUST_LOG", "info");

@@ -4,7 +4,7 @@
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
-use augur_card::{CardConfig, Policy};
+use augur_card::{CardConfig, Policy, PredictorMode};
 use clap::{ArgGroup, Parser};
 use thiserror::Error;
 
@@ -66,6 +66,21 @@ pub struct Arguments {
     #[arg(long, value_name = "UNIT")]
     pub tracking: Option<Policy>,
 
+    /// Mapping of memory ahead of its use: off, classic (what the experts' own
+    /// records say) or full (the learned scorer as well) [default: off]
+    #[arg(long, value_name = "MODE")]
+    pub predictor: Option<PredictorMode>,
+
+    /// Largest window that is mapped ahead of use, a power of two from 4K to 2M
+    /// [default: 512K]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub ahead_window: Option<u64>,
+
+    /// Most memory of the aperture that is mapped ahead and not used yet
+    /// [default: half of the aperture]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub speculative: Option<u64>,
+
     /// TOML file with the card's sizes and limits
     #[arg(long, value_name = "FILE.toml")]
     pub profile: Option<PathBuf>,
@@ -122,6 +137,9 @@ impl Arguments {
         set(&mut config.submit_queues, self.submit_queues);
         set(&mut config.demand_window_bytes, self.demand_window);
         set(&mut config.tracking, self.tracking);
+        set(&mut config.predictor, self.predictor);
+        set(&mut config.ahead_window_bytes, self.ahead_window);
+        set(&mut config.speculative_bytes, self.speculative);
         Ok(config)
     }
 }

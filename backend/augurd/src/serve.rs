@@ -198,7 +198,8 @@ fn answer_bytes(request: &[u8]) -> usize {
             Request::ContextDestroy
             | Request::ObjectDestroy
             | Request::RevokeAck
-            | Request::ListCancel,
+            | Request::ListCancel
+            | Request::TouchRing,
         )
         | None => 0,
     };

@@ -18,7 +18,7 @@ use crate::device_memory::DeviceMemory;
 use crate::guest::GuestMemory;
 use crate::host::{Host, ListDone};
 use crate::shared::Shared;
-use crate::{compute, control, dma, header, submit};
+use crate::{compute, control, dma, header, prediction, submit};
 
 /// How often the memory manager is told the time while it waits for something.
 const TICK: Duration = Duration::from_millis(2);
@@ -73,6 +73,7 @@ impl Card {
             let run = move |shared: &Shared| dma::run(shared, channel.into());
             card.spawn(format!("dma-{channel}"), run)?;
         }
+        card.spawn("learner".to_owned(), prediction::run)?;
         card.spawn("heartbeat".to_owned(), beat)?;
         Ok(card)
     }
@@ -170,6 +171,7 @@ impl Card {
         }
         shared.dispatch.close();
         shared.dma.close();
+        shared.prediction.close();
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {

@@ -9,6 +9,58 @@ use thiserror::Error;
 
 use crate::power::PowerConfig;
 
+/// How long a window that was mapped ahead is given to prove its worth.
+const PROBATION: Nanos = Nanos(20_000_000);
+
+/// Whether and how windows are mapped ahead of use.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum PredictorMode {
+    /// Windows are mapped on demand only.
+    #[default]
+    Off,
+    /// By the experts' own records.
+    Classic,
+    /// By the learned scorer over the experts.
+    Full,
+}
+
+impl PredictorMode {
+    /// All modes, the least that is done first.
+    pub const ALL: [Self; 3] = [Self::Off, Self::Classic, Self::Full];
+
+    /// The mode's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Classic => "classic",
+            Self::Full => "full",
+        }
+    }
+}
+
+impl std::fmt::Display for PredictorMode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A name that is no predictor mode.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("'{0}' is no predictor mode: give off, classic or full")]
+pub struct UnknownPredictorMode(String);
+
+impl std::str::FromStr for PredictorMode {
+    type Err = UnknownPredictorMode;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|mode| mode.name() == name)
+            .ok_or_else(|| UnknownPredictorMode(name.to_owned()))
+    }
+}
+
 /// What a card is made of. Sizes are in bytes.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(default, deny_unknown_fields)]
@@ -27,6 +79,15 @@ pub struct CardConfig {
     /// `exact`, `tensor`, or blocks of `4k`, `64k`, `1m`.
     #[serde(deserialize_with = "policy")]
     pub tracking: Policy,
+    /// Whether windows are mapped ahead of use, and by what: `off`, `classic` (the
+    /// experts' own records) or `full` (the learned scorer as well).
+    pub predictor: PredictorMode,
+    /// Bytes of windows that were mapped ahead and not used yet, at most; zero for
+    /// half of the aperture.
+    pub speculative_bytes: u64,
+    /// Largest window that is mapped ahead, a power of two from 4 KiB to 2 MiB; the
+    /// demand window if that is larger.
+    pub ahead_window_bytes: u64,
     /// Submit virtqueues.
     pub submit_queues: u16,
     /// Contexts at one time, at most.
@@ -56,6 +117,9 @@ impl Default for CardConfig {
             compute_engines: 2,
             dma_channels: 1,
             tracking: Policy::Adaptive,
+            predictor: PredictorMode::Off,
+            speculative_bytes: 0,
+            ahead_window_bytes: 512 << 10,
             submit_queues: 2,
             max_contexts: 128,
             max_objects: 1 << 16,
@@ -92,6 +156,11 @@ pub enum ConfigError {
         /// The most that works.
         most: u64,
     },
+    /// The largest window that is mapped ahead.
+    #[error(
+        "the largest window mapped ahead must be a power of two between 4 KiB and 2 MiB, not {0} bytes"
+    )]
+    AheadWindow(u64),
     /// The sizes do not fit together.
     #[error(transparent)]
     Sizes(#[from] augur_memory::ConfigError),
@@ -173,6 +242,15 @@ impl CardConfig {
             Frames(0)
         };
         let aperture = frames(self.aperture_bytes);
+        if !self.ahead_window_bytes.is_power_of_two()
+            || !(page..=2 << 20).contains(&self.ahead_window_bytes)
+        {
+            return Err(ConfigError::AheadWindow(self.ahead_window_bytes));
+        }
+        let speculative = match self.speculative_bytes {
+            0 => Frames(aperture.0 / 2),
+            bytes => frames(bytes.min(self.aperture_bytes)),
+        };
         let manager = augur_memory::Config {
             memory: frames(self.memory_bytes),
             aperture,
@@ -180,6 +258,8 @@ impl CardConfig {
             demand_window,
             // Room for a few faults at once, so that they need not wait for an eviction.
             reserve: Frames((aperture.0 / 64).clamp(demand_window.0, 64 * demand_window.0.max(1))),
+            speculative,
+            probation: PROBATION,
             max_contexts: self.max_contexts.into(),
             max_objects: self.max_objects,
             lease: milliseconds(self.lease_ms),

@@ -6,11 +6,12 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use augur_abi::control::{
-    ACCESS_WRITE, ACK_DIRTY, ContextCreateRequest, ContextCreateResponse, ContextInfoResponse,
-    CountersResponse, FaultRequest, FaultResponse, HelloRequest, HelloResponse, ListCancelRequest,
-    ListContextsRequest, ListWindowsRequest, ListWindowsResponse, ListedWindow, MAX_ACKS,
-    MAX_LISTED_WINDOWS, ObjectCreateRequest, ObjectCreateResponse, ObjectDestroyRequest, Request,
-    RequestHeader, ResponseHeader, RevokeAck, RevokeAckRequest, SensorsResponse,
+    ACCESS_WRITE, ACK_DIRTY, ACK_USED, ContextCreateRequest, ContextCreateResponse,
+    ContextInfoResponse, CountersResponse, FaultRequest, FaultResponse, HelloRequest,
+    HelloResponse, ListCancelRequest, ListContextsRequest, ListWindowsRequest, ListWindowsResponse,
+    ListedWindow, MAX_ACKS, MAX_LISTED_WINDOWS, ObjectCreateRequest, ObjectCreateResponse,
+    ObjectDestroyRequest, Request, RequestHeader, ResponseHeader, RevokeAck, RevokeAckRequest,
+    SensorsResponse,
 };
 use augur_abi::{ABI_MAJOR, CardState, Status};
 use augur_memory::{
@@ -18,9 +19,9 @@ use augur_memory::{
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use crate::header;
 use crate::shared::{ContextInfo, Shared, Totals};
 use crate::status::status_of;
+use crate::{header, prediction};
 
 /// How long an allocation waits for freed memory to be scrubbed.
 const SCRUB_PATIENCE: Duration = Duration::from_secs(5);
@@ -73,6 +74,7 @@ fn handle(shared: &Shared, request: &[u8], out: &mut Vec<u8>) -> Result<(), Stat
         Request::ListContexts => list_contexts(shared, &whole(body)?, out),
         Request::Sensors => sensors(shared, body, out),
         Request::ListCancel => list_cancel(shared, context, &whole(body)?),
+        Request::TouchRing => prediction::set_touch_ring(shared, &whole(body)?),
     }
 }
 
@@ -168,6 +170,7 @@ fn context_destroy(shared: &Shared, context: ContextId, body: &[u8]) -> Result<(
         info.cancelled.end();
     }
     shared.carry_out(core);
+    shared.prediction.forget(context);
     shared.end_lists(context);
     Ok(())
 }
@@ -228,6 +231,10 @@ fn fault(
     }
     let address = DeviceAddress(body.device_address);
     let mut core = shared.core();
+    let found = core
+        .manager
+        .lookup(context, address.page())
+        .and_then(|(window, _)| core.manager.report(window.slot));
     let answer = core
         .manager
         .fault(context, address, shared.guest_time())
@@ -236,6 +243,11 @@ fn fault(
         FaultAnswer::Live(window) => core.events.published(window.slot),
         FaultAnswer::Coming => {
             shared.carry_out(core);
+            if let Some(window) = found
+                && window.state == WindowState::Filling
+            {
+                shared.finish_fill(window.window);
+            }
             core = shared.core();
             match core.manager.lookup(context, address.page()) {
                 Some((window, WindowState::Live)) => core.events.published(window.slot),
@@ -244,6 +256,10 @@ fn fault(
         }
     };
     drop(core);
+    let write = body.access & ACCESS_WRITE != 0;
+    shared
+        .prediction
+        .fault(context, address.page(), write, found, shared.now());
     append(out, &FaultResponse { event_sequence });
     Ok(())
 }
@@ -262,7 +278,7 @@ fn revoke_ack(shared: &Shared, body: &[u8]) -> Result<(), Status> {
         .chunks_exact(RevokeAck::BYTES)
         .map(|bytes| {
             let ack: RevokeAck = whole(bytes)?;
-            if ack.flags & !ACK_DIRTY != 0 || ack.reserved != 0 {
+            if ack.flags & !(ACK_DIRTY | ACK_USED) != 0 || ack.reserved != 0 {
                 return Err(Status::Invalid);
             }
             Ok(ack)
@@ -275,6 +291,9 @@ fn revoke_ack(shared: &Shared, body: &[u8]) -> Result<(), Status> {
             slot: Slot(ack.slot),
             generation: ack.generation,
         };
+        if ack.flags & ACK_USED != 0 {
+            core.manager.touch(window, now);
+        }
         // A stale acknowledgement is counted and otherwise ignored.
         core.manager
             .acknowledged(window, ack.flags & ACK_DIRTY != 0, now);
@@ -406,6 +425,7 @@ fn counters(shared: &Shared, body: &[u8], out: &mut Vec<u8>) -> Result<(), Statu
         return Err(Status::Invalid);
     }
     let totals = &shared.totals;
+    let learning = &shared.prediction.totals;
     let total = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     let page = augur_abi::PAGE_BYTES;
     let core = shared.core();
@@ -440,6 +460,16 @@ fn counters(shared: &Shared, body: &[u8], out: &mut Vec<u8>) -> Result<(), Statu
             dma_in_bytes: total(&totals.dma_in_bytes),
             dma_out_bytes: total(&totals.dma_out_bytes),
             refused_requests: total(&totals.refused_requests),
+            maps_ahead: memory.maps_ahead,
+            ahead_used: memory.ahead_used,
+            ahead_unused: memory.ahead_unused,
+            late_faults: memory.late,
+            speculative_bytes: memory.speculative_frames * page,
+            touches: total(&learning.touches),
+            touches_lost: total(&learning.touches_lost),
+            touches_refused: total(&learning.touches_refused),
+            accesses_dropped: shared.prediction.dropped(),
+            learning_ns: total(&learning.learning_ns),
         },
     );
     Ok(())

@@ -3,9 +3,9 @@
 //! and visible frames, scrubbing.
 //!
 //! Demand comes before predictions, predictions before transfers, transfers
-//! before scrubbing; a transfer looks every 64 KiB whether something more urgent
-//! waits. So that nothing starves, the least urgent job that waits gets a turn
-//! after [`TURNS`] others.
+//! before scrubbing; a fill ahead of use and a transfer look every 64 KiB whether
+//! something more urgent waits. So that nothing starves, the least urgent job that
+//! waits gets a turn after [`TURNS`] others.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,6 +28,8 @@ const PIECE: u64 = 64 << 10;
 const STRIDE: u64 = 1 << 20;
 /// Jobs that may go before the least urgent one.
 const TURNS: usize = 16;
+/// Windows filled ahead of use that the driver is told of at once, at most.
+const BATCH: usize = 8;
 /// How long a channel sleeps before it looks again at what it waits for.
 const PATIENCE: Duration = Duration::from_millis(10);
 
@@ -39,10 +41,11 @@ const BACKGROUND: usize = 3;
 
 /// Something for a channel to do.
 pub(crate) enum DmaJob {
-    /// Fill a window that was predicted.
+    /// Fill a window that was predicted, from byte `done` on.
     Fill {
         window: WindowRef,
         pieces: Vec<Piece>,
+        done: u64,
     },
     /// Copy a window home.
     WriteHome {
@@ -66,8 +69,8 @@ struct Jobs {
 pub(crate) struct DmaQueue {
     jobs: Mutex<Jobs>,
     arrived: Condvar,
-    /// Jobs that are more urgent than a transfer.
-    urgent: AtomicUsize,
+    /// Jobs of each class that wait.
+    waiting: [AtomicUsize; CLASSES],
 }
 
 impl DmaQueue {
@@ -79,7 +82,7 @@ impl DmaQueue {
                 open: true,
             }),
             arrived: Condvar::new(),
-            urgent: AtomicUsize::new(0),
+            waiting: Default::default(),
         }
     }
 
@@ -102,9 +105,7 @@ impl DmaQueue {
     }
 
     fn push(&self, class: usize, job: DmaJob) {
-        if class < BULK {
-            self.urgent.fetch_add(1, Ordering::Relaxed);
-        }
+        self.waiting[class].fetch_add(1, Ordering::Relaxed);
         self.jobs
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -113,8 +114,40 @@ impl DmaQueue {
         self.arrived.notify_one();
     }
 
+    /// Puts back a fill ahead of use that made way for something more urgent.
+    fn put_back(&self, job: DmaJob) {
+        self.waiting[AHEAD].fetch_add(1, Ordering::Relaxed);
+        self.jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .classes[AHEAD]
+            .push_front(job);
+    }
+
+    /// Takes the fill of a window out of the queue, for a program has touched it:
+    /// the pieces, and how many bytes of them are done. `None` when a channel is
+    /// at it, or has done it.
+    pub fn take_fill(&self, wanted: WindowRef) -> Option<(Vec<Piece>, u64)> {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = jobs.classes[AHEAD]
+            .iter()
+            .position(|job| matches!(job, DmaJob::Fill { window, .. } if *window == wanted))?;
+        match jobs.classes[AHEAD].remove(place) {
+            Some(DmaJob::Fill { pieces, done, .. }) => {
+                self.waiting[AHEAD].fetch_sub(1, Ordering::Relaxed);
+                Some((pieces, done))
+            }
+            _ => None,
+        }
+    }
+
+    fn waits(&self, class: usize) -> bool {
+        self.waiting[class].load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether something more urgent than a transfer waits.
     fn has_urgent(&self) -> bool {
-        self.urgent.load(Ordering::Relaxed) > 0
+        self.waits(DEMAND) || self.waits(AHEAD)
     }
 
     /// Waits for the next job; `None` once the queue is closed. `ready` answers a
@@ -130,8 +163,8 @@ impl DmaQueue {
             for step in 0..CLASSES {
                 let class = if reverse { CLASSES - 1 - step } else { step };
                 let mut job = jobs.classes[class].pop_front();
-                if class < BULK && job.is_some() {
-                    self.urgent.fetch_sub(1, Ordering::Relaxed);
+                if job.is_some() {
+                    self.waiting[class].fetch_sub(1, Ordering::Relaxed);
                 }
                 if class == BULK && job.is_none() {
                     job = ready().map(|work| DmaJob::Transfer { work, done: 0 });
@@ -172,15 +205,15 @@ enum Progress {
 /// A channel: works until the queue is closed.
 pub(crate) fn run(shared: &Shared, channel: usize) {
     let ready = || shared.dispatch.take_transfer(channel, shared.now());
+    let mut untold = 0;
     while let Some(job) = shared.dma.pop(ready) {
         let start = shared.now();
         match job {
-            DmaJob::Fill { window, pieces } => {
-                shared.fill(&pieces);
-                let mut core = shared.core();
-                core.manager.filled(window, shared.guest_time());
-                shared.carry_out(core);
-            }
+            DmaJob::Fill {
+                window,
+                pieces,
+                done,
+            } => fill_ahead(shared, window, pieces, done, &mut untold),
             DmaJob::WriteHome { window, pieces } => {
                 for piece in &pieces {
                     if let Some(home) = piece.home {
@@ -203,6 +236,39 @@ pub(crate) fn run(shared: &Shared, channel: usize) {
             DmaJob::Transfer { work, done } => transfer_counted(shared, work, done),
         }
         Totals::add(&shared.totals.dma_ns, (shared.now() - start).0);
+    }
+}
+
+/// Fills a window that was predicted, unless something more urgent waits. The
+/// driver is told of several such windows at once.
+fn fill_ahead(
+    shared: &Shared,
+    window: WindowRef,
+    pieces: Vec<Piece>,
+    mut done: u64,
+    untold: &mut usize,
+) {
+    let bytes: u64 = pieces.iter().map(|piece| piece.bytes).sum();
+    while done < bytes {
+        if shared.dma.waits(DEMAND) {
+            shared.dma.put_back(DmaJob::Fill {
+                window,
+                pieces,
+                done,
+            });
+            break;
+        }
+        shared.fill_part(&pieces, done, PIECE);
+        done += PIECE;
+    }
+    if done >= bytes {
+        let mut core = shared.core();
+        core.manager.filled(window, shared.guest_time());
+        *untold += usize::from(shared.carry_out_untold(core));
+    }
+    if *untold >= BATCH || (*untold > 0 && !shared.dma.waits(AHEAD)) {
+        *untold = 0;
+        shared.host.events_pending();
     }
 }
 

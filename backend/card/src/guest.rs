@@ -6,6 +6,7 @@
 //! that has just booted. Everybody enters through [`GuestMemory::enter`], stays
 //! for at most a piece of a transfer, and is kept out while the gate is closed.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -175,6 +176,14 @@ impl GuestAccess<'_> {
     /// Copies from guest memory; answers whether all the bytes are there.
     pub fn read(&self, address: u64, into: &mut [u8]) -> bool {
         self.memory.read_slice(into, GuestAddress(address)).is_ok()
+    }
+
+    /// Loads an aligned 64-bit word that the driver writes meanwhile; what it wrote
+    /// before is seen by reads after this.
+    pub(crate) fn load(&self, address: u64) -> Option<u64> {
+        self.memory
+            .load(GuestAddress(address), Ordering::Acquire)
+            .ok()
     }
 
     /// Copies guest memory to device memory; answers whether all the bytes are there.

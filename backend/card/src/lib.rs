@@ -26,6 +26,7 @@ mod list;
 mod operand;
 mod operation;
 mod power;
+mod prediction;
 mod shared;
 mod status;
 mod submit;
@@ -33,7 +34,7 @@ mod transfer;
 
 pub use augur_scheduler::policy::{Policy, UnknownPolicy};
 pub use card::{Card, CardError};
-pub use config::{CardConfig, ConfigError};
+pub use config::{CardConfig, ConfigError, PredictorMode, UnknownPredictorMode};
 pub use guest::{GuestAccess, GuestMemory};
 pub use host::{Host, ListDone};
 pub use power::PowerConfig;

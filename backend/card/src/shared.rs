@@ -3,7 +3,7 @@
 //! decisions.
 //!
 //! Locks, in the order in which they are taken: [`Shared::core`], then the
-//! queues of engines and channels. No lock is held while a thread is inside
+//! queues of engines and channels, then the inbox of the learning thread. No lock is held while a thread is inside
 //! guest memory's gate waiting for another, while bytes are moved, or across a
 //! call to the host.
 
@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use augur_abi::{CardState, Status};
 use augur_memory::{
-    Action, Clock, ContextId, FillPriority, Lru, Manager, Nanos, Piece, SystemClock, WindowRef,
+    Action, Clock, ContextId, FillPriority, Lru, Manager, Nanos, PhysicalOffset, Piece,
+    SystemClock, WindowRef,
 };
 
 use crate::cancel::Cancellation;
@@ -27,6 +28,7 @@ use crate::guest::GuestMemory;
 use crate::header;
 use crate::host::Host;
 use crate::power::Power;
+use crate::prediction::Prediction;
 
 /// A context, beside what the memory manager knows of it.
 pub(crate) struct ContextInfo {
@@ -84,6 +86,8 @@ pub(crate) struct Shared {
     changed: Condvar,
     pub dispatch: Dispatch,
     pub dma: DmaQueue,
+    /// What the learning thread is told.
+    pub prediction: Prediction,
     pub totals: Totals,
     pub inflight_bytes: AtomicU64,
     pub stopping: AtomicBool,
@@ -123,6 +127,7 @@ impl Shared {
             host,
             clock: SystemClock::start(),
             dma: DmaQueue::new(),
+            prediction: Prediction::new(),
             totals: Totals::default(),
             inflight_bytes: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
@@ -159,7 +164,15 @@ impl Shared {
     /// Hands the memory manager's decisions to whoever carries them out and
     /// releases the lock. Demand fills are done here, by the caller, because a
     /// program waits for them and a thread switch costs as much as the copy.
-    pub fn carry_out<'a>(&'a self, mut core: MutexGuard<'a, Core>) {
+    pub fn carry_out<'a>(&'a self, core: MutexGuard<'a, Core>) {
+        if self.carry_out_untold(core) {
+            self.host.events_pending();
+        }
+    }
+
+    /// As [`Shared::carry_out`], but leaves it to the caller to tell the host that
+    /// events wait; answers whether any were added.
+    pub fn carry_out_untold<'a>(&'a self, mut core: MutexGuard<'a, Core>) -> bool {
         let mut told = false;
         loop {
             let fills = self.distribute(&mut core, &mut told);
@@ -175,9 +188,7 @@ impl Shared {
             }
             core = self.core();
         }
-        if told {
-            self.host.events_pending();
-        }
+        told
     }
 
     /// Sorts actions to events and channels; answers the demand fills.
@@ -196,7 +207,11 @@ impl Shared {
                     fills.push((window, pieces));
                 }
                 Action::Fill { window, pieces, .. } => {
-                    self.dma.push_ahead(DmaJob::Fill { window, pieces });
+                    self.dma.push_ahead(DmaJob::Fill {
+                        window,
+                        pieces,
+                        done: 0,
+                    });
                 }
                 Action::WriteHome { window, pieces, .. } => {
                     self.dma.push_demand(DmaJob::WriteHome { window, pieces });
@@ -210,6 +225,7 @@ impl Shared {
                     core.events.revoke(&window, now);
                     *told = true;
                 }
+                Action::Gone(report) => self.prediction.gone(&report),
                 Action::FaultFailed {
                     context,
                     page,
@@ -243,6 +259,38 @@ impl Shared {
                 Some(home) => self.memory.copy(home, piece.visible, piece.bytes),
                 None => self.memory.zero(piece.visible, piece.bytes),
             }
+        }
+    }
+
+    /// Moves at most `count` bytes of a window, from byte `done` of its pieces on.
+    pub fn fill_part(&self, pieces: &[Piece], mut done: u64, mut count: u64) {
+        for piece in pieces {
+            if done >= piece.bytes {
+                done -= piece.bytes;
+                continue;
+            }
+            let bytes = (piece.bytes - done).min(count);
+            self.fill(&[Piece {
+                home: piece.home.map(|home| PhysicalOffset(home.0 + done)),
+                visible: PhysicalOffset(piece.visible.0 + done),
+                bytes,
+            }]);
+            count -= bytes;
+            if count == 0 {
+                break;
+            }
+            done = 0;
+        }
+    }
+
+    /// Does the fill of a window that was predicted and is touched before its turn:
+    /// here, by the caller, unless a channel is at it.
+    pub fn finish_fill(&self, window: WindowRef) {
+        if let Some((pieces, done)) = self.dma.take_fill(window) {
+            self.fill_part(&pieces, done, u64::MAX);
+            let mut core = self.core();
+            core.manager.filled(window, self.guest_time());
+            self.carry_out(core);
         }
     }
 
@@ -280,6 +328,9 @@ impl Shared {
             if let Some(info) = self.core().contexts.get_mut(&list.context) {
                 info.lists += 1;
             }
+            if !failed {
+                self.prediction.list_ended(&list);
+            }
             list.finish(status, command, started, finished);
         }
     }
@@ -300,11 +351,13 @@ impl Shared {
         }
         core.manager.reset(now);
         core.events.begin();
+        self.prediction.end_life();
         core.life = life;
         core.state = state;
         header::state(&self.memory, state, core.events.resyncs);
         self.carry_out(core);
         for context in contexts.into_keys() {
+            self.prediction.forget(context);
             self.end_lists(context);
         }
     }

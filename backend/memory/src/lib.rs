@@ -22,7 +22,7 @@ mod window;
 pub use clock::{Clock, SystemClock, VirtualClock};
 pub use manager::{
     Access, Action, Config, ConfigError, ContextReport, Counters, FaultAnswer, FillPriority,
-    HomeRun, Manager, MemoryError, Piece, Pin, PinError, Refused, Segment, WindowReport,
+    HomeRun, Manager, Mapped, MemoryError, Piece, Pin, PinError, Refused, Segment, WindowReport,
 };
 pub use replacement::{Lru, Replacement};
 pub use units::{

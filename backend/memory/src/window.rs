@@ -32,6 +32,10 @@ pub(crate) struct Window {
     pub dirty: bool,
     /// A demand fault wants it.
     pub demand: bool,
+    /// It was mapped before anything touched it.
+    pub ahead: bool,
+    /// The guest, a command or a fault used it.
+    pub used: bool,
     /// Its object is gone; the frames are freed at the next change of state.
     pub orphan: bool,
     pub context: ContextId,
@@ -52,6 +56,8 @@ impl Window {
         order: 0,
         dirty: false,
         demand: false,
+        ahead: false,
+        used: false,
         orphan: false,
         context: ContextId(0),
         object: ObjectId(0),

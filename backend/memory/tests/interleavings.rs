@@ -23,6 +23,7 @@ use proptest::prelude::*;
 const PAGE: u64 = 4096;
 const APERTURE: u32 = 65;
 const MEMORY: u32 = 65 + 200;
+const SPECULATIVE: u32 = 24;
 
 fn config() -> Config {
     Config {
@@ -31,6 +32,8 @@ fn config() -> Config {
         header: Frames(1),
         demand_window: Frames(2),
         reserve: Frames(4),
+        speculative: Frames(SPECULATIVE),
+        probation: Nanos(50),
         max_contexts: 2,
         max_objects: 8,
         lease: Nanos(20),
@@ -73,6 +76,25 @@ enum Step {
         page: prop::sample::Index,
         order: u8,
     },
+    MapSpan {
+        object: prop::sample::Index,
+        page: prop::sample::Index,
+        pages: u64,
+        largest: u8,
+    },
+    MakeRoom {
+        context: usize,
+        frames: u32,
+    },
+    GiveUpUnused {
+        context: usize,
+        frames: u32,
+    },
+    /// A report of a touch, true or false.
+    Touch {
+        slot: u32,
+        generation: u32,
+    },
     PerformMove {
         which: prop::sample::Index,
     },
@@ -101,6 +123,11 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(object, page, pages, write)| Step::EngineStart { object, page, pages, write }),
         15 => index().prop_map(|which| Step::EngineEnd { which }),
         10 => (index(), index(), 0..4u8).prop_map(|(object, page, order)| Step::MapAhead { object, page, order }),
+        10 => (index(), index(), 1..40u64, 0..4u8)
+            .prop_map(|(object, page, pages, largest)| Step::MapSpan { object, page, pages, largest }),
+        5 => (0..2usize, 1..30u32).prop_map(|(context, frames)| Step::MakeRoom { context, frames }),
+        3 => (0..2usize, 1..30u32).prop_map(|(context, frames)| Step::GiveUpUnused { context, frames }),
+        10 => (0..80u32, 0..9u32).prop_map(|(slot, generation)| Step::Touch { slot, generation }),
         60 => index().prop_map(|which| Step::PerformMove { which }),
         50 => index().prop_map(|which| Step::Acknowledge { which }),
         1 => (0..80u32, 0..9u32).prop_map(|(slot, generation)| Step::StaleAcknowledge { slot, generation }),
@@ -198,7 +225,7 @@ impl World {
                     assert_eq!(window.report.window, report.window);
                     self.revoked.push((report.window, window.dirty));
                 }
-                Action::FaultFailed { .. } => {}
+                Action::FaultFailed { .. } | Action::Gone(_) => {}
                 Action::ContextFailed(context) => {
                     panic!("{context} failed though the driver has for ever")
                 }
@@ -437,6 +464,44 @@ impl World {
                         .map_ahead(object.context, page, order, self.now);
                 }
             }
+            Step::MapSpan {
+                object,
+                page,
+                pages,
+                largest,
+            } => {
+                if let Some((id, page)) = self.pick(object, page) {
+                    let object = &self.objects[&id];
+                    let first = DeviceAddress(object.address + page * PAGE).page();
+                    let before = self.manager.counters().speculative_frames;
+                    let mapped = self
+                        .manager
+                        .map_span_ahead(object.context, first, pages, largest, self.now)
+                        .unwrap();
+                    let after = self.manager.counters().speculative_frames;
+                    assert_eq!(after - before, u64::from(mapped.frames));
+                    if mapped.frames > 0 {
+                        assert!(after <= u64::from(SPECULATIVE), "the cap holds");
+                        let free = self.manager.free_visible();
+                        assert!(free >= config().reserve, "the reserve is not touched");
+                    }
+                }
+            }
+            Step::MakeRoom { context, frames } => {
+                self.manager
+                    .make_room_ahead(self.contexts[context], frames, self.now);
+            }
+            Step::GiveUpUnused { context, frames } => {
+                self.manager
+                    .give_up_unused(self.contexts[context], frames, self.now);
+            }
+            Step::Touch { slot, generation } => {
+                let window = WindowRef {
+                    slot: augur_memory::Slot(slot),
+                    generation,
+                };
+                self.manager.touch(window, self.now);
+            }
             Step::PerformMove { which } => {
                 if !self.moves.is_empty() {
                     let action = self.moves.swap_remove(which.index(self.moves.len()));
@@ -473,6 +538,17 @@ impl World {
             }
         }
         self.drain();
+        self.check_speculation();
+    }
+
+    /// What is mapped ahead and not used yet is what the books say.
+    fn check_speculation(&self) {
+        let frames: u64 = (0..APERTURE)
+            .filter_map(|slot| self.manager.report(augur_memory::Slot(slot)))
+            .filter(|report| report.ahead && !report.used)
+            .map(|report| report.bytes / PAGE)
+            .sum();
+        assert_eq!(self.manager.counters().speculative_frames, frames);
     }
 
     /// Lets everything under way end.

@@ -104,14 +104,14 @@ fn a_request_of_many_pieces_is_answered_into_many_pieces() {
     let (request, answer, table) = (DATA, DATA + 4096, DATA + 8192);
     driver.guest.write(request, header.as_bytes());
     let control = &mut driver.queues[0];
-    let count = 8 + 40;
+    let count: u16 = 8 + 56;
     let mut at = answer;
     for index in 0..count {
         let next = if index + 1 < count { NEXT } else { 0 };
         if index < 8 {
             control.describe_in(table, index, request + u64::from(index), 1, next, index + 1);
         } else {
-            let bytes = u32::from(index) % 7 + 3;
+            let bytes = u32::from(index) % 7 + 4;
             control.describe_in(table, index, at, bytes, next | WRITE, index + 1);
             at += u64::from(bytes);
         }

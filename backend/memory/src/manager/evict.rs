@@ -158,7 +158,7 @@ impl<R: Replacement> Manager<R> {
         })
     }
 
-    fn start_revoke(&mut self, slot: Slot, now: Nanos) {
+    pub(super) fn start_revoke(&mut self, slot: Slot, now: Nanos) {
         self.replacement.unmapped(slot);
         let window = &mut self.windows[slot.0 as usize];
         window.state = WindowState::Revoking;
@@ -185,6 +185,7 @@ impl<R: Replacement> Manager<R> {
 
     /// Takes a window out of its context's table and books.
     pub(super) fn detach(&mut self, slot: Slot) {
+        self.settle_speculation(slot);
         let window = &self.windows[slot.0 as usize];
         let (first, pages) = (window.first_page, window.pages().0);
         if let Some(context) = self.contexts.get_mut(&window.context) {
@@ -194,6 +195,9 @@ impl<R: Replacement> Manager<R> {
         }
         self.counters.windows -= 1;
         self.counters.window_frames -= u64::from(pages);
+        if let Some(report) = self.report(slot) {
+            self.actions.push_back(Action::Gone(report));
+        }
     }
 
     /// Frees the frames of a window that is out of the table.
@@ -227,13 +231,15 @@ impl<R: Replacement> Manager<R> {
         ))
     }
 
-    /// The guest is known to have used a window.
-    pub fn touch(&mut self, window: WindowRef, now: Nanos) {
-        if self
-            .window(window)
-            .is_some_and(|found| found.state == WindowState::Live)
-        {
+    /// The guest is known to have used a window. Answers whether this is the
+    /// first known use of a window that was mapped ahead.
+    pub fn touch(&mut self, window: WindowRef, now: Nanos) -> bool {
+        let Some(found) = self.window(window) else {
+            return false;
+        };
+        if found.state == WindowState::Live {
             self.replacement.touched(window.slot, now);
         }
+        self.mark_used(window.slot)
     }
 }

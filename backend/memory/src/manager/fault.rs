@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Mapping: demand faults, faults that wait, and mapping ahead of use.
+//! Mapping: demand faults, faults that wait, and fills.
 
-use thiserror::Error;
-
-use super::{
-    Action, FillPriority, MAX_WAITING_FAULTS, MAX_WINDOW_ORDER, Manager, MemoryError, WaitingFault,
-};
+use super::{Action, FillPriority, MAX_WAITING_FAULTS, Manager, MemoryError, WaitingFault};
 use crate::{
     ContextId, DeviceAddress, Frame, Nanos, PageNumber, Replacement, Slot, WindowRef, WindowState,
 };
@@ -21,26 +17,6 @@ pub enum FaultAnswer {
     Live(WindowRef),
     /// A window will be published, or the fault will be failed.
     Coming,
-}
-
-/// Why a region was not mapped ahead.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum Refused {
-    /// The context or address does not exist, or the context has failed.
-    #[error(transparent)]
-    Memory(#[from] MemoryError),
-    /// A page of the region has a window already.
-    #[error("a page of the region has a window")]
-    Mapped,
-    /// A command in flight writes there.
-    #[error("a command in flight writes the region")]
-    InUse,
-    /// No visible frames of that size are free.
-    #[error("no visible frames are free")]
-    NoFrames,
-    /// The region is not a power of two of pages, up to 2 MiB, aligned to its size.
-    #[error("the region is not an aligned power of two")]
-    BadSize,
 }
 
 /// What came of trying to serve a fault.
@@ -82,11 +58,14 @@ impl<R: Replacement> Manager<R> {
                         generation: window.generation,
                     };
                     self.replacement.touched(slot, now);
+                    self.mark_used(slot);
                     return Ok(FaultAnswer::Live(window));
                 }
                 WindowState::Filling => {
                     window.demand = true;
+                    self.counters.late += u64::from(window.ahead);
                     self.count_fault(id);
+                    self.mark_used(slot);
                     return Ok(FaultAnswer::Coming);
                 }
                 _ => {}
@@ -112,42 +91,6 @@ impl<R: Replacement> Manager<R> {
         }
         self.serve_waiting(now);
         Ok(FaultAnswer::Coming)
-    }
-
-    /// Maps `2^order` pages before anything touches them.
-    ///
-    /// # Errors
-    /// [`Refused`]; nothing has changed then.
-    pub fn map_ahead(
-        &mut self,
-        id: ContextId,
-        first: PageNumber,
-        order: u8,
-        now: Nanos,
-    ) -> Result<WindowRef, Refused> {
-        let pages = 1u64 << order.min(MAX_WINDOW_ORDER);
-        if order > MAX_WINDOW_ORDER || !first.0.is_multiple_of(pages) {
-            return Err(Refused::BadSize);
-        }
-        let context = self.contexts.get(&id).ok_or(MemoryError::NoContext)?;
-        if context.failed {
-            return Err(MemoryError::ContextFailed.into());
-        }
-        let object = self
-            .object_at(context, first)
-            .ok_or(MemoryError::NoObject)?;
-        if first.0 + pages > object.first_page.0 + object.pages {
-            return Err(MemoryError::NoObject.into());
-        }
-        if !context.table.is_unmapped(first, pages) {
-            return Err(Refused::Mapped);
-        }
-        if self.written_in_flight(id, first, pages) {
-            return Err(Refused::InUse);
-        }
-        let frame = self.visible.allocate(order).ok_or(Refused::NoFrames)?;
-        self.start_fill(id, first, order, frame, FillPriority::Ahead, now)
-            .ok_or(Refused::Memory(MemoryError::NoObject))
     }
 
     /// The frames of the window hold its data.
@@ -222,6 +165,7 @@ impl<R: Replacement> Manager<R> {
                 WindowState::Live => Served::Yes,
                 WindowState::Filling => {
                     window.demand = true;
+                    self.mark_used(slot);
                     Served::Yes
                 }
                 _ => Served::NotYet,
@@ -282,7 +226,7 @@ impl<R: Replacement> Manager<R> {
             .map(|frame| (frame, available))
     }
 
-    fn start_fill(
+    pub(super) fn start_fill(
         &mut self,
         id: ContextId,
         first: PageNumber,
@@ -294,9 +238,15 @@ impl<R: Replacement> Manager<R> {
         let context = self.contexts.get_mut(&id)?;
         let (_, &object) = context.objects.range(..=first.0).next_back()?;
         let slot = Slot(frame.0);
+        let ahead = priority == FillPriority::Ahead;
         context.table.set_slot(first, 1 << order, Some(slot));
         context.windows += 1;
         context.window_frames += 1 << order;
+        if ahead {
+            context.speculative_frames += 1 << order;
+            self.counters.speculative_frames += 1 << order;
+            self.counters.maps_ahead += 1;
+        }
         self.counters.windows += 1;
         self.counters.window_frames += 1 << order;
         let window = &mut self.windows[slot.0 as usize];
@@ -304,7 +254,9 @@ impl<R: Replacement> Manager<R> {
         window.state = WindowState::Filling;
         window.order = order;
         window.dirty = false;
-        window.demand = priority == FillPriority::Demand;
+        window.demand = !ahead;
+        window.ahead = ahead;
+        window.used = !ahead;
         window.orphan = false;
         window.context = id;
         window.object = object;

@@ -13,9 +13,11 @@
 //! | [`Action::WriteHome`] | copies the pieces | [`Manager::written_home`] |
 //! | [`Action::Scrub`] | makes the frames read as zero | [`Manager::scrubbed`] |
 //! | [`Action::FaultFailed`], [`Action::ContextFailed`] | tells the driver | |
+//! | [`Action::Gone`] | may learn from it | |
 //!
 //! Every table is bounded by the configuration.
 
+mod ahead;
 mod evict;
 mod fault;
 mod object;
@@ -37,7 +39,8 @@ use crate::{
 };
 
 pub use crate::home::HomeRun;
-pub use fault::{FaultAnswer, Refused};
+pub use ahead::{Mapped, Refused};
+pub use fault::FaultAnswer;
 pub use pin::{Access, Pin, PinError, Segment};
 pub use report::{ContextReport, Counters, WindowReport};
 
@@ -64,6 +67,11 @@ pub struct Config {
     pub demand_window: Frames,
     /// Visible frames that are kept free by evicting ahead of need.
     pub reserve: Frames,
+    /// Visible frames of windows that were mapped ahead and not used yet, at most.
+    pub speculative: Frames,
+    /// How long a window that was mapped ahead is given to be used before another
+    /// prediction may take its place.
+    pub probation: Nanos,
     /// Contexts at one time, at most; less when the aperture is too small for
     /// the windows that each may hold.
     pub max_contexts: u32,
@@ -173,6 +181,8 @@ pub enum Action {
     },
     /// The driver did not acknowledge in time.
     ContextFailed(ContextId),
+    /// The window has left the page table: for owners that learn from it.
+    Gone(WindowReport),
 }
 
 /// Why a request was refused.
@@ -207,6 +217,8 @@ struct Context {
     next_page: u64,
     windows: u32,
     window_frames: u32,
+    /// Those of windows mapped ahead and not used yet.
+    speculative_frames: u32,
     object_frames: u64,
     waiting_faults: u32,
     faults: u64,
@@ -321,6 +333,7 @@ impl<R: Replacement> Manager<R> {
                 next_page: object::FIRST_PAGE,
                 windows: 0,
                 window_frames: 0,
+                speculative_frames: 0,
                 object_frames: 0,
                 waiting_faults: 0,
                 faults: 0,

@@ -23,6 +23,10 @@ pub struct WindowReport {
     pub bytes: u64,
     /// Whether a demand fault asked for it.
     pub demand: bool,
+    /// Whether it was mapped before anything touched it.
+    pub ahead: bool,
+    /// Whether it is known to have been used.
+    pub used: bool,
     /// Its state.
     pub state: WindowState,
 }
@@ -73,6 +77,16 @@ pub struct Counters {
     pub zeroed_bytes: u64,
     /// Bytes copied home.
     pub written_home_bytes: u64,
+    /// Windows mapped ahead.
+    pub maps_ahead: u64,
+    /// Those that were used.
+    pub ahead_used: u64,
+    /// Those that left the aperture without use.
+    pub ahead_unused: u64,
+    /// Faults on windows that were being filled ahead.
+    pub late: u64,
+    /// Frames of windows mapped ahead and not used yet, now.
+    pub speculative_frames: u64,
     /// Acknowledgements of windows that were not being revoked.
     pub stale_acks: u64,
 }
@@ -139,6 +153,8 @@ impl<R: Replacement> Manager<R> {
             aperture: ApertureOffset(frame_of(slot).offset().0),
             bytes: window.pages().bytes(),
             demand: window.demand,
+            ahead: window.ahead,
+            used: window.used,
             state: window.state,
         })
     }

@@ -165,6 +165,8 @@ impl<'a, P: Probe> Simulation<'a, P> {
             header: Frames(0),
             demand_window: Frames(1),
             reserve: Frames(0),
+            speculative: frames,
+            probation: Nanos(0),
             max_contexts: 2,
             max_objects: 1,
             lease: costs.fault,
@@ -504,7 +506,8 @@ impl<'a, P: Probe> Simulation<'a, P> {
                 Action::Publish(_)
                 | Action::Scrub(_)
                 | Action::FaultFailed { .. }
-                | Action::ContextFailed(_) => {}
+                | Action::ContextFailed(_)
+                | Action::Gone(_) => {}
             }
         }
     }

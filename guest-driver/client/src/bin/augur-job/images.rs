@@ -72,6 +72,11 @@ impl Images {
         })
     }
 
+    /// The memory of the input.
+    pub fn source(&self) -> &Object {
+        &self.source.object
+    }
+
     /// The result of an effect.
     pub fn result(&self, effect: Effect) -> &Surface {
         match effect {

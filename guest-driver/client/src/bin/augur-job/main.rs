@@ -5,6 +5,7 @@
 //! product, checked by Freivalds' method. The results, and a report of every
 //! step, land in a directory.
 
+mod aperture;
 mod failure;
 mod filters;
 mod images;
@@ -50,6 +51,13 @@ enum Job {
         matrices: MatmulArguments,
         #[command(flatten)]
         common: CommonArguments,
+    },
+    /// Both with all data through the aperture, on every card of the machine: what
+    /// page faults cost, a line of JSON for each card and job.
+    Aperture {
+        /// Bytes that each job moves on each card, in MiB.
+        #[arg(long, value_name = "MIB", default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..=65536))]
+        mib: u64,
     },
     /// Both, with one report.
     All {
@@ -105,6 +113,7 @@ fn main() -> ExitCode {
 /// Does the job; whether every check passed.
 fn run(job: Job) -> Result<bool, Failure> {
     let (image, matrices, common) = match job {
+        Job::Aperture { mib } => return through_aperture(mib << 20),
         Job::Image { image, common } => (Some(image), None, common),
         Job::Matmul { matrices, common } => (None, Some(matrices), common),
         Job::All {
@@ -125,6 +134,22 @@ fn run(job: Job) -> Result<bool, Failure> {
         .transpose()?;
     let report = session.finish(image, product)?;
     finish(&report, &common)
+}
+
+/// Measures every card; whether every result was right.
+fn through_aperture(bytes: u64) -> Result<bool, Failure> {
+    let mut right = true;
+    for (index, device) in Device::open_all()
+        .map_err(Failure::no_card)?
+        .iter()
+        .enumerate()
+    {
+        for figure in aperture::run(device, bytes)? {
+            right &= figure.wrong == 0;
+            println!("{}", serde_json::json!({ "card": index, "figure": figure }));
+        }
+    }
+    Ok(right)
 }
 
 fn finish(report: &Report, common: &CommonArguments) -> Result<bool, Failure> {

@@ -16,14 +16,21 @@ const VECTORS: u32 = 8;
 const ROWS: u32 = 32;
 
 /// A square f32 matrix in device memory.
-struct Matrix {
-    object: Object,
-    tensor: Tensor,
-    bytes: u64,
+pub struct Matrix {
+    /// The memory.
+    pub object: Object,
+    /// All of it as a tensor.
+    pub tensor: Tensor,
+    /// Bytes of the entries.
+    pub bytes: u64,
 }
 
 impl Matrix {
-    fn create(device: &Device, size: u32) -> Result<Self, Error> {
+    /// Allocates a matrix of `size` by `size`.
+    ///
+    /// # Errors
+    /// The card's memory does not suffice.
+    pub fn create(device: &Device, size: u32) -> Result<Self, Error> {
         let bytes = u64::from(size) * u64::from(size) * DataType::F32.bytes();
         let object = device.create_object(bytes)?;
         let tensor = object.tensor(DataType::F32, 0, &[size, size])?;

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From units that the predictor wants to windows that are being filled.
+
+use std::collections::VecDeque;
+
+use augur_memory::{ContextId, Nanos, PageNumber, Refused};
+
+use super::unit::{Run, UnitSize, runs};
+use crate::shared::Shared;
+
+/// Runs that wait for frames, at most.
+const POSTPONED: usize = 64;
+/// How long a run waits for frames before it is no prediction any more.
+const PATIENCE: Nanos = Nanos(20_000_000);
+/// A run shorter than the largest window may wait to grow when it is as far from
+/// the access as this many of the largest windows: then moves and notices are few.
+const NEAR: u64 = 2;
+
+/// A run that found no frames.
+struct Postponed {
+    context: ContextId,
+    first: PageNumber,
+    pages: u64,
+    until: Nanos,
+}
+
+/// Maps runs ahead, and keeps those that wait for frames.
+pub(crate) struct Mapper {
+    unit: UnitSize,
+    /// log2 of the pages of the largest window.
+    largest: u8,
+    postponed: VecDeque<Postponed>,
+}
+
+impl Mapper {
+    /// Windows of at most `2^largest` pages of units of that size.
+    pub fn new(unit: UnitSize, largest: u8) -> Self {
+        Mapper {
+            unit,
+            largest,
+            postponed: VecDeque::new(),
+        }
+    }
+
+    /// log2 of the pages of the largest window.
+    pub fn largest(&self) -> u8 {
+        self.largest
+    }
+
+    /// Maps units that are wanted after an access to `unit`, listed by probability.
+    pub fn want(
+        &mut self,
+        shared: &Shared,
+        context: ContextId,
+        unit: PageNumber,
+        wanted: &[PageNumber],
+    ) {
+        for run in runs(wanted) {
+            if !self.may_wait(unit, run) {
+                let pages = run.units * self.unit.pages();
+                self.map(shared, context, self.unit.first_page(run.first), pages);
+            }
+        }
+    }
+
+    /// Whether a run is better mapped when more of it is wanted: it is proposed
+    /// again at the next access.
+    fn may_wait(&self, unit: PageNumber, run: Run) -> bool {
+        let largest = ((1u64 << self.largest) / self.unit.pages()).max(1);
+        let distance = run.first.0.saturating_sub(unit.0);
+        run.units < largest && distance > NEAR * largest && run.first.0 > unit.0
+    }
+
+    /// Maps pages ahead.
+    pub fn map(&mut self, shared: &Shared, context: ContextId, first: PageNumber, pages: u64) {
+        let until = shared.guest_time() + PATIENCE;
+        self.try_to_map(
+            shared,
+            Postponed {
+                context,
+                first,
+                pages,
+                until,
+            },
+        );
+    }
+
+    /// Frames may have become free.
+    pub fn retry(&mut self, shared: &Shared) {
+        let now = shared.guest_time();
+        for _ in 0..self.postponed.len() {
+            let Some(run) = self.postponed.pop_front() else {
+                return;
+            };
+            if run.until > now && !self.try_to_map(shared, run) {
+                return;
+            }
+        }
+    }
+
+    /// Forgets the runs of contexts that are gone.
+    pub fn keep(&mut self, exists: impl Fn(ContextId) -> bool) {
+        self.postponed.retain(|run| exists(run.context));
+    }
+
+    /// Answers false when there were no frames.
+    fn try_to_map(&mut self, shared: &Shared, mut run: Postponed) -> bool {
+        let now = shared.guest_time();
+        let mut core = shared.core();
+        let manager = &mut core.manager;
+        let mapped = manager.map_span_ahead(run.context, run.first, run.pages, self.largest, now);
+        let mut found = true;
+        if let Ok(mapped) = mapped
+            && let Some((first, why)) = mapped.left
+        {
+            let left = run.pages - (first.0 - run.first.0);
+            let frames = u32::try_from(left)
+                .unwrap_or(u32::MAX)
+                .min(1 << self.largest);
+            let coming = match why {
+                Refused::Quota => {
+                    log::debug!(
+                        "{}: {left} pages from {first} on are not mapped ahead: {why}",
+                        run.context
+                    );
+                    manager.give_up_unused(run.context, frames, now)
+                }
+                _ => manager.make_room_ahead(run.context, frames, now),
+            };
+            if coming {
+                run.first = first;
+                run.pages = left;
+                if self.postponed.len() >= POSTPONED {
+                    self.postponed.pop_front();
+                }
+                self.postponed.push_back(run);
+                found = false;
+            }
+        } else {
+            // The next prediction should find frames.
+            manager.make_room_ahead(run.context, 1 << self.largest, now);
+        }
+        shared.carry_out(core);
+        found
+    }
+}
