@@ -8,13 +8,15 @@
 //! all of the past has ended, so there is always room again.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use thiserror::Error;
 
 use crate::granularity::Decision;
 use crate::graph::{Graph, Outcome, Release, Sequence};
-use crate::list::Operand;
+use crate::list::{CommandList, Operand};
 use crate::policy::Policy;
+use crate::replay::{HORIZON, Replayer, Template};
 use crate::tracker::Tracker;
 
 /// Most that an [`Analyser`] holds.  Each is checked before an instruction is
@@ -73,6 +75,12 @@ pub struct Analyser {
     limits: Limits,
     /// Held cells and links beyond which the next sweep is due.
     sweep_at: (usize, usize),
+    replayer: Replayer,
+    /// The first instruction that a recording may start with: the history
+    /// before is not complete up to the horizon.
+    complete_from: Sequence,
+    /// When it is looked for failures that have been overwritten.
+    forget_from: Sequence,
 }
 
 impl Analyser {
@@ -81,9 +89,74 @@ impl Analyser {
     pub fn new(policy: Policy, limits: Limits) -> Self {
         Self {
             tracker: Tracker::new(policy),
-            graph: Graph::new(),
+            graph: Graph::new(horizon(limits)),
             limits,
             sweep_at: (limits.cells, limits.links),
+            replayer: Replayer::default(),
+            complete_from: 0,
+            forget_from: 0,
+        }
+    }
+
+    /// Begins a list, whose instructions come next and as a whole.  When its
+    /// analysis is known, [`Analyser::replay`] takes all of them at once; else
+    /// each is submitted, and the analysis may be recorded.
+    pub(crate) fn begin(&mut self, list: &CommandList) -> Option<Arc<Template>> {
+        let (name, first) = (list.name(), self.graph.next());
+        self.replayer
+            .expire(self.graph.oldest(), first, horizon(self.limits));
+        if self.graph.failures() > 0 && first >= self.forget_from {
+            self.forget_from = first + horizon(self.limits);
+            self.forget_failures();
+        }
+        let in_flight = first - self.graph.oldest();
+        let found = (self.graph.failures() == 0 && in_flight <= horizon(self.limits))
+            .then(|| self.replayer.find(name, in_flight))
+            .flatten();
+        if found.is_none() {
+            self.catch_up();
+            self.graph.recording = if first >= self.complete_from {
+                self.replayer.record(name, first, list.len())
+            } else {
+                None
+            };
+        }
+        self.replayer.follow(name, list.len());
+        found
+    }
+
+    /// Whether a list whose analysis is known can be taken now; if not, then
+    /// when something has ended.
+    pub(crate) fn has_room(&self, template: &Template) -> bool {
+        let (window, edges) = (self.graph.window(), self.graph.edges_held());
+        window == 0
+            || window + template.len() <= self.limits.window
+                && edges + template.edges().1 <= self.limits.edges
+    }
+
+    /// Takes a whole list whose analysis is known, held as by
+    /// [`Analyser::submit`].
+    pub(crate) fn replay(&mut self, template: &Arc<Template>, held: bool) {
+        let first = self.graph.replay(template, held);
+        self.replayer.replay(first, template);
+    }
+
+    /// Notes that a list that was begun does not come as a whole.
+    pub(crate) fn interrupt(&mut self) {
+        self.graph.recording = None;
+        self.replayer.lose_track();
+    }
+
+    /// Instructions whose analysis was replayed so far.
+    #[must_use]
+    pub fn replayed(&self) -> u64 {
+        self.replayer.replayed()
+    }
+
+    /// Tells the history of the lists that were replayed.
+    fn catch_up(&mut self) {
+        for (first, template) in self.replayer.catch_up() {
+            self.tracker.apply(first, &template, &self.graph);
         }
     }
 
@@ -97,6 +170,14 @@ impl Analyser {
         }
         self.tracker.analyse(sequence, operands, &mut self.graph);
         self.graph.seal(sequence);
+        if let Some(mut recording) = self.graph.recording.take() {
+            recording.end_instruction();
+            if recording.is_whole() {
+                self.replayer.keep(recording);
+            } else if !recording.is_too_large() {
+                self.graph.recording = Some(recording);
+            }
+        }
         sequence
     }
 
@@ -113,6 +194,10 @@ impl Analyser {
     /// Ends a released instruction; false, and nothing changes, when it is not
     /// in flight or not released.
     pub fn finish(&mut self, sequence: Sequence, outcome: Outcome) -> bool {
+        if outcome == Outcome::Failed && self.replayer.is_behind() {
+            // What was overwritten before the failure must not be named later.
+            self.catch_up();
+        }
         self.graph.finish(sequence, outcome)
     }
 
@@ -167,9 +252,7 @@ impl Analyser {
             return Err(Refusal::Busy);
         }
         if self.graph.failures() >= self.limits.failures {
-            let writers: HashSet<Sequence> = self.tracker.writers().collect();
-            let graph = &mut self.graph;
-            graph.forget_failures(|sequence| writers.contains(&sequence));
+            self.forget_failures();
             if self.graph.failures() >= self.limits.failures {
                 return Err(Refusal::Failed);
             }
@@ -177,9 +260,21 @@ impl Analyser {
         Ok(())
     }
 
+    /// Forgets failures that have been overwritten.
+    fn forget_failures(&mut self) {
+        self.catch_up();
+        let writers: HashSet<Sequence> = self.tracker.writers().collect();
+        let graph = &mut self.graph;
+        graph.forget_failures(|sequence| writers.contains(&sequence));
+    }
+
     /// Forgets what has ended.  The next sweep waits until a good part of the
     /// room is used again, so that sweeping stays a small part of the work.
     fn sweep(&mut self) {
+        self.catch_up();
+        self.replayer.forget();
+        self.graph.recording = None;
+        self.complete_from = self.graph.next() + horizon(self.limits);
         self.tracker.sweep(&self.graph);
         let due = |held: usize, limit: usize| (held + limit / 8).clamp(limit / 2, limit);
         self.sweep_at = (
@@ -187,4 +282,9 @@ impl Analyser {
             due(self.tracker.held(), self.limits.links),
         );
     }
+}
+
+/// Instructions back to which the history is complete.
+fn horizon(limits: Limits) -> u64 {
+    HORIZON.min(limits.window as u64)
 }

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use crate::analyser::{Analyser, Refusal};
 use crate::clock::Nanos;
@@ -15,6 +16,7 @@ use crate::list::{CommandList, Unit};
 use crate::policy::Policy;
 use crate::profile::Profile;
 use crate::ready::{Ready, ReadyQueue};
+use crate::replay::Template;
 use crate::scheduler::{Config, ListId, SubmitError};
 
 /// Instructions after which the chains behind all that are in flight are
@@ -47,6 +49,9 @@ struct Queued {
     id: ListId,
     list: CommandList,
     next: usize,
+    begun: bool,
+    /// What is known of its analysis.
+    known: Option<Arc<Template>>,
 }
 
 /// The part of a queued list that will never be analysed.
@@ -157,29 +162,64 @@ impl Context {
         }
         self.lists += 1;
         self.pending += list.len();
-        self.queue.push_back(Queued { id, list, next: 0 });
+        self.queue.push_back(Queued {
+            id,
+            list,
+            next: 0,
+            begun: false,
+            known: None,
+        });
         Ok(())
     }
 
     /// Analyses queued instructions while there is room.  `held` says, for a
-    /// list and the sequence its next instruction gets, whether it is held.
+    /// list and the sequence its next instructions start at and their number,
+    /// whether they are held.
     ///
     /// # Errors
     /// The context can order nothing any more; see [`Context::abandon`].
     pub fn analyse(
         &mut self,
-        mut held: impl FnMut(ListId, Sequence) -> bool,
+        mut held: impl FnMut(ListId, Sequence, usize) -> bool,
     ) -> Result<(), Refusal> {
         let first = self.base + self.infos.len() as u64;
         let mut refusal = Ok(());
         'queue: while let Some(queued) = self.queue.front_mut() {
+            if !queued.begun {
+                queued.begun = true;
+                queued.known = self.analyser.begin(&queued.list);
+            }
+            // Something may have failed since.
+            if self.analyser.graph().failures() > 0 {
+                queued.known = None;
+            }
+            if let Some(template) = queued.known.clone() {
+                if !self.analyser.has_room(&template) {
+                    break 'queue;
+                }
+                let held = held(queued.id, self.analyser.graph().next(), queued.list.len());
+                self.analyser.replay(&template, held);
+                for (position, (instruction, operands)) in queued.list.iter().enumerate() {
+                    self.infos.push_back(Info {
+                        list: queued.id,
+                        position: position as u32,
+                        unit: instruction.unit,
+                        running: false,
+                        cost: instruction.cost,
+                        rank: instruction.cost,
+                        group: self.grouping.as_ref().and_then(|it| it.of(operands)),
+                    });
+                }
+                self.queue.pop_front();
+                continue;
+            }
             while let Some((instruction, operands)) = queued.list.get(queued.next) {
                 let room = self.analyser.make_room();
                 if room.is_err() {
                     refusal = room;
                     break 'queue;
                 }
-                let held = held(queued.id, self.analyser.graph().next());
+                let held = held(queued.id, self.analyser.graph().next(), 1);
                 self.analyser.submit(operands, held);
                 self.infos.push_back(Info {
                     list: queued.id,
@@ -215,6 +255,7 @@ impl Context {
 
     /// Gives up everything that is not analysed.
     pub fn abandon(&mut self) -> Vec<Dropped> {
+        self.analyser.interrupt();
         let dropped: Vec<Dropped> = self
             .queue
             .drain(..)

@@ -116,7 +116,9 @@ impl Granularity {
         };
         followed.quiet = followed.quiet.saturating_add(1);
         if !followed.whole {
-            let ended = followed.last_write.is_none_or(|last| last < graph.oldest());
+            let ended = followed
+                .last_write
+                .is_none_or(|last| last < graph.oldest() && !graph.is_recent(last));
             let give = !self.given_up && ended && graph.failures() == 0;
             if !give || followed.quiet < followed.patience {
                 return false;
@@ -134,8 +136,7 @@ impl Granularity {
         };
         if followed.reads.len() >= followed.prune_at {
             let before = followed.reads.len();
-            let in_flight = |reader| graph.standing(reader) == Standing::InFlight;
-            followed.reads.retain(|&(reader, _)| in_flight(reader));
+            followed.reads.retain(|&(reader, _)| graph.matters(reader));
             self.reads_held -= before - followed.reads.len();
             followed.prune_at = (followed.reads.len() * 2).max(64);
         }

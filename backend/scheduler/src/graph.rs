@@ -8,14 +8,19 @@
 //! wrote: only that edge carries a failure on.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 
 use crate::pool::{EMPTY, Pool};
+use crate::replay::{Recording, Template};
 
 /// Position of an instruction in the submission order of its context.
 pub type Sequence = u64;
 
 /// No instruction.
 pub(crate) const NOBODY: Sequence = u64::MAX;
+
+/// No replayed list.
+const NO_LIST: u64 = u64::MAX;
 
 /// Why one instruction waits for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +62,8 @@ struct Node {
     latest: Sequence,
     /// Length of the longest chain of remembered instructions before it.
     level: u32,
+    /// Which replayed list it is in, counted from the graph's first ever.
+    replayed: u64,
     ended: bool,
     /// Something it reads was written by a failed instruction.
     poisoned: bool,
@@ -74,6 +81,13 @@ pub struct Graph {
     failed: HashSet<Sequence>,
     edge_total: u64,
     released: Vec<Release>,
+    /// Replayed lists of which something is remembered, by their first
+    /// instruction; the number of the first of them.
+    lists: VecDeque<(Sequence, Arc<Template>)>,
+    first_list: u64,
+    /// Is told of every edge that is asked for.
+    pub(crate) recording: Option<Recording>,
+    horizon: u64,
 }
 
 /// An instruction all of whose edges are released.
@@ -87,7 +101,9 @@ pub struct Release {
 }
 
 impl Graph {
-    pub(crate) fn new() -> Self {
+    /// An empty graph; dependence analysis remembers `horizon` instructions
+    /// whether they have ended or not.
+    pub(crate) fn new(horizon: u64) -> Self {
         Self {
             base: 0,
             nodes: VecDeque::new(),
@@ -96,7 +112,22 @@ impl Graph {
             failed: HashSet::new(),
             edge_total: 0,
             released: Vec::new(),
+            lists: VecDeque::new(),
+            first_list: 0,
+            recording: None,
+            horizon,
         }
+    }
+
+    /// Whether dependence analysis has to remember `sequence`: it has not
+    /// ended, or it is so recent that this must not matter.
+    pub(crate) fn matters(&self, sequence: Sequence) -> bool {
+        self.is_recent(sequence) || self.standing(sequence) == Standing::InFlight
+    }
+
+    /// Whether `sequence` is within the horizon.
+    pub(crate) fn is_recent(&self, sequence: Sequence) -> bool {
+        sequence + self.horizon >= self.next()
     }
 
     /// The sequence that the next instruction will have.
@@ -143,11 +174,70 @@ impl Graph {
             successors: EMPTY,
             latest: NOBODY,
             level: 0,
+            replayed: NO_LIST,
             ended: false,
             poisoned: false,
         });
         self.in_flight += 1;
         sequence
+    }
+
+    /// Adds all instructions of a list whose analysis is known; `held` as by
+    /// [`Graph::hold`].  Nothing that has failed may be remembered.
+    pub(crate) fn replay(&mut self, template: &Arc<Template>, held: bool) -> Sequence {
+        let first = self.next();
+        let number = self.first_list + self.lists.len() as u64;
+        self.lists.push_back((first, template.clone()));
+        let held = u32::from(held);
+        let mut floor = 0;
+        for (place, (&waits, &level)) in template.waits().iter().zip(&template.levels).enumerate() {
+            let sequence = first + place as u64;
+            let mut pending = waits + held;
+            for &(back, reads) in template.outside(place) {
+                let before = first.wrapping_sub(u64::from(back));
+                if let Some(node) = self.node_mut(before)
+                    && !node.ended
+                {
+                    floor = floor.max(node.level + 1);
+                    let mut successors = node.successors;
+                    self.edges.push(&mut successors, (sequence, reads));
+                    if let Some(node) = self.node_mut(before) {
+                        node.successors = successors;
+                    }
+                    self.edge_total += 1;
+                    pending += 1;
+                }
+            }
+            self.nodes.push_back(Node {
+                pending,
+                successors: EMPTY,
+                latest: NOBODY,
+                level: level + floor,
+                replayed: number,
+                ended: false,
+                poisoned: false,
+            });
+            if pending == 0 {
+                self.released.push(Release {
+                    sequence,
+                    poisoned: false,
+                });
+            }
+        }
+        self.in_flight += template.len();
+        self.edge_total += template.edges().0 as u64;
+        first
+    }
+
+    /// The replayed list that an instruction is in, and its place there.
+    fn replayed(
+        &self,
+        list: u64,
+        sequence: Sequence,
+    ) -> Option<(&(Sequence, Arc<Template>), usize)> {
+        let index = list.checked_sub(self.first_list)?;
+        let list = self.lists.get(index as usize)?;
+        Some((list, (sequence - list.0) as usize))
     }
 
     /// What became of `sequence`.
@@ -179,6 +269,9 @@ impl Graph {
             return Standing::InFlight;
         }
         let reads = conflict == Conflict::ReadAfterWrite;
+        if let Some(recording) = &mut self.recording {
+            recording.wait(before, reads);
+        }
         let node = match before.checked_sub(self.base) {
             Some(index) => self.nodes.get_mut(index as usize),
             None => None,
@@ -246,6 +339,7 @@ impl Graph {
             return false;
         }
         node.ended = true;
+        let replayed = node.replayed;
         let mut successors = std::mem::replace(&mut node.successors, EMPTY);
         let failed = outcome == Outcome::Failed;
         if failed {
@@ -255,20 +349,44 @@ impl Graph {
         while let Some((after, reads)) = self.edges.pop(&mut successors) {
             self.release_one(after, failed && reads);
         }
+        let list = replayed.checked_sub(self.first_list);
+        if let Some((first, template)) = list.and_then(|list| self.lists.get(list as usize)) {
+            for &(after, reads) in template.successors((sequence - first) as usize) {
+                let after = first + u64::from(after);
+                if let Some(node) = self.nodes.get_mut((after - self.base) as usize) {
+                    release(node, after, failed && reads, &mut self.released);
+                }
+            }
+        }
         while self.nodes.front().is_some_and(|node| node.ended) {
             self.nodes.pop_front();
             self.base += 1;
+        }
+        while let Some((first, template)) = self.lists.front()
+            && first + template.len() as u64 <= self.base
+        {
+            self.lists.pop_front();
+            self.first_list += 1;
         }
         true
     }
 
     /// The instructions that wait for `sequence`, in no order.
     pub fn successors(&self, sequence: Sequence) -> impl Iterator<Item = Sequence> + '_ {
-        let head = sequence
+        let node = sequence
             .checked_sub(self.base)
-            .and_then(|index| self.nodes.get(index as usize))
-            .map_or(EMPTY, |node| node.successors);
-        self.edges.iter(head).map(|(after, _)| after)
+            .and_then(|index| self.nodes.get(index as usize));
+        let (head, list) = node.map_or((EMPTY, NO_LIST), |node| (node.successors, node.replayed));
+        let replayed = self
+            .replayed(list, sequence)
+            .map(|((first, template), place)| {
+                let successors = template.successors(place).iter();
+                successors.map(move |&(after, _)| first + u64::from(after))
+            });
+        self.edges
+            .iter(head)
+            .map(|(after, _)| after)
+            .chain(replayed.into_iter().flatten())
     }
 
     /// Length of the longest chain before `sequence`, as far as it was
@@ -296,14 +414,21 @@ impl Graph {
     }
 
     fn release_one(&mut self, sequence: Sequence, poison: bool) {
-        let Some(node) = self.node_mut(sequence) else {
+        let Some(index) = sequence.checked_sub(self.base) else {
             return;
         };
-        node.poisoned |= poison;
-        node.pending -= 1;
-        if node.pending == 0 {
-            let poisoned = node.poisoned;
-            self.released.push(Release { sequence, poisoned });
+        if let Some(node) = self.nodes.get_mut(index as usize) {
+            release(node, sequence, poison, &mut self.released);
         }
+    }
+}
+
+/// Takes one reason to wait from an instruction.
+fn release(node: &mut Node, sequence: Sequence, poison: bool, released: &mut Vec<Release>) {
+    node.poisoned |= poison;
+    node.pending -= 1;
+    if node.pending == 0 {
+        let poisoned = node.poisoned;
+        released.push(Release { sequence, poisoned });
     }
 }

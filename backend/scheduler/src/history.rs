@@ -6,6 +6,9 @@
 //! through it for all that came before.  So a write clears the history of the
 //! cells it covers, and what it leaves of a partly covered run is kept as a
 //! span.  Spans only leave out orderings that others imply.
+//!
+//! What has ended is kept up to a horizon, so that what analysis finds there
+//! does not depend on when anything ended.
 
 use crate::cells::{CellId, Cells};
 use crate::graph::{Conflict, Graph, NOBODY, Sequence, Standing};
@@ -55,7 +58,9 @@ impl History {
         if self.writer != NOBODY && graph.standing(self.writer) == Standing::Done {
             self.writer = NOBODY;
         }
-        self.prune(graph, readers);
+        self.prune(readers, |reader| {
+            graph.standing(reader) == Standing::InFlight
+        });
         self.writer == NOBODY && self.reader_count == 0
     }
 
@@ -64,10 +69,9 @@ impl History {
         (self.writer != NOBODY).then_some(self.writer)
     }
 
-    fn prune(&mut self, graph: &Graph, readers: &mut Pool<Sequence>) {
-        self.reader_count = readers.retain(&mut self.readers, |reader| {
-            graph.standing(*reader) == Standing::InFlight
-        });
+    /// Keeps the readers that `matters` names.
+    fn prune(&mut self, readers: &mut Pool<Sequence>, matters: impl Fn(Sequence) -> bool) {
+        self.reader_count = readers.retain(&mut self.readers, |reader| matters(*reader));
         self.prune_at = (self.reader_count * 2).max(FIRST_PRUNE);
     }
 
@@ -97,6 +101,7 @@ impl History {
         if self.writer != NOBODY
             && meets(self.written, hull)
             && graph.depend(self.writer, reader, Conflict::ReadAfterWrite) == Standing::Done
+            && !graph.is_recent(self.writer)
         {
             self.writer = NOBODY;
         }
@@ -120,6 +125,7 @@ impl History {
         } else if self.writer != NOBODY
             && meets(self.written, hull)
             && graph.depend(self.writer, writer, Conflict::WriteAfterWrite) == Standing::Done
+            && !graph.is_recent(self.writer)
         {
             self.writer = NOBODY;
         }
@@ -198,11 +204,42 @@ pub fn record_read(
         return;
     }
     if own.reader_count >= own.prune_at {
-        own.prune(graph, readers);
+        own.prune(readers, |reader| graph.matters(reader));
     }
     readers.push(&mut own.readers, reader);
     own.reader_count += 1;
     own.read = hull;
+}
+
+/// As [`write`], for a writer whose edges are known.
+pub fn record_write(
+    cells: &mut Cells,
+    cell: CellId,
+    writer: Sequence,
+    readers: &mut Pool<Sequence>,
+) {
+    let Some(region) = cells.region(cell) else {
+        return;
+    };
+    let (hull, is_run) = (hull_of(region), region.is_contiguous());
+    let Cells {
+        histories, links, ..
+    } = cells;
+    for link in links.get(cell as usize).into_iter().flatten() {
+        let Some(other) = histories.get_mut(link.cell as usize) else {
+            continue;
+        };
+        if link.covers {
+            other.clear(readers);
+        } else if is_run {
+            other.overwritten(hull, readers);
+        }
+    }
+    if let Some(own) = histories.get_mut(cell as usize) {
+        own.clear(readers);
+        own.writer = writer;
+        own.written = hull;
+    }
 }
 
 fn hull_of(region: &Region) -> Span {

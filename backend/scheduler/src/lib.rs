@@ -30,6 +30,7 @@ mod pool;
 pub mod profile;
 mod ready;
 pub mod region;
+mod replay;
 pub mod scheduler;
 pub mod simulate;
 mod tracker;

@@ -6,6 +6,10 @@
 //! It knows regions and the objects they lie in, not what the instructions
 //! compute.
 
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::LazyLock;
+
+use hashbrown::DefaultHashBuilder;
 use thiserror::Error;
 
 use crate::clock::Nanos;
@@ -109,6 +113,12 @@ pub struct Instruction {
     pub unit: Unit,
 }
 
+/// A name of all that decides whom the instructions of a list wait for: a hash
+/// under two keys of this process, so that nobody can make two lists alike.
+pub type ListName = (u64, u64);
+
+static KEYS: LazyLock<(DefaultHashBuilder, DefaultHashBuilder)> = LazyLock::new(Default::default);
+
 /// Why an instruction does not go into a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ListError {
@@ -135,6 +145,7 @@ pub struct CommandList {
     instructions: Vec<Instruction>,
     operands: Vec<Operand>,
     limit: usize,
+    name: ListName,
 }
 
 impl CommandList {
@@ -145,7 +156,15 @@ impl CommandList {
             instructions: Vec::new(),
             operands: Vec::new(),
             limit,
+            name: ListName::default(),
         }
+    }
+
+    /// What the list is known by when it comes again: lists with equal
+    /// operands have equal names.
+    #[must_use]
+    pub fn name(&self) -> ListName {
+        self.name
     }
 
     /// Appends an instruction.  An operand that is read and another that
@@ -182,6 +201,19 @@ impl CommandList {
                 None => self.operands.push(*operand),
             }
         }
+        let mine = self.operands.get(first..).unwrap_or_default();
+        let name_under = |key: &DefaultHashBuilder, before: u64| {
+            let mut hasher = key.build_hasher();
+            hasher.write_u64(before);
+            for operand in mine {
+                operand.hash(&mut hasher);
+            }
+            hasher.finish()
+        };
+        self.name = (
+            name_under(&KEYS.0, self.name.0),
+            name_under(&KEYS.1, self.name.1),
+        );
         self.instructions.push(Instruction {
             first_operand: first as u32,
             operands: (self.operands.len() - first) as u32,
@@ -207,6 +239,7 @@ impl CommandList {
     pub fn clear(&mut self) {
         self.instructions.clear();
         self.operands.clear();
+        self.name = ListName::default();
     }
 
     /// The instructions with their operands, in program order.

@@ -346,12 +346,12 @@ impl Scheduler {
         let lists = &mut self.lists;
         let near = engine.map(|engine| (engine.unit(), engine.number()));
         loop {
-            let analysed = context.analyse(|list, sequence| {
+            let analysed = context.analyse(|list, sequence, instructions| {
                 lists.get_mut(&list).is_some_and(|list| {
                     if list.analysed == 0 {
                         list.first = sequence;
                     }
-                    list.analysed += 1;
+                    list.analysed += instructions as u32;
                     list.gates > 0
                 })
             });

@@ -8,12 +8,13 @@
 
 use crate::cells::{CellId, Cells};
 use crate::granularity::Granularity;
-use crate::graph::{Graph, NOBODY, Sequence, Standing};
+use crate::graph::{Graph, NOBODY, Sequence};
 use crate::history;
-use crate::list::{Access, Operand};
+use crate::list::{Access, Object, Operand};
 use crate::policy::Policy;
 use crate::pool::Pool;
 use crate::region::Region;
+use crate::replay::Template;
 
 /// Finds conflicts between the instructions of one context.
 #[derive(Debug)]
@@ -45,14 +46,28 @@ impl Tracker {
             self.adapt(sequence, operands, graph);
         }
         for operand in operands {
+            if let Some(recording) = &mut graph.recording
+                && operand.access.writes()
+            {
+                recording.writes(operand.object);
+            }
             if self.policy == Policy::Adaptive
                 && operand.access == Access::Read
                 && self.granularity.read(operand, sequence, graph)
             {
                 self.touched_total += 1;
+                // When it is replayed, the object may have been split.
+                if let Some(recording) = &mut graph.recording {
+                    recording.access(self.cells.intern(&operand.region, false), Access::Read);
+                }
                 continue;
             }
             self.cells_of(operand, |cell| touched.push((cell, operand.access)));
+        }
+        if let Some(recording) = &mut graph.recording {
+            for &(cell, access) in &touched {
+                recording.access(cell, access);
+            }
         }
         for &(cell, access) in &touched {
             if access.reads() {
@@ -74,27 +89,57 @@ impl Tracker {
         self.touched = touched;
     }
 
+    /// Makes the accesses of a replayed list part of the past, now that
+    /// something else is to be analysed.
+    pub(crate) fn apply(&mut self, first: Sequence, template: &Template, graph: &Graph) {
+        if self.policy == Policy::Adaptive {
+            let last = first + template.len() as u64 - 1;
+            for &object in &template.written {
+                self.adapt_write(object, last, graph);
+            }
+        }
+        let Self { cells, readers, .. } = self;
+        for place in 0..template.len() {
+            let sequence = first + place as u64;
+            let accesses = template.accesses(place);
+            for &(cell, _) in accesses.iter().filter(|(_, access)| access.writes()) {
+                history::record_write(cells, cell, sequence, readers);
+            }
+            for &(cell, _) in accesses.iter().filter(|(_, access)| access.reads()) {
+                history::record_read(cells, cell, sequence, graph, readers);
+            }
+        }
+    }
+
     /// Lets the units of tracking follow what the instruction is about to do:
     /// before anything of it is looked up.
     fn adapt(&mut self, sequence: Sequence, operands: &[Operand], graph: &Graph) {
+        for operand in operands {
+            let Self {
+                granularity,
+                cells,
+                readers,
+                ..
+            } = self;
+            granularity.admit(operand.object, sequence, &mut |reader, region| {
+                record(cells, readers, graph, reader, region);
+            });
+            if operand.access.writes() {
+                self.adapt_write(operand.object, sequence, graph);
+            }
+        }
+    }
+
+    fn adapt_write(&mut self, object: Object, sequence: Sequence, graph: &Graph) {
         let Self {
             granularity,
             cells,
             readers,
             ..
         } = self;
-        let mut recorded = |reader: Sequence, region: &Region| {
-            if graph.standing(reader) == Standing::InFlight {
-                let cell = cells.intern(region, false);
-                history::record_read(cells, cell, reader, graph, readers);
-            }
-        };
-        for operand in operands {
-            granularity.admit(operand.object, sequence, &mut recorded);
-            if operand.access.writes() {
-                granularity.write(operand.object, sequence, &mut recorded);
-            }
-        }
+        granularity.write(object, sequence, &mut |reader, region| {
+            record(cells, readers, graph, reader, region);
+        });
     }
 
     fn cells_of(&mut self, operand: &Operand, mut visit: impl FnMut(CellId)) {
@@ -154,5 +199,20 @@ impl Tracker {
             .iter()
             .filter_map(history::History::writer)
             .filter(|&writer| writer != NOBODY)
+    }
+}
+
+/// Makes a read of an object that was tracked as a whole part of the past of
+/// its region, unless it can no longer matter.
+fn record(
+    cells: &mut Cells,
+    readers: &mut Pool<Sequence>,
+    graph: &Graph,
+    reader: Sequence,
+    region: &Region,
+) {
+    if graph.matters(reader) {
+        let cell = cells.intern(region, false);
+        history::record_read(cells, cell, reader, graph, readers);
     }
 }
