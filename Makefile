@@ -8,7 +8,7 @@ CARGO ?= cargo
 AUGUR := target/release/augur
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check shell guest driver-test bench doctor clean prepare augur
+.PHONY: help run test check shell guest guest-test driver-test driver-debug bench doctor clean prepare augur
 
 help: ## list what there is to do
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -28,8 +28,14 @@ shell: augur ## open a shell in a guest with the card, its driver and tools
 guest: augur ## run one command in a guest: make guest CMD='augur-smi'
 	@$(AUGUR) guest -- sh -c '$(subst ','\'',$(CMD))'
 
+guest-test: augur ## run tests of the guest by name: make guest-test TEST='smoke mmap'; none lists them
+	@$(AUGUR) guest -- augur-test $(or $(TEST),--list)
+
 driver-test: augur ## compile the driver, load it in a guest, run its smoke test
 	@$(AUGUR) driver-test
+
+driver-debug: augur ## boot a guest that gdb attaches to, and print the command
+	@$(AUGUR) driver-debug
 
 bench: augur ## measure the card (BENCH='schedule --help' for another benchmark)
 	@$(AUGUR) bench $(or $(BENCH),card)

@@ -1,10 +1,13 @@
 //! A guest for one test: booted with the options the test needs, stopped when
 //! the test ends, its logs kept and named when it fails.
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
+use augur::build::initramfs::InputFile;
 use augur::build::tool_root::Kernel;
 use augur::guest::{Guest, GuestOptions, Parts};
 use augur::project::Project;
@@ -105,12 +108,21 @@ impl Builder {
         self
     }
 
+    /// A file that it is given as `/input/NAME`.
+    #[must_use]
+    pub fn input(mut self, path: &Path) -> Self {
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let path = path.to_path_buf();
+        self.options.input.push(InputFile { name, path });
+        self
+    }
+
     /// Arguments for QEMU.
     #[must_use]
-    pub fn qemu(mut self, arguments: &[&str]) -> Self {
+    pub fn qemu(mut self, arguments: &[impl Into<OsString> + Clone]) -> Self {
         self.options
             .additional
-            .extend(arguments.iter().map(Into::into));
+            .extend(arguments.iter().cloned().map(Into::into));
         self
     }
 

@@ -61,7 +61,7 @@ impl Parts {
     /// As [`Parts::ensure`].
     pub fn with_kernel(project: &Project, kernel: Kernel) -> anyhow::Result<Self> {
         let root = ToolRoot::with_kernel(project, kernel)?;
-        let driver = driver::ensure(project, kernel, &root)?;
+        let driver = driver::ensure(project, kernel, &root, driver::DRIVER)?;
         let program = programs::card(project)?;
         let card = Some(CardParts { program, driver });
         Self::assemble(project, kernel, &root, card)

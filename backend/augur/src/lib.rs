@@ -9,6 +9,7 @@ pub mod bench;
 pub mod build;
 pub mod card_process;
 pub mod commands;
+pub mod debug;
 pub mod exit;
 pub mod guest;
 pub mod plan;

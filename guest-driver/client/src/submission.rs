@@ -110,6 +110,15 @@ impl Device {
         self.scope(|scope| scope.submit(queue, list)?.wait(None))
     }
 
+    /// The list with this number, as [`Submission::fence`] gave it: for programs
+    /// that keep numbers only.
+    pub fn submission(&self, fence: u64) -> Submission {
+        Submission {
+            device: self.clone(),
+            fence,
+        }
+    }
+
     /// Submits a list that borrows no memory.
     ///
     /// # Errors

@@ -70,6 +70,30 @@ impl Tensor {
         Ok(Self { operand })
     }
 
+    /// The view that an operand describes, as other languages write it. Whether
+    /// it lies in an object is the card's to check.
+    ///
+    /// # Errors
+    /// Its type, rank or padding is wrong.
+    pub fn of_operand(operand: Operand) -> Result<Self, Error> {
+        let rank = usize::from(operand.rank);
+        let unused = |rank: usize| {
+            let shape = operand.shape.iter().skip(rank).all(|&extent| extent == 0);
+            shape && operand.stride.iter().skip(rank).all(|&stride| stride == 0)
+        };
+        let shape = operand.shape.get(..rank).unwrap_or_default();
+        let good = DataType::from_code(operand.data_type).is_some()
+            && !shape.is_empty()
+            && !shape.contains(&0)
+            && unused(rank)
+            && operand.reserved == [0; 6];
+        if good {
+            Ok(Self { operand })
+        } else {
+            Err(Error::Shape(format!("no tensor: {operand:?}")))
+        }
+    }
+
     /// The view as the card takes it.
     pub fn operand(&self) -> Operand {
         self.operand
@@ -206,6 +230,24 @@ mod tests {
             (turned.shape(), turned.strides()),
             (&[6, 4][..], &[2, 12][..])
         );
+    }
+
+    #[test]
+    fn operands_are_checked_before_they_are_tensors() {
+        let good = dense(&[4, 6]).operand();
+        assert_eq!(
+            Tensor::of_operand(good).map(|made| made.operand()).ok(),
+            Some(good)
+        );
+        let mut bad = [good; 5];
+        bad[0].data_type = 0;
+        bad[1].rank = 7;
+        bad[2].rank = 1;
+        bad[3].shape[1] = 0;
+        bad[4].reserved[5] = 1;
+        for operand in bad {
+            assert!(Tensor::of_operand(operand).is_err(), "{operand:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The card's kernel module, compiled by the tool root's compiler against the
-//! guest kernel's headers.
+//! The card's kernel module, and the example of a second one, compiled by the
+//! tool root's compiler against the guest kernel's headers.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,32 @@ use crate::build::tool_root::{Kernel, ToolRoot};
 use crate::progress;
 use crate::project::Project;
 
-/// The directories of `guest-driver` that the module is made of.
-const SOURCES: [&str; 2] = ["kernel", "include"];
+/// A kernel module of this project.
+#[derive(Debug, Clone, Copy)]
+pub struct Module {
+    /// What it is called while it is compiled.
+    label: &'static str,
+    /// Its directory below `guest-driver`.
+    folder: &'static str,
+    /// What is built there.
+    file: &'static str,
+}
+
+/// The card's driver.
+pub const DRIVER: Module = Module {
+    label: "driver",
+    folder: "kernel",
+    file: "augur.ko",
+};
+/// The example of a small one.
+pub const MINIMAL: Module = Module {
+    label: "minimal driver",
+    folder: "examples/minimal",
+    file: "augur_minimal.ko",
+};
+
+/// The directory of `guest-driver` that every module needs.
+const HEADERS: &str = "include";
 /// Endings of files that are sources; others are what a build leaves behind.
 const SOURCE_ENDINGS: [&str; 3] = ["c", "h", "S"];
 /// Sources without an ending.
@@ -23,18 +47,28 @@ const SOURCE_NAMES: [&str; 2] = ["Kbuild", "Makefile"];
 ///
 /// # Errors
 /// When it does not compile; the compiler's words are printed.
-pub fn ensure(project: &Project, kernel: Kernel, root: &ToolRoot) -> anyhow::Result<PathBuf> {
+pub fn ensure(
+    project: &Project,
+    kernel: Kernel,
+    root: &ToolRoot,
+    module: Module,
+) -> anyhow::Result<PathBuf> {
+    let Module {
+        label,
+        folder: home,
+        file,
+    } = module;
     let folder = match kernel {
         Kernel::Stable => project.guest(),
         Kernel::Backports => project.guest().join(kernel.name()),
     };
-    let module = folder.join("augur.ko");
-    let stamp = folder.join("augur.ko.inputs");
+    let module = folder.join(file);
+    let stamp = folder.join(format!("{file}.inputs"));
     let sources = project.path("guest-driver");
     let mut inputs = Inputs::new()
         .bytes("root", root.path().as_os_str().as_encoded_bytes())
         .path(&project.path("images/tool-root/enter"))?;
-    for file in source_files(&sources)? {
+    for file in source_files(&sources, home)? {
         inputs = inputs.bytes(&file.to_string_lossy(), b"").path(&file)?;
     }
     let digest = inputs.digest();
@@ -45,26 +79,24 @@ pub fn ensure(project: &Project, kernel: Kernel, root: &ToolRoot) -> anyhow::Res
     }
     cache::remove(&stamp)?;
     let inside = root.path().join("src");
-    copy_sources(&sources, &inside)?;
-    progress::run(
-        "driver",
-        make(project, kernel, root),
-        &folder.join("driver.log"),
-    )?;
-    let built = inside.join("kernel/augur.ko");
+    copy_sources(&sources, &inside, home)?;
+    let log = folder.join(format!("{}.log", label.replace(' ', "-")));
+    progress::run(label, make(project, kernel, root, home), &log)?;
+    let built = inside.join(home).join(file);
     fs::copy(&built, &module).with_context(|| built.display().to_string())?;
     fs::write(&stamp, digest).with_context(|| stamp.display().to_string())?;
     Ok(module)
 }
 
 /// The command that compiles the module in the tool root.
-fn make(project: &Project, kernel: Kernel, root: &ToolRoot) -> Command {
+fn make(project: &Project, kernel: Kernel, root: &ToolRoot, home: &str) -> Command {
     let mut command = Command::new(project.path("images/tool-root/enter"));
     command.arg(root.path());
     // Warnings of the compiler and of sparse are errors, so that none gets old.
     command.args(["make", "--silent", "-C"]);
     command.arg(format!("/lib/modules/{}/build", root.kernel_release()));
-    command.args(["M=/src/kernel", "W=1", "KCFLAGS=-Werror"]);
+    command.arg(format!("M=/src/{home}"));
+    command.args(["W=1", "KCFLAGS=-Werror"]);
     // Debian's newer headers lack the script that runs sparse.
     if kernel == Kernel::Stable {
         command.args(["C=1", "CF=-Wsparse-error"]);
@@ -73,9 +105,9 @@ fn make(project: &Project, kernel: Kernel, root: &ToolRoot) -> Command {
     command
 }
 
-fn source_files(sources: &Path) -> anyhow::Result<Vec<PathBuf>> {
+fn source_files(sources: &Path, home: &str) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for folder in SOURCES {
+    for folder in [home, HEADERS] {
         files.extend(
             files_below(&sources.join(folder))?
                 .into_iter()
@@ -95,8 +127,8 @@ fn is_source(file: &Path) -> bool {
 
 /// Makes the sources in the tool root the same as `sources`, touching only
 /// files that differ, so that make compiles only those.
-fn copy_sources(sources: &Path, inside: &Path) -> anyhow::Result<()> {
-    for folder in SOURCES {
+fn copy_sources(sources: &Path, inside: &Path, home: &str) -> anyhow::Result<()> {
+    for folder in [home, HEADERS] {
         let old = inside.join(folder);
         fs::create_dir_all(&old).with_context(|| old.display().to_string())?;
         for file in files_below(&old)?
@@ -109,7 +141,7 @@ fn copy_sources(sources: &Path, inside: &Path) -> anyhow::Result<()> {
             }
         }
     }
-    for file in source_files(sources)? {
+    for file in source_files(sources, home)? {
         let copy = inside.join(file.strip_prefix(sources).unwrap_or(&file));
         let bytes = fs::read(&file).with_context(|| file.display().to_string())?;
         if fs::read(&copy).is_ok_and(|old| old == bytes) {

@@ -26,7 +26,7 @@ pub struct Arguments {
     /// The kernel that the guest boots
     #[arg(long, value_enum, default_value_t)]
     kernel: Kernel,
-    /// Only compile the driver
+    /// Only compile the driver, and the example of a second one
     #[arg(long)]
     build_only: bool,
 }
@@ -42,7 +42,9 @@ impl Arguments {
         let project = Project::find()?;
         if self.build_only {
             let root = ToolRoot::with_kernel(&project, self.kernel)?;
-            driver::ensure(&project, self.kernel, &root)?;
+            for module in [driver::DRIVER, driver::MINIMAL] {
+                driver::ensure(&project, self.kernel, &root, module)?;
+            }
             return Ok(ExitCode::SUCCESS);
         }
         let parts = Parts::with_kernel(&project, self.kernel)?;

@@ -6,6 +6,7 @@
 
 mod bench;
 mod doctor;
+mod driver_debug;
 mod driver_test;
 mod guest;
 mod run;
@@ -27,6 +28,8 @@ pub enum Command {
     Shell(shell::Arguments),
     /// Compile the driver, load it in a guest with the card, run its smoke test.
     DriverTest(driver_test::Arguments),
+    /// Boot a guest that gdb attaches to, with the driver's and the kernel's symbols.
+    DriverDebug(driver_debug::Arguments),
     /// Measure the card, or its own code on a virtual clock.
     Bench(bench::Arguments),
     /// Make access traces, from other formats and from kernels' loops, and show them.
@@ -44,6 +47,7 @@ impl Command {
         match self {
             Self::Run(arguments) => arguments.run(),
             Self::DriverTest(arguments) => arguments.run(),
+            Self::DriverDebug(arguments) => arguments.run(),
             Self::Guest(arguments) => arguments.run(),
             Self::Shell(arguments) => arguments.run(),
             Self::Bench(arguments) => arguments.run(),

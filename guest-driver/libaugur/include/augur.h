@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * libaugur: the Augur accelerator for C programs.
+ *
+ * Open a device, allocate objects, describe tensors in them, put commands on
+ * tensors into a list, run it. A device is a context of the card: nobody else
+ * sees its objects.
+ *
+ * Functions that return int return AUGUR_OK or a negative enum augur_result;
+ * augur_message() then says what happened and what to do. Handles belong to one
+ * thread at a time. Destroying NULL is allowed.
+ *
+ * Link with -laugur, or with libaugur.a and -lpthread -ldl -lm.
+ */
+#ifndef AUGUR_H
+#define AUGUR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* How a function ended. */
+enum augur_result {
+	AUGUR_OK = 0,
+	/* An argument is wrong: a null pointer, shapes or types that do not fit. */
+	AUGUR_ERROR_ARGUMENT = -1,
+	/* There is no card, or it cannot be opened. */
+	AUGUR_ERROR_NO_CARD = -2,
+	/* Device memory is exhausted. */
+	AUGUR_ERROR_NO_MEMORY = -3,
+	/* The card was lost. */
+	AUGUR_ERROR_CARD_LOST = -4,
+	/* The time allowed was over before the list ended. */
+	AUGUR_ERROR_TIMED_OUT = -5,
+	/* The card refused a list or failed while executing it. */
+	AUGUR_ERROR_LIST_FAILED = -6,
+	/* The kernel refused. */
+	AUGUR_ERROR_SYSTEM = -7,
+};
+
+/* Element types. */
+enum augur_type {
+	AUGUR_U8 = 1,
+	AUGUR_I8 = 2,
+	AUGUR_I16 = 3,
+	AUGUR_I32 = 4,
+	AUGUR_BF16 = 5,
+	AUGUR_F32 = 6,
+};
+
+/* How augur_list_reduce() reduces. */
+enum augur_reduction {
+	AUGUR_SUM = 0,
+	AUGUR_MEAN = 1,
+	AUGUR_MAXIMUM = 2,
+};
+
+#define AUGUR_RANK_LIMIT 6
+
+/* An open card. */
+struct augur_device;
+/* Device memory. */
+struct augur_object;
+/* Commands that take effect one after another. */
+struct augur_list;
+
+/*
+ * A typed, strided view of an object. Element (i0, i1, ...) is at
+ * address + i0 * stride[0] + i1 * stride[1] + ...; change shape, stride and
+ * address to make other views of the same object. Entries behind the last
+ * dimension are zero.
+ */
+struct augur_tensor {
+	uint64_t address;
+	uint8_t type;
+	uint8_t rank;
+	uint8_t reserved[6];
+	uint32_t shape[AUGUR_RANK_LIMIT];
+	uint64_t stride[AUGUR_RANK_LIMIT];
+};
+
+/* What a device is like. */
+struct augur_information {
+	uint64_t memory_bytes;
+	uint64_t usable_bytes;
+	uint64_t aperture_bytes;
+	uint32_t compute_engines;
+	uint32_t dma_channels;
+	uint32_t submit_queues;
+	uint32_t context;
+};
+
+/* Parameters of a convolution; all zero but stride and groups is plain. */
+struct augur_convolution {
+	uint16_t stride_y, stride_x;
+	uint16_t pad_top, pad_bottom, pad_left, pad_right;
+	/* Channel groups, at least 1. */
+	uint16_t groups;
+	/* u8: bits that sums are shifted right by, rounding half up. */
+	uint16_t shift;
+	/* Non-zero: pad by repeating the edge, not with zeros. */
+	uint8_t repeat_edge;
+	/* Non-zero: take the magnitude of sums before rounding. */
+	uint8_t absolute;
+	uint16_t reserved;
+	/* Added to each sum: an int32_t for u8, the bits of a float for f32. */
+	uint32_t bias;
+};
+
+/* When a list was executed, by the card's clock. */
+struct augur_completion {
+	uint64_t started_ns;
+	uint64_t finished_ns;
+};
+
+/* What the last function that failed in this thread has to say. */
+const char *augur_message(void);
+
+/* Opens a card, the first one for NULL. */
+int augur_open(const char *path, struct augur_device **device);
+/* Closes it; objects and lists may be destroyed before or after. */
+void augur_close(struct augur_device *device);
+int augur_query(const struct augur_device *device, struct augur_information *information);
+
+/* Allocates at least this many bytes. They read as zero. */
+int augur_object_create(const struct augur_device *device, uint64_t bytes,
+			struct augur_object **object);
+/* Frees it, once lists in flight have ended. Its mapping is gone at once. */
+void augur_object_destroy(struct augur_object *object);
+uint64_t augur_object_bytes(const struct augur_object *object);
+/*
+ * Maps an object; the same address each time. Engines and other processes write
+ * this memory: order your accesses by waiting for lists.
+ */
+int augur_object_map(struct augur_object *object, void **address);
+
+/* A dense tensor whose first element is this many bytes into the object. */
+int augur_object_tensor(const struct augur_object *object, enum augur_type type,
+			uint64_t offset, uint32_t rank, const uint32_t *shape,
+			struct augur_tensor *tensor);
+
+int augur_list_create(struct augur_list **list);
+void augur_list_destroy(struct augur_list *list);
+/* Takes all commands out again. */
+int augur_list_clear(struct augur_list *list);
+
+/*
+ * Transfers between program memory and a dense u8 tensor of rank 1 with as many
+ * elements. The memory must stay until the list has ended.
+ */
+int augur_list_upload(struct augur_list *list, const struct augur_tensor *to,
+		      const void *from, size_t bytes);
+int augur_list_download(struct augur_list *list, void *to, size_t bytes,
+			const struct augur_tensor *from);
+
+/* Commands: the first tensor is the destination. See the datasheet for each. */
+int augur_list_copy(struct augur_list *list, const struct augur_tensor *to,
+		    const struct augur_tensor *from);
+int augur_list_fill(struct augur_list *list, const struct augur_tensor *to, uint64_t value);
+int augur_list_add(struct augur_list *list, const struct augur_tensor *to,
+		   const struct augur_tensor *a, const struct augur_tensor *b);
+int augur_list_multiply(struct augur_list *list, const struct augur_tensor *to,
+			const struct augur_tensor *a, const struct augur_tensor *b);
+int augur_list_relu(struct augur_list *list, const struct augur_tensor *to,
+		    const struct augur_tensor *from);
+int augur_list_scale(struct augur_list *list, const struct augur_tensor *to,
+		     const struct augur_tensor *from, float scale, float bias);
+/* accumulate: add to what the destination holds. */
+int augur_list_matmul(struct augur_list *list, const struct augur_tensor *to,
+		      const struct augur_tensor *a, const struct augur_tensor *b,
+		      int accumulate);
+int augur_list_conv2d(struct augur_list *list, const struct augur_tensor *to,
+		      const struct augur_tensor *from, const struct augur_tensor *weights,
+		      const struct augur_convolution *convolution);
+int augur_list_resample(struct augur_list *list, const struct augur_tensor *to,
+			const struct augur_tensor *from, uint32_t factor);
+int augur_list_reduce(struct augur_list *list, const struct augur_tensor *to,
+		      const struct augur_tensor *from, uint32_t axis,
+		      enum augur_reduction reduction);
+int augur_list_softmax(struct augur_list *list, const struct augur_tensor *to,
+		       const struct augur_tensor *from, uint32_t axis);
+int augur_list_layer_norm(struct augur_list *list, const struct augur_tensor *to,
+			  const struct augur_tensor *from, const struct augur_tensor *scale,
+			  const struct augur_tensor *bias, uint32_t axis, float epsilon);
+int augur_list_gather(struct augur_list *list, const struct augur_tensor *to,
+		      const struct augur_tensor *table, const struct augur_tensor *indices);
+int augur_list_scatter(struct augur_list *list, const struct augur_tensor *table,
+		       const struct augur_tensor *from, const struct augur_tensor *indices);
+
+/* Submits a list, which may be changed or destroyed at once. */
+int augur_submit(const struct augur_device *device, uint32_t queue,
+		 const struct augur_list *list, uint64_t *fence);
+/*
+ * Waits until a list has ended, at most timeout_ns nanoseconds (negative: as long
+ * as it takes). completion may be NULL.
+ */
+int augur_wait(const struct augur_device *device, uint64_t fence, int64_t timeout_ns,
+	       struct augur_completion *completion);
+/* Submits a list on queue 0 and waits until it has ended. */
+int augur_run(const struct augur_device *device, const struct augur_list *list);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* AUGUR_H */

@@ -1,0 +1,50 @@
+//! The C library in a guest: its example, compiled against `augur.h` and
+//! `libaugur.a`.
+
+// What tests share stops at the first surprise as well.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::process::Command;
+
+use augur::project::Project;
+use augur_e2e::Builder;
+
+fn succeed(command: &mut Command) {
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}\n{said}");
+}
+
+/// Compiles an example as a program for a guest without libraries.
+fn compile(project: &Project, example: &str, program: &Path) {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    succeed(
+        Command::new(cargo)
+            .current_dir(project.root())
+            .args(["rustc", "--quiet", "--release", "-p", "libaugur"])
+            .args(["--lib", "--crate-type", "staticlib"]),
+    );
+    let library = project.path("guest-driver/libaugur");
+    succeed(
+        Command::new("cc")
+            .args(["-static", "-O1", "-Wall", "-Wextra", "-Werror", "-I"])
+            .arg(library.join("include"))
+            .arg(library.join("examples").join(example))
+            .arg(project.path("target/release/libaugur.a"))
+            .args(["-lpthread", "-ldl", "-lm", "-o"])
+            .arg(program),
+    );
+}
+
+#[test]
+fn a_c_program_computes_on_the_card() {
+    let project = Project::find().unwrap();
+    let program = project.guest().join("saxpy");
+    compile(&project, "saxpy.c", &program);
+    let guest = Builder::new("c-library").input(&program).boot();
+    let said = guest.shell("cp /input/saxpy /tmp; chmod +x /tmp/saxpy; /tmp/saxpy");
+    assert!(said.contains("100000 sums are right"), "{said}");
+    assert!(said.contains("memory is exhausted"), "{said}");
+    guest.finish();
+}
