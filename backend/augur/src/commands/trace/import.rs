@@ -12,7 +12,7 @@ use crate::progress::Step;
 use crate::size::Size;
 use crate::trace::Output;
 use crate::trace::import::{
-    Columns, Format, InputError, Merged, RecentPages, Settings, open_source,
+    Columns, Format, InputError, Merged, Recent, Settings, Source, open_source,
 };
 
 /// Convert a trace of another format.
@@ -48,7 +48,8 @@ pub struct Arguments {
     /// accesses as they are [default: 1 for lackey, else 0].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(..=1024))]
     recent: Option<u16>,
-    /// Time between accesses where the source has no clock.
+    /// Time between accesses (those left by --recent) where the source has no
+    /// clock.
     #[arg(long, value_name = "NS", default_value_t = 10_000,
           value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
     interval_ns: u64,
@@ -89,67 +90,50 @@ impl Arguments {
             seed: self.seed,
         };
         let unusable = |error: InputError| Failure::input(error.to_string());
-        let mut sources = Vec::new();
+        let recent = self
+            .recent
+            .unwrap_or(u16::from(self.from == Format::Lackey));
+        let interval = (!self.from.has_clock()).then_some(self.interval_ns);
+        let mut sources: Vec<(String, Box<dyn Source>)> = Vec::new();
         for path in &self.inputs {
             let name = path.display().to_string();
             match open_source(path, self.from, &settings) {
-                Ok(source) => sources.push((name, source)),
+                Ok(source) if recent == 0 => sources.push((name, source)),
+                Ok(source) => {
+                    let recent = Recent::new(source, recent.into(), interval);
+                    sources.push((name, Box::new(recent)));
+                }
                 Err(error) => return Err(unusable(InputError { input: name, error }).into()),
             }
         }
         let mut merged = Merged::new(sources, self.apart.0).map_err(unusable)?;
         let writing = || format!("cannot write {}", self.output.display());
         let mut output = Output::create(&self.output).with_context(writing)?;
-        let recent = self
-            .recent
-            .unwrap_or(u16::from(self.from == Format::Lackey));
-        let mut recent = (recent > 0).then(|| {
-            let filter = || RecentPages::new(recent.into());
-            self.inputs.iter().map(|_| filter()).collect::<Vec<_>>()
-        });
         let limit = self.accesses.unwrap_or(u64::MAX);
         let mut step = Step::new("import");
-        let (mut read, mut news) = (0_u64, 0_u64);
-        let mut keep = |record: &_, output: &mut Output| {
-            news += 1;
-            if news > self.skip && output.totals().accesses < limit {
-                output.push(record)
-            } else {
-                Ok(())
-            }
-        };
+        let mut read = 0_u64;
         while output.totals().accesses < limit
             && let Some(record) = merged.next_record().map_err(unusable)?
         {
             read += 1;
-            // Sources that know no stream of their own have number 0.
-            let filter = recent.as_mut().and_then(|filters| {
-                let place = (record.stream as usize).min(filters.len() - 1);
-                filters.get_mut(place)
-            });
-            match filter {
-                None => keep(&record, &mut output).with_context(writing)?,
-                Some(filter) => {
-                    for touch in filter.filter(&record) {
-                        keep(&touch, &mut output).with_context(writing)?;
-                    }
-                }
+            if read > self.skip {
+                output.push(&record).with_context(writing)?;
             }
             if read.is_multiple_of(BEAT) {
-                step.beat(|| format!("{read} accesses read, {} written", output.totals().accesses));
+                step.beat(|| format!("{} accesses written", output.totals().accesses));
             }
         }
         if output.totals().accesses == 0 {
             return Err(Failure::input(if read == 0 {
                 "the input has no accesses".to_owned()
             } else {
-                format!("--skip {} leaves nothing of {news} accesses", self.skip)
+                format!("--skip {} leaves nothing of {read} accesses", self.skip)
             })
             .into());
         }
         let totals = output.finish().with_context(writing)?;
         step.finish(true);
-        println!("{}: {} of {read}", self.output.display(), summary(&totals));
+        println!("{}: {}", self.output.display(), summary(&totals));
         Ok(ExitCode::SUCCESS)
     }
 }

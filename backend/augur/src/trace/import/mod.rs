@@ -12,14 +12,14 @@ mod mooncake;
 mod recent;
 
 use std::io::BufRead;
+use std::path::Path;
 
 pub use columns::Columns;
-pub use recent::RecentPages;
+pub use recent::Recent;
 
 use super::csv::{backwards, check_extent};
 use super::lines::{Lines, open};
 use super::{ADDRESS_SPACE, ReadError, Record};
-use std::path::Path;
 
 /// A format that can be imported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -35,6 +35,13 @@ pub enum Format {
     /// JSON lines with `timestamp` (ms) and `hash_ids`, blocks of a KV cache:
     /// the first appearance of a block writes it, later ones read it.
     Mooncake,
+}
+
+impl Format {
+    /// Whether it says when an access was made.
+    pub fn has_clock(self) -> bool {
+        matches!(self, Self::Csv | Self::Mooncake)
+    }
 }
 
 /// What the formats leave open.

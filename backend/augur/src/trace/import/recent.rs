@@ -3,41 +3,73 @@
 //! are news: as a small translation buffer sees them, the pages touched last
 //! are left out, but for the first write to a page that was only read.
 
-use super::Record;
+use std::collections::VecDeque;
+
+use super::{ReadError, Record, Source};
 use crate::trace::PAGE_SHIFT;
 
+/// The news of a source.
+pub struct Recent {
+    source: Box<dyn Source>,
+    pages: RecentPages,
+    /// Time between two touches, where the source has no clock.
+    interval_ns: Option<u64>,
+    touches: u64,
+    waiting: VecDeque<Record>,
+}
+
+impl Recent {
+    /// The touches of `source` that are not of the last `capacity` pages;
+    /// `interval_ns` apart, if the source has no clock.
+    pub fn new(source: Box<dyn Source>, capacity: usize, interval_ns: Option<u64>) -> Self {
+        Self {
+            source,
+            pages: RecentPages {
+                pages: Vec::with_capacity(capacity),
+                capacity,
+            },
+            interval_ns,
+            touches: 0,
+            waiting: VecDeque::new(),
+        }
+    }
+}
+
+impl Source for Recent {
+    fn next_record(&mut self) -> Result<Option<Record>, ReadError> {
+        loop {
+            if let Some(mut record) = self.waiting.pop_front() {
+                if let Some(interval) = self.interval_ns {
+                    record.time_ns = self.touches.saturating_mul(interval);
+                }
+                self.touches += 1;
+                return Ok(Some(record));
+            }
+            let Some(record) = self.source.next_record()? else {
+                return Ok(None);
+            };
+            for page in record.pages() {
+                if self.pages.is_news(page, record.write) {
+                    self.waiting.push_back(Record {
+                        offset: page << PAGE_SHIFT,
+                        bytes: 1 << PAGE_SHIFT,
+                        ..record
+                    });
+                }
+            }
+        }
+    }
+}
+
 /// The pages touched last, latest first.
-pub struct RecentPages {
+struct RecentPages {
     /// Page, and whether a write to it was seen since it came.
     pages: Vec<(u64, bool)>,
     capacity: usize,
 }
 
 impl RecentPages {
-    /// Remembers `capacity` pages.
-    pub fn new(capacity: usize) -> Self {
-        Self {
-            pages: Vec::with_capacity(capacity),
-            capacity,
-        }
-    }
-
-    /// The touches of `record` that are news, each of one page.
-    pub fn filter(&mut self, record: &Record) -> impl Iterator<Item = Record> {
-        let (write, stream, time_ns) = (record.write, record.stream, record.time_ns);
-        record.pages().filter_map(move |page| {
-            self.touch(page, write).then_some(Record {
-                time_ns,
-                stream,
-                write,
-                offset: page << PAGE_SHIFT,
-                bytes: 1 << PAGE_SHIFT,
-            })
-        })
-    }
-
-    /// Whether this touch is news.
-    fn touch(&mut self, page: u64, write: bool) -> bool {
+    fn is_news(&mut self, page: u64, write: bool) -> bool {
         let place = self.pages.iter().position(|&(known, _)| known == page);
         let known = place.map(|place| self.pages.remove(place));
         let written = known.is_some_and(|(_, written)| written);
@@ -49,26 +81,21 @@ impl RecentPages {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::settings;
+    use super::super::{Format, source};
     use super::*;
 
-    fn touches(capacity: usize, pages: &[(u64, bool)]) -> Vec<(u64, bool)> {
-        let mut recent = RecentPages::new(capacity);
-        let mut news = Vec::new();
-        for &(page, write) in pages {
-            let record = Record {
-                time_ns: 0,
-                stream: 0,
-                write,
-                offset: page * 4096 + 8,
-                bytes: 8,
-            };
-            news.extend(
-                recent
-                    .filter(&record)
-                    .map(|it| (it.offset / 4096, it.write)),
-            );
-        }
-        news
+    /// Pages and directions of what is left of lackey's lines.
+    fn news(capacity: usize, interval_ns: Option<u64>, text: &'static str) -> Vec<Record> {
+        let text = Box::new(std::io::Cursor::new(text));
+        let source = source(text, Format::Lackey, &settings()).unwrap();
+        let mut recent = Recent::new(source, capacity, interval_ns);
+        std::iter::from_fn(|| recent.next_record().unwrap()).collect()
+    }
+
+    fn touches(capacity: usize, text: &'static str) -> Vec<(u64, bool)> {
+        let news = news(capacity, None, text);
+        news.iter().map(|it| (it.offset >> 12, it.write)).collect()
     }
 
     const R: bool = false;
@@ -76,37 +103,36 @@ mod tests {
 
     #[test]
     fn one_page_back_leaves_the_transitions() {
-        let seen = touches(1, &[(1, R), (1, R), (2, R), (2, R), (1, R)]);
+        let seen = touches(1, " L 1000,8\n L 1ff0,8\n L 2000,8\n L 2008,8\n L 1000,8\n");
         assert_eq!(seen, [(1, R), (2, R), (1, R)]);
     }
 
     #[test]
     fn what_was_touched_among_the_last_is_left_out() {
-        let seen = touches(2, &[(1, R), (2, R), (1, R), (3, R), (1, R), (2, R)]);
-        assert_eq!(seen, [(1, R), (2, R), (3, R), (2, R)]);
+        let text = " L 1000,8\n L 2000,8\n L 1000,8\n L 3000,8\n L 1000,8\n L 2000,8\n";
+        assert_eq!(touches(2, text), [(1, R), (2, R), (3, R), (2, R)]);
     }
 
     #[test]
     fn the_first_write_to_a_page_that_was_read_is_news() {
-        let seen = touches(2, &[(1, R), (1, W), (1, W), (1, R)]);
+        let seen = touches(2, " L 1000,8\n S 1000,8\n M 1000,8\n L 1000,8\n");
         assert_eq!(seen, [(1, R), (1, W)]);
     }
 
     #[test]
     fn an_access_across_pages_touches_each() {
-        let record = Record {
-            time_ns: 3,
-            stream: 1,
-            write: true,
-            offset: 4090,
-            bytes: 4100,
+        let seen = touches(8, " S 0ffa,4100\n");
+        assert_eq!(seen, [(0, W), (1, W)]);
+    }
+
+    #[test]
+    fn without_a_clock_the_touches_that_are_left_are_an_interval_apart() {
+        let text = " L 1000,8\n L 1000,8\n L 2000,8\n";
+        let times = |interval| -> Vec<u64> {
+            let news = news(1, interval, text);
+            news.iter().map(|it| it.time_ns).collect()
         };
-        let news: Vec<Record> = RecentPages::new(8).filter(&record).collect();
-        let pages: Vec<u64> = news.iter().map(|record| record.offset >> 12).collect();
-        assert_eq!(pages, [0, 1]);
-        assert!(
-            news.iter()
-                .all(|it| it.bytes == 4096 && it.write && it.stream == 1)
-        );
+        assert_eq!(times(Some(7)), [0, 7]);
+        assert_eq!(times(None), [0, 20]);
     }
 }
