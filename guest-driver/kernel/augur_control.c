@@ -11,6 +11,7 @@
 
 #include "augur_control.h"
 #include "augur_device.h"
+#include "augur_look.h"
 
 static unsigned int control_timeout_ms = 10000;
 module_param(control_timeout_ms, uint, 0644);
@@ -209,8 +210,17 @@ static int augur_request_result(struct augur_device *adev,
  */
 int augur_request_call(struct augur_device *adev, struct augur_request *request)
 {
-	int ret = augur_control_post(adev, request, AUGUR_ACK_DESCRIPTORS);
+	u64 until;
+	int ret;
 
+	augur_control_look_begin(adev);
+	ret = augur_control_post(adev, request, AUGUR_ACK_DESCRIPTORS);
+	until = augur_look_until();
+	if (!ret)
+		do {
+			augur_control_look(adev);
+		} while (!completion_done(&request->done) && augur_look_again(until));
+	augur_control_look_end(adev);
 	if (ret)
 		return ret;
 	if (!wait_for_completion_timeout(&request->done, augur_control_timeout())) {
@@ -277,12 +287,11 @@ int augur_card_acknowledge(struct augur_device *adev,
 }
 
 /**
- * augur_control_done - the card has used descriptors of the control queue
- * @vq: The queue.
+ * augur_control_look - take the answers that are there
+ * @adev: The card. Any context.
  */
-void augur_control_done(struct virtqueue *vq)
+void augur_control_look(struct augur_device *adev)
 {
-	struct augur_device *adev = vq->vdev->priv;
 	struct augur_control *control = &adev->control;
 	struct augur_request *request;
 	bool space = false;
@@ -290,7 +299,8 @@ void augur_control_done(struct virtqueue *vq)
 	u32 used;
 
 	spin_lock_irqsave(&control->lock, flags);
-	while ((request = virtqueue_get_buf(vq, &used))) {
+	while (!augur_device_is_lost(adev) &&
+	       (request = virtqueue_get_buf(control->vq, &used))) {
 		list_del_init(&request->link);
 		request->used = min(used, request->answer_bytes);
 		complete(&request->done);
@@ -300,6 +310,49 @@ void augur_control_done(struct virtqueue *vq)
 	spin_unlock_irqrestore(&control->lock, flags);
 	if (space)
 		wake_up_all(&control->space);
+}
+
+/**
+ * augur_control_done - the card has used descriptors of the control queue
+ * @vq: The queue.
+ */
+void augur_control_done(struct virtqueue *vq)
+{
+	augur_control_look(vq->vdev->priv);
+}
+
+/**
+ * augur_control_look_begin - do without interrupts of the control queue
+ * @adev: The card.
+ */
+void augur_control_look_begin(struct augur_device *adev)
+{
+	struct augur_control *control = &adev->control;
+	unsigned long flags;
+
+	spin_lock_irqsave(&control->lock, flags);
+	control->lookers++;
+	if (!augur_device_is_lost(adev))
+		virtqueue_disable_cb(control->vq);
+	spin_unlock_irqrestore(&control->lock, flags);
+}
+
+/**
+ * augur_control_look_end - have interrupts again unless somebody else looks
+ * @adev: The card.
+ */
+void augur_control_look_end(struct augur_device *adev)
+{
+	struct augur_control *control = &adev->control;
+	bool pending = false;
+	unsigned long flags;
+
+	spin_lock_irqsave(&control->lock, flags);
+	if (!--control->lookers && !augur_device_is_lost(adev))
+		pending = !virtqueue_enable_cb(control->vq);
+	spin_unlock_irqrestore(&control->lock, flags);
+	if (pending)
+		augur_control_look(adev);
 }
 
 /**

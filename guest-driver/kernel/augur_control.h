@@ -45,6 +45,9 @@ struct augur_request {
 int augur_control_init(struct augur_device *adev);
 void augur_control_fini(struct augur_device *adev);
 void augur_control_done(struct virtqueue *vq);
+void augur_control_look(struct augur_device *adev);
+void augur_control_look_begin(struct augur_device *adev);
+void augur_control_look_end(struct augur_device *adev);
 void augur_control_fail(struct augur_device *adev);
 void augur_control_drain(struct augur_device *adev);
 

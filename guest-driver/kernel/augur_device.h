@@ -4,8 +4,10 @@
  *
  * Locks, outermost first:
  *
- *   mmap_lock, i_mmap_rwsem          memory management, around our callbacks
+ *   mmap_lock                        memory management, around our callbacks
  *     augur_context.submit_lock      numbers the lists of a context
+ *     augur_events.handling          events, and what they change
+ *       i_mmap_rwsem                 page tables are emptied
  *     augur_windows.lock             window table, fault waiters, contexts
  *       page table locks             taken while a page is entered
  *     augur_stream.lock              lists that wait for the ring
@@ -13,7 +15,8 @@
  *     augur_control.lock             the control ring
  *     augur_events.lock              the event ring
  *
- * The last four are spinlocks taken with interrupts off. augur_windows.lock is
+ * augur_events.handling is waited for by the event worker only; a fault that finds
+ * it taken leaves the events to whoever has it. The last four are spinlocks taken with interrupts off. augur_windows.lock is
  * never held across unmap_mapping_range(), a wait, a control request, or an
  * access to program memory: the program's pointer may lead to our own mapping.
  */
@@ -22,6 +25,7 @@
 
 #include <linux/atomic.h>
 #include <linux/completion.h>
+#include <linux/hrtimer.h>
 #include <linux/kref.h>
 #include <linux/llist.h>
 #include <linux/mutex.h>
@@ -80,6 +84,7 @@ struct augur_config_values {
  * struct augur_control - the control queue
  * @lock: Guards the rest.
  * @vq: The ring.
+ * @lookers: Waits that look at the ring; its interrupts are off meanwhile.
  * @in_flight: Requests in the ring.
  * @space: Woken when descriptors become free, and when the card is lost.
  * @acks: Requests for acknowledgments, made in probe so that a revoke needs no
@@ -89,6 +94,7 @@ struct augur_config_values {
 struct augur_control {
 	spinlock_t lock;	/* order: above */
 	struct virtqueue *vq;
+	u32 lookers;
 	struct list_head in_flight;
 	wait_queue_head_t space;
 	struct augur_request *acks[AUGUR_ACK_REQUESTS];
@@ -97,20 +103,24 @@ struct augur_control {
 
 /**
  * struct augur_events - the event queue
- * @lock: Guards @vq.
+ * @handling: Held while events are handled, or the ends of leases.
+ * @lock: Guards @vq and @lookers.
  * @vq: The ring.
+ * @lookers: Faults that look at the ring; its interrupts are off meanwhile.
  * @workqueue: Ordered: events and the end of leases are handled one at a time.
  * @work: Handles events.
  * @lease_work: Revokes windows whose lease has ended.
  * @buffers: The posted buffers.
- * @sequence: Number of the last event handled. Written by the worker only.
+ * @sequence: Number of the last event handled. Written under @handling.
  * @revoked_count: Entries of @revoked.
- * @revoked: Windows to be unmapped and acknowledged. Used by the worker only.
- * @listing: The request for LIST_WINDOWS. Used by the worker only.
+ * @revoked: Windows to be unmapped and acknowledged. Used under @handling.
+ * @listing: The request for LIST_WINDOWS. Used under @handling.
  */
 struct augur_events {
+	struct mutex handling;	/* order: above */
 	spinlock_t lock;	/* order: above */
 	struct virtqueue *vq;
+	u32 lookers;
 	struct workqueue_struct *workqueue;
 	struct work_struct work;
 	struct delayed_work lease_work;
@@ -146,6 +156,10 @@ struct augur_windows {
  * @adev: The card.
  * @lock: Guards @vq and the lists.
  * @vq: The ring.
+ * @lookers: Waits that look at the ring; its interrupts are off meanwhile.
+ * @rhythm: The last wait found its list by looking. Interrupts stay off, and
+ *	@watch looks after lists that nobody waits for.
+ * @watch: Ends the rhythm.
  * @in_flight: Lists in the ring.
  * @stuck: Lists in the ring of a lost card, their fences signalled.
  * @starved: Streams that found the ring full.
@@ -157,6 +171,9 @@ struct augur_queue {
 	struct augur_device *adev;
 	spinlock_t lock;	/* order: above */
 	struct virtqueue *vq;
+	u32 lookers;
+	bool rhythm;
+	struct hrtimer watch;
 	struct list_head in_flight;
 	struct list_head stuck;
 	struct list_head starved;

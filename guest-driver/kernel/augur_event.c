@@ -2,9 +2,9 @@
 /*
  * The event queue: the card's only way to change the state of windows.
  *
- * One ordered worker handles events and the ends of leases, so that nothing but
- * it publishes or revokes. It waits for the card only (for an acknowledgment's
- * descriptor), never for a program. Revokes take effect in the order of events, but
+ * Events and the ends of leases are handled one at a time, by the event worker or by
+ * a fault that looks for its window itself; nothing else publishes or revokes. They
+ * wait for the card only (for an acknowledgment's descriptor), never for a program. Revokes take effect in the order of events, but
  * page tables are emptied after all events that are there: a program that waits for
  * a window need not wait for the unmapping of others.
  */
@@ -35,9 +35,7 @@ static void augur_revoke_begun(struct augur_device *adev, u32 slot, u32 generati
 
 /**
  * augur_revokes_finish - unmap and acknowledge what has been revoked
- * @adev: The card.
- *
- * Event worker only.
+ * @adev: The card; events are being handled.
  */
 void augur_revokes_finish(struct augur_device *adev)
 {
@@ -105,6 +103,7 @@ static void augur_lease_work(struct work_struct *work)
 	unsigned long delay;
 	u32 slot, generation;
 
+	mutex_lock(&adev->events.handling);
 	while (augur_windows_next_lease(adev, &slot, &generation, &delay)) {
 		if (delay) {
 			mod_delayed_work(adev->events.workqueue,
@@ -116,6 +115,7 @@ static void augur_lease_work(struct work_struct *work)
 			augur_revoke_begun(adev, slot, generation);
 	}
 	augur_revokes_finish(adev);
+	mutex_unlock(&adev->events.handling);
 }
 
 static void augur_event_map(struct augur_device *adev, const struct augur_event *event)
@@ -175,12 +175,14 @@ static void augur_handle_event(struct augur_device *adev, const struct augur_eve
 		augur_resync(adev);
 }
 
-static void *augur_events_take(struct augur_events *events, u32 *used)
+static void *augur_events_take(struct augur_device *adev, u32 *used)
 {
-	void *buffer;
+	struct augur_events *events = &adev->events;
+	void *buffer = NULL;
 
 	spin_lock_irq(&events->lock);
-	buffer = virtqueue_get_buf(events->vq, used);
+	if (!augur_device_is_lost(adev))
+		buffer = virtqueue_get_buf(events->vq, used);
 	spin_unlock_irq(&events->lock);
 	return buffer;
 }
@@ -208,15 +210,15 @@ static void augur_events_kick(struct augur_events *events)
 		virtqueue_notify(events->vq);
 }
 
-static void augur_events_work(struct work_struct *work)
+/* Handles the events that are there. */
+static void augur_events_handle(struct augur_device *adev)
 {
-	struct augur_device *adev = container_of(work, struct augur_device, events.work);
 	struct augur_events *events = &adev->events;
 	struct augur_event event;
 	void *buffer;
 	u32 used;
 
-	while (!augur_device_is_lost(adev) && (buffer = augur_events_take(events, &used))) {
+	while ((buffer = augur_events_take(adev, &used))) {
 		used = min_t(u32, used, AUGUR_EVENT_BUFFER_BYTES);
 		for (u32 at = 0; at + sizeof(event) <= used; at += sizeof(event)) {
 			memcpy(&event, buffer + at, sizeof(event));
@@ -227,6 +229,59 @@ static void augur_events_work(struct work_struct *work)
 			augur_events_kick(events);
 	}
 	augur_revokes_finish(adev);
+}
+
+static void augur_events_work(struct work_struct *work)
+{
+	struct augur_device *adev = container_of(work, struct augur_device, events.work);
+
+	mutex_lock(&adev->events.handling);
+	augur_events_handle(adev);
+	mutex_unlock(&adev->events.handling);
+}
+
+/**
+ * augur_events_look - handle the events that are there, unless that is being done
+ * @adev: The card; no lock below &augur_events.handling is held.
+ */
+void augur_events_look(struct augur_device *adev)
+{
+	if (!mutex_trylock(&adev->events.handling))
+		return;
+	augur_events_handle(adev);
+	mutex_unlock(&adev->events.handling);
+}
+
+/**
+ * augur_events_look_begin - do without interrupts of the event queue
+ * @adev: The card.
+ */
+void augur_events_look_begin(struct augur_device *adev)
+{
+	struct augur_events *events = &adev->events;
+
+	spin_lock_irq(&events->lock);
+	events->lookers++;
+	if (!augur_device_is_lost(adev))
+		virtqueue_disable_cb(events->vq);
+	spin_unlock_irq(&events->lock);
+}
+
+/**
+ * augur_events_look_end - have interrupts again unless somebody else looks
+ * @adev: The card.
+ */
+void augur_events_look_end(struct augur_device *adev)
+{
+	struct augur_events *events = &adev->events;
+	bool pending = false;
+
+	spin_lock_irq(&events->lock);
+	if (!--events->lookers && !augur_device_is_lost(adev))
+		pending = !virtqueue_enable_cb(events->vq);
+	spin_unlock_irq(&events->lock);
+	if (pending)
+		queue_work(events->workqueue, &events->work);
 }
 
 /**
@@ -261,11 +316,16 @@ int augur_events_post(struct augur_device *adev)
 }
 
 /**
- * augur_events_stop - wait for the worker
+ * augur_events_stop - wait for whoever handles events
  * @adev: A lost card.
  */
 void augur_events_stop(struct augur_device *adev)
 {
+	/* Faults that look, and those that are about to turn interrupts on. */
+	mutex_lock(&adev->events.handling);
+	mutex_unlock(&adev->events.handling);
+	spin_lock_irq(&adev->events.lock);
+	spin_unlock_irq(&adev->events.lock);
 	cancel_delayed_work_sync(&adev->events.lease_work);
 	cancel_work_sync(&adev->events.work);
 	/* A handler that ran may have scheduled the other. */
@@ -290,6 +350,7 @@ int augur_events_init(struct augur_device *adev)
 {
 	struct augur_events *events = &adev->events;
 
+	mutex_init(&events->handling);
 	spin_lock_init(&events->lock);
 	INIT_WORK(&events->work, augur_events_work);
 	INIT_DELAYED_WORK(&events->lease_work, augur_lease_work);
@@ -324,4 +385,5 @@ void augur_events_fini(struct augur_device *adev)
 	augur_request_put(events->listing);
 	if (events->workqueue)
 		destroy_workqueue(events->workqueue);
+	mutex_destroy(&events->handling);
 }

@@ -14,6 +14,9 @@ void augur_events_fini(struct augur_device *adev);
 int augur_events_post(struct augur_device *adev);
 void augur_events_done(struct virtqueue *vq);
 void augur_events_stop(struct augur_device *adev);
+void augur_events_look(struct augur_device *adev);
+void augur_events_look_begin(struct augur_device *adev);
+void augur_events_look_end(struct augur_device *adev);
 void augur_events_drain(struct augur_device *adev);
 
 void augur_revokes_finish(struct augur_device *adev);

@@ -11,6 +11,8 @@
 #include "augur_context.h"
 #include "augur_control.h"
 #include "augur_device.h"
+#include "augur_event.h"
+#include "augur_look.h"
 #include "augur_trace.h"
 #include "augur_window.h"
 
@@ -63,6 +65,30 @@ static void augur_fault_wait_end(struct augur_context *context,
 }
 
 /*
+ * Sends a request, then looks for its event and its answer itself for a while. It
+ * may find itself emptying page tables for revokes that came before its window.
+ */
+static int augur_fault_send(struct augur_device *adev, struct augur_request *request,
+			    struct augur_fault_wait *wait)
+{
+	u64 until;
+	int ret;
+
+	augur_control_look_begin(adev);
+	augur_events_look_begin(adev);
+	ret = augur_request_send(adev, request);
+	until = augur_look_until();
+	if (!ret)
+		do {
+			augur_control_look(adev);
+			augur_events_look(adev);
+		} while (!completion_done(&wait->done) && augur_look_again(until));
+	augur_events_look_end(adev);
+	augur_control_look_end(adev);
+	return ret;
+}
+
+/*
  * Asks the card once. The answer is looked at only when no event came: a wait for it
  * would be one more wake-up on the way of every fault. Return: 0, -ETIMEDOUT when the
  * card should be asked again, or an error.
@@ -78,7 +104,7 @@ static int augur_fault_ask(struct augur_context *context, struct augur_fault_wai
 	request = augur_fault_request_new(context->id, wait->address, write);
 	if (!request)
 		return -ENOMEM;
-	ret = augur_request_send(adev, request);
+	ret = augur_fault_send(adev, request, wait);
 	if (ret)
 		goto out;
 	left = wait_for_completion_killable_timeout(&wait->done,

@@ -12,6 +12,7 @@
 #include "augur_context.h"
 #include "augur_device.h"
 #include "augur_fence.h"
+#include "augur_queue.h"
 
 static const char *augur_fence_driver_name(struct dma_fence *fence)
 {
@@ -38,13 +39,14 @@ static const struct dma_fence_ops augur_fence_ops = {
 
 /**
  * augur_fence_new - make a fence
+ * @queue: Number of the submit queue of its list.
  *
  * Each is a timeline of its own, because lists need not end in the order of their
  * submission. It keeps the module: others may hold it longer than any file.
  *
  * Return: the fence with one reference, or NULL.
  */
-struct augur_fence *augur_fence_new(void)
+struct augur_fence *augur_fence_new(u32 queue)
 {
 	struct augur_fence *fence = kzalloc(sizeof(*fence), GFP_KERNEL);
 
@@ -52,6 +54,7 @@ struct augur_fence *augur_fence_new(void)
 		return NULL;
 	__module_get(THIS_MODULE);
 	spin_lock_init(&fence->lock);
+	fence->queue = queue;
 	dma_fence_init(&fence->base, &augur_fence_ops, &fence->lock,
 		       dma_fence_context_alloc(1), 1);
 	return fence;
@@ -156,6 +159,9 @@ int augur_ioctl_wait(struct drm_device *dev, void *data, struct drm_file *file)
 	if (!fence)
 		return -ENOENT;
 
+	if (!dma_fence_is_signaled(&fence->base))
+		augur_queue_look(&context->adev->queues[fence->queue], &fence->base,
+				 !args->timeout_ns);
 	left = dma_fence_wait_timeout(&fence->base, true,
 				      drm_timeout_abs_to_jiffies(args->timeout_ns));
 	if (left < 0) {

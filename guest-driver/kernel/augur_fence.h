@@ -25,17 +25,19 @@ struct drm_file;
  * @base: The fence, first so that dma_fence_free() frees it. Its error is set when
  *	the list did not end with OK.
  * @lock: The fence's lock: it lives as long as the fence.
+ * @queue: Where its list is submitted.
  * @result: How the list ended. Valid once the fence is signalled.
  */
 struct augur_fence {
 	struct dma_fence base;
 	spinlock_t lock;	/* the fence's own */
+	u32 queue;
 	struct augur_submit_status result;
 };
 
 static_assert(!offsetof(struct augur_fence, base));
 
-struct augur_fence *augur_fence_new(void);
+struct augur_fence *augur_fence_new(u32 queue);
 void augur_fence_finish(struct augur_fence *fence,
 			const struct augur_submit_status *result, int error);
 void augur_fences_init(struct augur_context *context);

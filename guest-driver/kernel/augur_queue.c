@@ -5,6 +5,11 @@
  * A list in the ring belongs to the card with all memory that it names, until the
  * card uses it or is reset. When the card is lost its fence is signalled, but its
  * memory stays pinned: the card may still be writing there.
+ *
+ * A program that submits a small list and waits for it at once finds it ended by
+ * looking, and an interrupt for each list would cost it more than the list. While
+ * waits go like that (the queue's rhythm) interrupts stay off between them; a timer
+ * looks after lists that nobody waits for, and ends the rhythm.
  */
 #include <linux/slab.h>
 
@@ -12,8 +17,31 @@
 #include "augur_control.h"
 #include "augur_device.h"
 #include "augur_fence.h"
+#include "augur_look.h"
 #include "augur_queue.h"
 #include "augur_transfer.h"
+
+/* How long a list may stay unnoticed after the last wait. */
+#define AUGUR_RHYTHM_NS	(200 * NSEC_PER_USEC)
+
+/* Has the timer see to what is in the ring. The queue's lock is held. */
+static void augur_queue_watch(struct augur_queue *queue)
+{
+	if (queue->rhythm && !hrtimer_active(&queue->watch))
+		hrtimer_start(&queue->watch, ns_to_ktime(AUGUR_RHYTHM_NS),
+			      HRTIMER_MODE_REL);
+}
+
+/*
+ * Has interrupts on when they are needed. The queue's lock is held. Return: whether
+ * lists have come back meanwhile.
+ */
+static bool augur_queue_rearm(struct augur_queue *queue)
+{
+	if (queue->lookers || queue->rhythm || augur_device_is_lost(queue->adev))
+		return false;
+	return !virtqueue_enable_cb(queue->vq);
+}
 
 /**
  * augur_queue_add - put a list into the ring
@@ -41,6 +69,7 @@ int augur_queue_add(struct augur_queue *queue, struct augur_stream *stream,
 	if (!ret) {
 		list_move_tail(&list->link, &queue->in_flight);
 		notify = virtqueue_kick_prepare(queue->vq);
+		augur_queue_watch(queue);
 	} else if (ret != -EIO) {
 		/* No descriptor, or no memory for the indirect table. */
 		if (list_empty(&stream->starved_link))
@@ -110,9 +139,9 @@ static void augur_list_leave(struct augur_list *list)
 	augur_list_put(list);
 }
 
-static void augur_queue_reap_work(struct work_struct *work)
+/* Frees what lists that have ended hold. May sleep. */
+static void augur_queue_reap_done(struct augur_queue *queue)
 {
-	struct augur_queue *queue = container_of(work, struct augur_queue, reap);
 	struct llist_node *done = llist_reverse_order(llist_del_all(&queue->done));
 	struct augur_list *list, *next;
 
@@ -124,6 +153,23 @@ static void augur_queue_reap_work(struct work_struct *work)
 	}
 }
 
+static void augur_queue_reap_work(struct work_struct *work)
+{
+	augur_queue_reap_done(container_of(work, struct augur_queue, reap));
+}
+
+/*
+ * Leaves the memory of a list to whoever frees it. Any context. Return: whether
+ * nobody has been told to.
+ */
+static bool augur_queue_leave(struct augur_queue *queue, struct augur_list *list)
+{
+	if (list->transfer_count)
+		return llist_add(&list->reap_link, &queue->done);
+	augur_list_leave(list);
+	return false;
+}
+
 /**
  * augur_queue_reap - have the memory of a list given back
  * @queue: The submit queue.
@@ -133,27 +179,25 @@ static void augur_queue_reap_work(struct work_struct *work)
  */
 void augur_queue_reap(struct augur_queue *queue, struct augur_list *list)
 {
-	if (!list->transfer_count)
-		augur_list_leave(list);
-	else if (llist_add(&list->reap_link, &queue->done))
+	if (augur_queue_leave(queue, list))
 		queue_work(queue->adev->submit_workqueue, &queue->reap);
 }
 
-/**
- * augur_queue_done - the card has used descriptors of a submit queue
- * @vq: The queue.
+/*
+ * Signals the lists that have come back. Any context, no lock held. Return: whether
+ * the caller has to see to it that what they hold is freed.
  */
-void augur_queue_done(struct virtqueue *vq)
+static bool augur_queue_take(struct augur_queue *queue)
 {
-	struct augur_device *adev = vq->vdev->priv;
-	struct augur_queue *queue = &adev->queues[vq->index - AUGUR_QUEUE_SUBMIT];
+	bool reap = false;
 	struct augur_list *list, *next;
 	unsigned long flags;
 	LIST_HEAD(done);
 	u32 used;
 
 	spin_lock_irqsave(&queue->lock, flags);
-	while ((list = virtqueue_get_buf(vq, &used))) {
+	while (!augur_device_is_lost(queue->adev) &&
+	       (list = virtqueue_get_buf(queue->vq, &used))) {
 		list_move_tail(&list->link, &done);
 		if (used < sizeof(*list->status)) {
 			memset(list->status, 0, sizeof(*list->status));
@@ -168,8 +212,81 @@ void augur_queue_done(struct virtqueue *vq)
 		list_del_init(&list->link);
 		if (!list->signal_late)
 			augur_list_finish(list);
-		augur_queue_reap(queue, list);
+		reap |= augur_queue_leave(queue, list);
 	}
+	return reap;
+}
+
+/* The same where the caller cannot sleep. */
+static void augur_queue_take_atomic(struct augur_queue *queue)
+{
+	if (augur_queue_take(queue))
+		queue_work(queue->adev->submit_workqueue, &queue->reap);
+}
+
+/**
+ * augur_queue_done - the card has used descriptors of a submit queue
+ * @vq: The queue.
+ */
+void augur_queue_done(struct virtqueue *vq)
+{
+	struct augur_device *adev = vq->vdev->priv;
+
+	augur_queue_take_atomic(&adev->queues[vq->index - AUGUR_QUEUE_SUBMIT]);
+}
+
+static enum hrtimer_restart augur_queue_unwatched(struct hrtimer *timer)
+{
+	struct augur_queue *queue = container_of(timer, struct augur_queue, watch);
+	bool pending = false;
+	unsigned long flags;
+
+	spin_lock_irqsave(&queue->lock, flags);
+	if (!list_empty(&queue->in_flight)) {
+		queue->rhythm = false;
+		pending = augur_queue_rearm(queue);
+	}
+	spin_unlock_irqrestore(&queue->lock, flags);
+	if (pending)
+		augur_queue_take_atomic(queue);
+	return HRTIMER_NORESTART;
+}
+
+/**
+ * augur_queue_look - look for the end of a list, for a while
+ * @queue: The submit queue.
+ * @fence: The list's fence.
+ * @once: The program asks again and again, and does not want to wait.
+ */
+void augur_queue_look(struct augur_queue *queue, struct dma_fence *fence, bool once)
+{
+	u64 until = augur_look_until();
+	bool pending, signaled;
+	unsigned long flags;
+
+	spin_lock_irqsave(&queue->lock, flags);
+	queue->lookers++;
+	if (!augur_device_is_lost(queue->adev))
+		virtqueue_disable_cb(queue->vq);
+	spin_unlock_irqrestore(&queue->lock, flags);
+
+	do {
+		/* A worker would cost a switch of tasks. */
+		if (augur_queue_take(queue))
+			augur_queue_reap_done(queue);
+		signaled = dma_fence_is_signaled(fence);
+	} while (!signaled && !once && augur_look_again(until));
+
+	spin_lock_irqsave(&queue->lock, flags);
+	queue->lookers--;
+	if (signaled || !once)
+		queue->rhythm = signaled;
+	if (!list_empty(&queue->in_flight))
+		augur_queue_watch(queue);
+	pending = augur_queue_rearm(queue);
+	spin_unlock_irqrestore(&queue->lock, flags);
+	if (pending)
+		augur_queue_take_atomic(queue);
 }
 
 /**
@@ -205,6 +322,7 @@ void augur_queues_drain(struct augur_device *adev)
 		struct augur_queue *queue = &adev->queues[i];
 		struct augur_list *list;
 
+		hrtimer_cancel(&queue->watch);
 		while ((list = virtqueue_detach_unused_buf(queue->vq))) {
 			list_del_init(&list->link);
 			augur_queue_reap(queue, list);
@@ -234,6 +352,13 @@ int augur_queues_init(struct augur_device *adev)
 
 		queue->adev = adev;
 		spin_lock_init(&queue->lock);
+#ifdef AUGUR_HAS_HRTIMER_SETUP
+		hrtimer_setup(&queue->watch, augur_queue_unwatched, CLOCK_MONOTONIC,
+			      HRTIMER_MODE_REL);
+#else
+		hrtimer_init(&queue->watch, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
+		queue->watch.function = augur_queue_unwatched;
+#endif
 		INIT_LIST_HEAD(&queue->in_flight);
 		INIT_LIST_HEAD(&queue->stuck);
 		INIT_LIST_HEAD(&queue->starved);

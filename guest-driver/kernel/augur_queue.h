@@ -100,6 +100,7 @@ void augur_queues_fini(struct augur_device *adev);
 int augur_queue_add(struct augur_queue *queue, struct augur_stream *stream,
 		    struct augur_list *list);
 void augur_queue_forget(struct augur_queue *queue, struct augur_stream *stream);
+void augur_queue_look(struct augur_queue *queue, struct dma_fence *fence, bool once);
 void augur_queue_done(struct virtqueue *vq);
 void augur_queue_reap(struct augur_queue *queue, struct augur_list *list);
 void augur_queues_fail(struct augur_device *adev);

@@ -41,7 +41,7 @@ struct augur_list *augur_list_new(struct augur_stream *stream, size_t bytes)
 	list->pieces = kcalloc(count, sizeof(void *), GFP_KERNEL);
 	list->sg = kcalloc(count + 1, sizeof(*list->sg), GFP_KERNEL);
 	list->status = kzalloc(sizeof(*list->status), GFP_KERNEL);
-	list->fence = augur_fence_new();
+	list->fence = augur_fence_new(stream->queue - stream->context->adev->queues);
 	if (!list->pieces || !list->sg || !list->status || !list->fence)
 		goto err;
 

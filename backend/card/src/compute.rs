@@ -28,17 +28,48 @@ const PATIENCE: Duration = Duration::from_millis(10);
 /// An engine: works until the queue is closed.
 pub(crate) fn run(shared: &Shared, engine: usize) {
     while let Some(work) = shared.dispatch.take_compute(engine, || shared.now()) {
-        let result = execute(shared, &work);
+        let result = execute(shared, &work, true).unwrap_or(Err(Status::DeviceError));
         shared.ended(&work, result);
     }
 }
 
-fn execute(shared: &Shared, work: &Work) -> Result<(), Status> {
+/// Plays the part of engines that have nothing to do, for `commands` commands of at
+/// most `nanos` estimated nanoseconds. To wake an engine's own thread costs more than
+/// a small command; what takes longer or would have to wait is left to that thread.
+pub(crate) fn stand_in(shared: &Shared, commands: usize, nanos: u64) {
+    for _ in 0..commands {
+        let Some((engine, work)) = shared.dispatch.borrow_compute(shared.now()) else {
+            return;
+        };
+        let command = work.list.commands.get(work.command);
+        let brief = command.is_some_and(|command| command.estimated_ns() <= nanos);
+        let result = if brief {
+            execute(shared, &work, false)
+        } else {
+            None
+        };
+        match result {
+            Some(result) => {
+                shared.dispatch.give_back(engine);
+                shared.ended(&work, result);
+            }
+            None => shared.dispatch.hand_over(engine, work),
+        }
+    }
+}
+
+/// Executes a command; `None` when it would have to wait, and must not.
+fn execute(shared: &Shared, work: &Work, may_wait: bool) -> Option<Result<(), Status>> {
     let list = &work.list;
-    let command = list.commands.get(work.command).ok_or(Status::DeviceError)?;
+    let Some(command) = list.commands.get(work.command) else {
+        return Some(Err(Status::DeviceError));
+    };
     let ranges = ranges(command);
     let accesses: Vec<Access> = ranges.iter().map(|range| range.access).collect();
-    let pin = pin(shared, work, &accesses)?;
+    let pin = match pin(shared, work, &accesses, may_wait)? {
+        Ok(pin) => pin,
+        Err(status) => return Some(Err(status)),
+    };
     let start = shared.now();
     let result = views(shared, &ranges, &pin)
         .and_then(|views| compute(command, &ranges, &views, &list.cancelled));
@@ -50,22 +81,29 @@ fn execute(shared: &Shared, work: &Work) -> Result<(), Status> {
     }
     core.manager.unpin(pin, shared.guest_time());
     shared.carry_out(core);
-    result
+    Some(result)
 }
 
-/// Pins the command's memory, waiting for windows that are on the move.
-fn pin(shared: &Shared, work: &Work, accesses: &[Access]) -> Result<Pin, Status> {
+/// Pins the command's memory, waiting for windows that are on the move; `None` when
+/// it must not wait.
+fn pin(
+    shared: &Shared,
+    work: &Work,
+    accesses: &[Access],
+    may_wait: bool,
+) -> Option<Result<Pin, Status>> {
     let mut core = shared.core();
     loop {
         if work.list.is_cancelled() || shared.stopping.load(Ordering::Relaxed) {
-            return Err(Status::Cancelled);
+            return Some(Err(Status::Cancelled));
         }
         match core
             .manager
             .pin(work.list.context, accesses, shared.guest_time())
         {
-            Ok(pin) => return Ok(pin),
-            Err(PinError::Memory(error)) => return Err(status_of(error)),
+            Ok(pin) => return Some(Ok(pin)),
+            Err(PinError::Memory(error)) => return Some(Err(status_of(error))),
+            Err(PinError::Moving) if !may_wait => return None,
             Err(PinError::Moving) => core = shared.wait_for_change(core, PATIENCE),
         }
     }

@@ -11,7 +11,7 @@ use augur_memory::{ContextId, Nanos};
 use augur_scheduler::analyser::Limits;
 use augur_scheduler::clock::Nanos as SchedulerNanos;
 use augur_scheduler::graph::Outcome;
-use augur_scheduler::list::CommandList;
+use augur_scheduler::list::{CommandList, Unit};
 use augur_scheduler::policy::Policy;
 use augur_scheduler::scheduler::{
     Config, ContextId as SchedulerContext, Engine, ListEnd, ListId, Scheduler, SubmitError,
@@ -42,8 +42,31 @@ pub(crate) struct Ended {
     pub finished: Nanos,
 }
 
+/// The lists that ended by something, and what else came of it.
+#[must_use]
+pub(crate) struct Ends {
+    pub lists: Vec<Ended>,
+    /// A DMA channel has something to do.
+    pub transfers_ready: bool,
+}
+
+/// What an engine's own thread does.
+#[derive(Default)]
+enum Engagement {
+    /// It executes a command.
+    #[default]
+    Working,
+    /// It waits for one.
+    Idle,
+    /// It has to stay away: another thread is the engine meanwhile.
+    Lent,
+    /// Another thread took this for it.
+    Handed(Work),
+}
+
 struct State {
     scheduler: Scheduler,
+    engagements: Vec<Engagement>,
     contexts: HashMap<ContextId, SchedulerContext>,
     lists: HashMap<ListId, Arc<List>>,
     open: bool,
@@ -77,6 +100,7 @@ impl Dispatch {
         Dispatch {
             state: Mutex::new(State {
                 scheduler: Scheduler::new(config),
+                engagements: (0..compute_engines).map(|_| Engagement::Working).collect(),
                 contexts: HashMap::new(),
                 lists: HashMap::new(),
                 open: true,
@@ -97,19 +121,32 @@ impl Dispatch {
     }
 
     /// Ends a context: what no engine has taken never runs. Answers its lists.
-    pub fn remove_context(&self, context: ContextId, now: Nanos) -> Vec<Ended> {
+    pub fn remove_context(&self, context: ContextId, now: Nanos) -> Ends {
         let mut state = self.lock();
         if let Some(known) = state.contexts.remove(&context) {
             state.scheduler.remove_context(known, theirs(now));
         }
-        let ended = state.take_ended();
+        self.settle(state)
+    }
+
+    /// Wakes engines when there is something for them. Threads that wake for
+    /// nothing cost more than a small command.
+    fn settle(&self, mut state: MutexGuard<'_, State>) -> Ends {
+        let ends = Ends {
+            lists: state.take_ended(),
+            transfers_ready: state.scheduler.has_ready(Unit::Dma),
+        };
+        let compute = state.scheduler.has_ready(Unit::Compute);
         drop(state);
-        self.ready.notify_all();
-        ended
+        if compute {
+            self.ready.notify_all();
+        }
+        ends
     }
 
     /// Takes a list with its instructions. Answers the lists that ended by it: an
-    /// empty one ends at once.
+    /// empty one ends at once. With `keep`, engines are not woken: the caller is
+    /// going to ask for an idle one's work, then calls [`Dispatch::wake`].
     ///
     /// # Errors
     /// [`Status::NoContext`], or [`Status::Busy`] when the context has as much
@@ -119,7 +156,8 @@ impl Dispatch {
         list: &Arc<List>,
         instructions: CommandList,
         now: Nanos,
-    ) -> Result<Vec<Ended>, Status> {
+        keep: bool,
+    ) -> Result<Ends, Status> {
         let mut state = self.lock();
         let context = *state.contexts.get(&list.context).ok_or(Status::NoContext)?;
         let id = state
@@ -131,10 +169,44 @@ impl Dispatch {
                 SubmitError::Busy => Status::Busy,
             })?;
         state.lists.insert(id, list.clone());
-        let ended = state.take_ended();
-        drop(state);
+        if keep {
+            return Ok(Ends {
+                lists: state.take_ended(),
+                transfers_ready: state.scheduler.has_ready(Unit::Dma),
+            });
+        }
+        Ok(self.settle(state))
+    }
+
+    /// Wakes engines when there is something for them. Answers whether there is
+    /// something for DMA channels.
+    pub fn wake(&self) -> bool {
+        self.settle(self.lock()).transfers_ready
+    }
+
+    /// A command for a compute engine that has nothing to do, whose part the caller
+    /// plays until it has finished the work or handed it over.
+    pub fn borrow_compute(&self, now: Nanos) -> Option<(usize, Work)> {
+        let mut state = self.lock();
+        let engine = state
+            .engagements
+            .iter()
+            .position(|engagement| matches!(engagement, Engagement::Idle))?;
+        let work = state.take(Engine::Compute(engine), now)?;
+        state.engage(engine, Engagement::Lent);
+        Some((engine, work))
+    }
+
+    /// Leaves borrowed work to the engine's own thread.
+    pub fn hand_over(&self, engine: usize, work: Work) {
+        self.lock().engage(engine, Engagement::Handed(work));
         self.ready.notify_all();
-        Ok(ended)
+    }
+
+    /// Gives a borrowed engine back, its work done.
+    pub fn give_back(&self, engine: usize) {
+        // Its thread sleeps and is woken when there is work.
+        self.lock().engage(engine, Engagement::Idle);
     }
 
     /// Waits for a command for a compute engine; `None` once closed.
@@ -144,8 +216,17 @@ impl Dispatch {
             if !state.open {
                 return None;
             }
-            if let Some(work) = state.take(Engine::Compute(engine), now()) {
-                return Some(work);
+            match state.engage(engine, Engagement::Working) {
+                Some(Engagement::Handed(work)) => return Some(work),
+                Some(Engagement::Lent) => {
+                    state.engage(engine, Engagement::Lent);
+                }
+                _ => {
+                    if let Some(work) = state.take(Engine::Compute(engine), now()) {
+                        return Some(work);
+                    }
+                    state.engage(engine, Engagement::Idle);
+                }
             }
             state = self
                 .ready
@@ -160,7 +241,7 @@ impl Dispatch {
     }
 
     /// Tells what became of a command. Answers the lists that ended by it.
-    pub fn finish(&self, work: &Work, result: Result<(), Status>, now: Nanos) -> Vec<Ended> {
+    pub fn finish(&self, work: &Work, result: Result<(), Status>, now: Nanos) -> Ends {
         let outcome = match result {
             Ok(()) => Outcome::Done,
             Err(status) => {
@@ -170,10 +251,7 @@ impl Dispatch {
         };
         let mut state = self.lock();
         state.scheduler.finish(&work.taken, outcome, theirs(now));
-        let ended = state.take_ended();
-        drop(state);
-        self.ready.notify_all();
-        ended
+        self.settle(state)
     }
 
     /// Lets every engine go.
@@ -184,6 +262,12 @@ impl Dispatch {
 }
 
 impl State {
+    /// Changes what an engine's own thread does; answers what it did before.
+    fn engage(&mut self, engine: usize, engagement: Engagement) -> Option<Engagement> {
+        let current = self.engagements.get_mut(engine)?;
+        Some(std::mem::replace(current, engagement))
+    }
+
     fn take(&mut self, engine: Engine, now: Nanos) -> Option<Work> {
         loop {
             let taken = self.scheduler.take(engine, theirs(now))?;

@@ -272,6 +272,40 @@ fn fill_ahead(
     }
 }
 
+/// Moves what is ready, at most `transfers` and none larger than the piece that a
+/// channel moves between two looks for something more urgent. To wake a channel costs
+/// more than that.
+pub(crate) fn stand_in(shared: &Shared, transfers: usize) {
+    for _ in 0..transfers {
+        if shared.dma.has_urgent() {
+            return;
+        }
+        let Some(work) = shared.dispatch.take_transfer(0, shared.now()) else {
+            return;
+        };
+        let bytes = work
+            .list
+            .commands
+            .get(work.command)
+            .and_then(|command| command.operands.first())
+            .map_or(0, |operand| operand.span);
+        if bytes > PIECE {
+            shared.dma.push(BULK, DmaJob::Transfer { work, done: 0 });
+            return;
+        }
+        let start = shared.now();
+        match transfer_part(shared, &work, 0) {
+            Progress::Moved(done) if done < bytes => {
+                shared.dma.push(BULK, DmaJob::Transfer { work, done });
+            }
+            Progress::Blocked => shared.dma.push(BULK, DmaJob::Transfer { work, done: 0 }),
+            Progress::Moved(_) => shared.ended(&work, Ok(())),
+            Progress::Failed(status) => shared.ended(&work, Err(status)),
+        }
+        Totals::add(&shared.totals.dma_ns, (shared.now() - start).0);
+    }
+}
+
 /// Continues a transfer until it is done or something more urgent waits.
 fn transfer(shared: &Shared, work: Work, mut done: u64) {
     let result = loop {

@@ -21,7 +21,7 @@ use augur_memory::{
 use crate::cancel::Cancellation;
 use crate::config::CardConfig;
 use crate::device_memory::DeviceMemory;
-use crate::dispatch::{Dispatch, Ended, Work};
+use crate::dispatch::{Dispatch, Ended, Ends, Work};
 use crate::dma::{DmaJob, DmaQueue};
 use crate::events::EventQueue;
 use crate::guest::GuestMemory;
@@ -304,17 +304,24 @@ impl Shared {
         self.tell(ended);
     }
 
-    /// Tells of lists that have ended, and wakes the channels, for which work may
-    /// have become ready.
-    pub fn tell(&self, ended: Vec<Ended>) {
-        self.dma.wake();
+    /// Tells of lists that have ended, and wakes channels when there is something
+    /// for them.
+    pub fn tell(&self, ends: Ends) {
+        self.tell_lists(ends.lists);
+        if ends.transfers_ready {
+            self.dma.wake();
+        }
+    }
+
+    /// Tells of lists that have ended.
+    pub fn tell_lists(&self, lists: Vec<Ended>) {
         for Ended {
             list,
             status,
             command,
             started,
             finished,
-        } in ended
+        } in lists
         {
             self.inflight_bytes
                 .fetch_sub(list.footprint, Ordering::Relaxed);

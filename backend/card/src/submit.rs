@@ -12,6 +12,8 @@ use augur_scheduler::clock::Nanos as Cost;
 use augur_scheduler::list::{CommandList, Object, Operand, Unit};
 
 use crate::command::Command;
+use crate::compute;
+use crate::dma;
 use crate::guest::GuestAccess;
 use crate::host::ListDone;
 use crate::list::{self, List, Refused, Submission};
@@ -22,6 +24,11 @@ use crate::status::status_of;
 const COMMAND_OVERHEAD: u64 = 1024;
 /// Commands of one list, at most: as many as fit a submission.
 const MAX_COMMANDS: usize = 1 << 15;
+
+/// Commands, and nanoseconds of their estimates, that a list may have to be run by
+/// the thread that takes it: as much as waking another thread costs.
+const BRIEF_COMMANDS: usize = 4;
+const BRIEF_NS: u64 = 20_000;
 
 /// How long a submission waits for the virtual machine before it looks whether
 /// the card ends.
@@ -135,6 +142,17 @@ fn add_instruction(
         .map_err(|_| Status::BadOperand)
 }
 
+/// Whether a list takes no longer than waking others to run it.
+fn is_brief(submission: &Submission) -> bool {
+    submission.commands.len() <= BRIEF_COMMANDS
+        && submission
+            .commands
+            .iter()
+            .map(Command::estimated_ns)
+            .sum::<u64>()
+            <= BRIEF_NS
+}
+
 /// Counts the list in and hands it to the scheduler.
 fn admit(
     shared: &Shared,
@@ -169,10 +187,25 @@ fn admit(
             .fetch_sub(footprint, Ordering::Relaxed);
         return Err((whole(Status::Busy), done));
     }
+    let brief = is_brief(&submission);
     let list = Arc::new(List::new(submission, cancelled, footprint, done));
-    match shared.dispatch.submit(&list, instructions, shared.now()) {
-        Ok(ended) => {
-            shared.tell(ended);
+    match shared
+        .dispatch
+        .submit(&list, instructions, shared.now(), brief)
+    {
+        Ok(ends) if brief => {
+            shared.tell_lists(ends.lists);
+            if ends.transfers_ready {
+                dma::stand_in(shared, BRIEF_COMMANDS);
+            }
+            compute::stand_in(shared, BRIEF_COMMANDS, BRIEF_NS);
+            if shared.dispatch.wake() {
+                shared.dma.wake();
+            }
+            Ok(())
+        }
+        Ok(ends) => {
+            shared.tell(ends);
             Ok(())
         }
         Err(status) => {

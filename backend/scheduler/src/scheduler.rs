@@ -250,6 +250,14 @@ impl Scheduler {
         Ok(id)
     }
 
+    /// Whether an instruction for engines of a kind may run.
+    #[must_use]
+    pub fn has_ready(&self, unit: Unit) -> bool {
+        self.contexts
+            .values()
+            .any(|context| context.has_ready(unit))
+    }
+
     /// The instruction that `engine` runs next, if one may run.
     pub fn take(&mut self, engine: Engine, now: Nanos) -> Option<Work> {
         let mut best: Option<(u128, ContextId)> = None;
