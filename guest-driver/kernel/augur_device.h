@@ -16,9 +16,10 @@
  *     augur_events.lock              the event ring
  *
  * augur_events.handling is waited for by the event worker only; a fault that finds
- * it taken leaves the events to whoever has it. The last four are spinlocks taken with interrupts off. augur_windows.lock is
- * never held across unmap_mapping_range(), a wait, a control request, or an
- * access to program memory: the program's pointer may lead to our own mapping.
+ * it taken leaves the events to whoever has it. The last four are spinlocks taken
+ * with interrupts off. augur_windows.lock is never held across
+ * unmap_mapping_range(), a wait, a control request, or an access to program memory:
+ * the program's pointer may lead to our own mapping.
  */
 #ifndef _AUGUR_DEVICE_H_
 #define _AUGUR_DEVICE_H_

@@ -4,9 +4,10 @@
  *
  * Events and the ends of leases are handled one at a time, by the event worker or by
  * a fault that looks for its window itself; nothing else publishes or revokes. They
- * wait for the card only (for an acknowledgment's descriptor), never for a program. Revokes take effect in the order of events, but
- * page tables are emptied after all events that are there: a program that waits for
- * a window need not wait for the unmapping of others.
+ * wait for the card only (for an acknowledgment's descriptor), never for a program.
+ * Revokes take effect in the order of events, but page tables are emptied after all
+ * events that are there: a program that waits for a window need not wait for the
+ * unmapping of others.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
