@@ -51,4 +51,4 @@ prepare:
 	@images/prepare
 
 augur: prepare
-	@$(CARGO) build --release -p augur
+	@$(CARGO) build --release --bins -p augur -p augurd

@@ -28,7 +28,9 @@ pub struct Program {
 /// # Errors
 /// When it does not build.
 pub fn card(project: &Project) -> anyhow::Result<PathBuf> {
-    let programs = build(project, "card", &["-p", "augurd"], false)?;
+    // Together with the launcher, as the Makefile builds them: alone it would have
+    // other features of shared dependencies, and compile them all again.
+    let programs = build(project, "card", &["-p", "augur", "-p", "augurd"], false)?;
     let card = programs
         .into_iter()
         .find(|program| program.name == "augurd");
