@@ -51,4 +51,4 @@ prepare:
 	@images/prepare
 
 augur: prepare
-	@$(CARGO) build --release --bins -p augur -p augurd
+	@images/progress "launcher and card" $(CARGO) build --release --bins -p augur -p augurd
