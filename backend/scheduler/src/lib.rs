@@ -25,6 +25,7 @@ mod history;
 pub mod list;
 mod local;
 pub mod overlap;
+pub mod placement;
 pub mod policy;
 mod pool;
 pub mod profile;

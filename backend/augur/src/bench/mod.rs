@@ -3,5 +3,6 @@
 //! virtual clock; what they measure knows nothing of them.
 
 pub mod card;
+pub mod place;
 pub mod predict;
 pub mod schedule;

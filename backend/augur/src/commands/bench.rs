@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use crate::bench::{card, predict, schedule};
+use crate::bench::{card, place, predict, schedule};
 
 /// Arguments of `augur bench`.
 #[derive(Debug, Args)]
@@ -18,6 +18,8 @@ pub struct Arguments {
 enum What {
     /// Measure the card in a guest beside a peer, and inside this process.
     Card(card::Arguments),
+    /// Place buffers of known lifetimes in one memory.
+    Place(place::Arguments),
     /// Compare prefetching policies on access traces.
     Predict(predict::Arguments),
     /// Schedule a program on regions, with one unit of tracking or all of them.
@@ -32,6 +34,7 @@ impl Arguments {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.what {
             What::Card(arguments) => arguments.run(),
+            What::Place(arguments) => arguments.run(),
             What::Predict(arguments) => arguments.run(),
             What::Schedule(arguments) => arguments.run(),
         }

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Greedy placement: each buffer in turn at the lowest place that is free, and
+//! orders that learn from where that went wrong.
+
+use std::cmp::Reverse;
+use std::ops::ControlFlow;
+
+use super::{Buffer, Placement, lower_bound};
+
+/// Orders that are good starts: by the most that lives beside a buffer, by
+/// lifetime, by size, by size times lifetime.
+pub fn orders(buffers: &[Buffer], neighbours: &[Vec<u32>]) -> Vec<Vec<u32>> {
+    let area = |it: &Buffer| u128::from(it.size) * u128::from(it.upper - it.lower);
+    // The most that lives at one time while a buffer does.
+    let crowd: Vec<u64> = buffers
+        .iter()
+        .zip(neighbours)
+        .map(|(it, around)| {
+            let around = around.iter().filter_map(|&at| buffers.get(at as usize));
+            let clipped: Vec<Buffer> = around
+                .map(|other| Buffer {
+                    lower: other.lower.max(it.lower),
+                    upper: other.upper.min(it.upper),
+                    size: other.size,
+                })
+                .collect();
+            it.size + lower_bound(&clipped)
+        })
+        .collect();
+    let sorted = |key: &dyn Fn(usize, &Buffer) -> (u128, u128, u128)| {
+        let mut order: Vec<u32> = (0..buffers.len() as u32).collect();
+        order.sort_by_key(|&at| {
+            let buffer = buffers.get(at as usize);
+            Reverse(buffer.map_or((0, 0, 0), |it| key(at as usize, it)))
+        });
+        order
+    };
+    let crowd = |at: usize| u128::from(crowd.get(at).copied().unwrap_or(0));
+    let length = |it: &Buffer| u128::from(it.upper - it.lower);
+    let size = |it: &Buffer| u128::from(it.size);
+    vec![
+        sorted(&|at, it| (crowd(at), length(it), area(it))),
+        sorted(&|at, it| (crowd(at), area(it), length(it))),
+        sorted(&|at, it| (length(it), area(it), crowd(at))),
+        sorted(&|_, it| (size(it), length(it), 0)),
+        sorted(&|_, it| (area(it), 0, 0)),
+    ]
+}
+
+/// Places every buffer of `order` at the lowest gap it fits into.
+pub fn place(buffers: &[Buffer], neighbours: &[Vec<u32>], order: &[u32]) -> Placement {
+    let mut offsets: Vec<Option<u64>> = vec![None; buffers.len()];
+    let mut taken: Vec<(u64, u64)> = Vec::new();
+    for &at in order {
+        let (Some(buffer), Some(around)) = (buffers.get(at as usize), neighbours.get(at as usize))
+        else {
+            continue;
+        };
+        taken.clear();
+        taken.extend(around.iter().filter_map(|&other| {
+            let start = offsets.get(other as usize).copied().flatten()?;
+            Some((start, start + buffers.get(other as usize)?.size))
+        }));
+        taken.sort_unstable();
+        let mut offset = 0;
+        for &(start, end) in &taken {
+            if offset + buffer.size <= start {
+                break;
+            }
+            offset = offset.max(end);
+        }
+        if let Some(place) = offsets.get_mut(at as usize) {
+            *place = Some(offset);
+        }
+    }
+    let offsets = offsets.into_iter().map(Option::unwrap_or_default).collect();
+    Placement::new(buffers, offsets)
+}
+
+/// Places again and again (squeaky wheel optimisation, Joslin and Clements
+/// 1999): a buffer that ends above `capacity` comes earlier next time.
+pub fn improve(
+    buffers: &[Buffer],
+    neighbours: &[Vec<u32>],
+    order: &[u32],
+    capacity: u64,
+    rounds: u64,
+    expired: &mut impl FnMut() -> ControlFlow<()>,
+) -> Placement {
+    let mut order = order.to_vec();
+    let mut best = place(buffers, neighbours, &order);
+    let mut draw = rounds;
+    for _ in 0..rounds {
+        if best.height <= capacity || expired().is_break() {
+            break;
+        }
+        let placed = place(buffers, neighbours, &order);
+        let squeaks = |at: u32| {
+            let end = placed
+                .offsets
+                .get(at as usize)
+                .zip(buffers.get(at as usize));
+            end.is_some_and(|(offset, it)| offset + it.size > capacity)
+        };
+        for position in 1..order.len() {
+            let Some(&at) = order.get(position) else {
+                break;
+            };
+            if squeaks(at) {
+                // A step whose length varies keeps rounds from repeating.
+                draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let step = 1 + (draw >> 33) as usize % (1 + position / 2);
+                if let Some(part) = order.get_mut(position - step.min(position)..=position) {
+                    part.rotate_right(1);
+                }
+            }
+        }
+        if placed.height < best.height {
+            best = placed;
+        }
+    }
+    best
+}

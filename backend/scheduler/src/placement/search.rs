@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Depth-first search for a placement below a capacity.
+//!
+//! After MiniMalloc (Moffitt, ASPLOS 2023): buffers are placed by rising
+//! offsets, each on top of what it meets, which reaches every placement worth
+//! having.  Buffers that no longer meet, directly or through others that are
+//! to be placed, are solved apart.  A branch ends when at some moment the
+//! lowest place left and what still has to be placed exceed the capacity.
+
+use std::ops::ControlFlow;
+
+use super::Buffer;
+
+/// Parts of more buffers are not searched: each level of the search is one
+/// buffer deep.
+const MAX_DEPTH: usize = 4096;
+
+/// The floor of a moment at which nothing is left to be placed.
+const NOTHING_LEFT: u64 = u64::MAX;
+
+/// How a search ended.
+#[derive(Debug)]
+pub enum Found {
+    /// Offsets that fit.
+    Placed(Vec<u64>),
+    /// There are none.
+    Impossible,
+    /// It was stopped before it knew.
+    Stopped,
+}
+
+/// Why a branch has no placement.
+enum Failed {
+    Impossible,
+    Stopped,
+}
+
+/// A buffer on its way into memory.
+#[derive(Clone, Copy, Debug)]
+struct State {
+    size: u64,
+    /// No lower offset is free above what is placed.
+    least: u64,
+    placed: bool,
+    /// Its place in the order.
+    rank: usize,
+    /// The moments it lives at.
+    first: usize,
+    last: usize,
+}
+
+struct Search<'a, E> {
+    neighbours: &'a [Vec<u32>],
+    capacity: u64,
+    states: Vec<State>,
+    /// For each moment, the size of what is not placed, and the lowest offset
+    /// left to any of it.
+    waiting: Vec<u64>,
+    floors: Vec<u64>,
+    /// Least offsets before they were raised, to be restored.
+    trail: Vec<(u32, u64)>,
+    nodes: u64,
+    expired: &'a mut E,
+}
+
+/// Looks at no more than `nodes` partial placements, trying buffers in `order`.
+pub fn search(
+    buffers: &[Buffer],
+    neighbours: &[Vec<u32>],
+    order: &[u32],
+    capacity: u64,
+    nodes: u64,
+    expired: &mut impl FnMut() -> ControlFlow<()>,
+) -> Found {
+    if buffers.len() > MAX_DEPTH {
+        return Found::Stopped;
+    }
+    let mut moments: Vec<u64> = buffers.iter().map(|it| it.lower).collect();
+    moments.sort_unstable();
+    moments.dedup();
+    let from = |time: u64| moments.partition_point(|&it| it < time);
+    let mut states: Vec<State> = buffers
+        .iter()
+        .map(|it| State {
+            size: it.size,
+            least: 0,
+            placed: false,
+            rank: 0,
+            first: from(it.lower),
+            last: from(it.upper),
+        })
+        .collect();
+    for (rank, &at) in order.iter().enumerate() {
+        if let Some(state) = states.get_mut(at as usize) {
+            state.rank = rank;
+        }
+    }
+    let mut waiting = vec![0; moments.len()];
+    for state in &states {
+        for moment in waiting
+            .get_mut(state.first..state.last)
+            .into_iter()
+            .flatten()
+        {
+            *moment += state.size;
+        }
+    }
+    let mut search = Search {
+        neighbours,
+        capacity,
+        states,
+        floors: vec![0; waiting.len()],
+        waiting,
+        trail: Vec::new(),
+        nodes,
+        expired,
+    };
+    match search.solve(order.to_vec(), (0, 0)) {
+        Ok(()) => Found::Placed(search.states.iter().map(|it| it.least).collect()),
+        Err(Failed::Impossible) => Found::Impossible,
+        Err(Failed::Stopped) => Found::Stopped,
+    }
+}
+
+impl<E: FnMut() -> ControlFlow<()>> Search<'_, E> {
+    fn state(&self, at: u32) -> State {
+        self.states.get(at as usize).copied().unwrap_or(State {
+            size: 0,
+            least: 0,
+            placed: true,
+            rank: 0,
+            first: 0,
+            last: 0,
+        })
+    }
+
+    /// Places the buffers of `part`, none before the offset and rank of
+    /// `after`: buffers of one offset come by rank, since their order does not
+    /// matter.  On failure nothing has changed.
+    fn solve(&mut self, part: Vec<u32>, after: (u64, usize)) -> Result<(), Failed> {
+        let mut apart = self.split(part);
+        if apart.len() == 1 {
+            return self.place_one(&apart.swap_remove(0), after);
+        }
+        // The smallest first: where one fails, the others need not be tried.
+        apart.sort_by_key(Vec::len);
+        for (number, members) in apart.iter().enumerate() {
+            if let Err(failed) = self.place_one(members, after) {
+                let done = apart.iter().take(number).flatten();
+                done.for_each(|&at| self.unplace(at));
+                return Err(failed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Places the buffers of one part by trying each that may come next.
+    fn place_one(&mut self, part: &[u32], after: (u64, usize)) -> Result<(), Failed> {
+        let (offset, _) = after;
+        if self.nodes == 0 || self.nodes.is_multiple_of(256) && (self.expired)().is_break() {
+            return Err(Failed::Stopped);
+        }
+        self.nodes -= 1;
+        if !self.has_room(part, offset) {
+            return Err(Failed::Impossible);
+        }
+        let ends = part.iter().map(|&at| {
+            let it = self.state(at);
+            it.least.max(offset) + it.size
+        });
+        let lowest_end = ends.min().unwrap_or(0);
+        // Lowest first: what is passed over can come no more until something
+        // raises it.
+        let mut candidates: Vec<(u64, usize, usize, u32)> = part
+            .iter()
+            .enumerate()
+            .map(|(position, &at)| (self.state(at).least, self.state(at).rank, position, at))
+            .filter(|&(least, rank, ..)| after <= (least, rank) && least < lowest_end)
+            .collect();
+        candidates.sort_unstable();
+        for (least, rank, position, at) in candidates {
+            let mark = self.trail.len();
+            if self.put(at) {
+                let mut rest = part.to_vec();
+                rest.remove(position);
+                match self.solve(rest, (least, rank)) {
+                    Ok(()) => return Ok(()),
+                    Err(Failed::Stopped) => {
+                        self.take_back(at, mark);
+                        return Err(Failed::Stopped);
+                    }
+                    Err(Failed::Impossible) => {}
+                }
+            }
+            self.take_back(at, mark);
+        }
+        if part.is_empty() {
+            Ok(())
+        } else {
+            Err(Failed::Impossible)
+        }
+    }
+
+    /// Whether what is to be placed fits, moment by moment, above the lowest
+    /// offset that is left to it there.
+    fn has_room(&mut self, part: &[u32], offset: u64) -> bool {
+        let first = part.iter().map(|&at| self.state(at).first).min();
+        let last = part.iter().map(|&at| self.state(at).last).max();
+        let (first, last) = (first.unwrap_or(0), last.unwrap_or(0));
+        for floor in self.floors.get_mut(first..last).into_iter().flatten() {
+            *floor = NOTHING_LEFT;
+        }
+        for &at in part {
+            let it = self.state(at);
+            let least = it.least.max(offset);
+            for floor in self.floors.get_mut(it.first..it.last).into_iter().flatten() {
+                *floor = least.min(*floor);
+            }
+        }
+        let floors = self.floors.get(first..last).unwrap_or_default();
+        let waiting = self.waiting.get(first..last).unwrap_or_default();
+        let mut moments = floors.iter().zip(waiting);
+        moments.all(|(&floor, waiting)| floor == NOTHING_LEFT || floor + waiting <= self.capacity)
+    }
+
+    /// Places a buffer at its least offset; whether what it meets still fits.
+    fn put(&mut self, at: u32) -> bool {
+        let it = self.state(at);
+        let end = it.least + it.size;
+        if let Some(state) = self.states.get_mut(at as usize) {
+            state.placed = true;
+        }
+        for moment in self
+            .waiting
+            .get_mut(it.first..it.last)
+            .into_iter()
+            .flatten()
+        {
+            *moment -= it.size;
+        }
+        let mut fits = end <= self.capacity;
+        for &other in self.neighbours.get(at as usize).into_iter().flatten() {
+            if let Some(state) = self.states.get_mut(other as usize)
+                && !state.placed
+                && state.least < end
+            {
+                self.trail.push((other, state.least));
+                state.least = end;
+                fits &= end + state.size <= self.capacity;
+            }
+        }
+        fits
+    }
+
+    fn unplace(&mut self, at: u32) {
+        let it = self.state(at);
+        if it.placed {
+            if let Some(state) = self.states.get_mut(at as usize) {
+                state.placed = false;
+            }
+            for moment in self
+                .waiting
+                .get_mut(it.first..it.last)
+                .into_iter()
+                .flatten()
+            {
+                *moment += it.size;
+            }
+        }
+    }
+
+    /// Undoes [`Search::put`] and all that was raised since `mark`.
+    fn take_back(&mut self, at: u32, mark: usize) {
+        self.unplace(at);
+        while self.trail.len() > mark {
+            if let Some((other, least)) = self.trail.pop()
+                && let Some(state) = self.states.get_mut(other as usize)
+            {
+                state.least = least;
+            }
+        }
+    }
+
+    /// The buffers by the stretches of time in which they meet; each keeps its
+    /// order.
+    fn split(&self, part: Vec<u32>) -> Vec<Vec<u32>> {
+        let mut spans: Vec<(usize, usize)> = part
+            .iter()
+            .map(|&at| (self.state(at).first, self.state(at).last))
+            .collect();
+        spans.sort_unstable();
+        // Where each stretch begins.
+        let mut starts: Vec<usize> = Vec::new();
+        let mut end = 0;
+        for (first, last) in spans {
+            if starts.is_empty() || first >= end {
+                starts.push(first);
+            }
+            end = end.max(last);
+        }
+        if starts.len() <= 1 {
+            return vec![part];
+        }
+        let mut apart = vec![Vec::new(); starts.len()];
+        for at in part {
+            let stretch = starts.partition_point(|&start| start <= self.state(at).first);
+            if let Some(members) = apart.get_mut(stretch.wrapping_sub(1)) {
+                members.push(at);
+            }
+        }
+        apart
+    }
+}
