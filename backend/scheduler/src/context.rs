@@ -207,7 +207,7 @@ impl Context {
                         running: false,
                         cost: instruction.cost,
                         rank: instruction.cost,
-                        group: self.grouping.as_ref().and_then(|it| it.of(operands)),
+                        group: self.grouping.as_mut().and_then(|it| it.of(operands)),
                     });
                 }
                 self.queue.pop_front();
@@ -228,7 +228,7 @@ impl Context {
                     running: false,
                     cost: instruction.cost,
                     rank: instruction.cost,
-                    group: self.grouping.as_ref().and_then(|it| it.of(operands)),
+                    group: self.grouping.as_mut().and_then(|it| it.of(operands)),
                 });
                 queued.next += 1;
             }

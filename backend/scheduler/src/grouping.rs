@@ -5,14 +5,26 @@
 //! are there.  Regions of one matrix are merged into squares, since a square
 //! of tiles needs the fewest tiles of its factors; runs are merged into longer
 //! runs.  Buffers of one size are grouped alike: a sweep from one to the other
-//! and back meets the same groups again.  Nothing here orders anything; a wrong
-//! group costs moves only.
+//! and back meets the same groups again.  An object that is written in regions
+//! of several sizes in turn is not grouped: what is cut for one size is
+//! straddled by the next, and work follows its data better alone.  Nothing here
+//! orders anything; a wrong group costs moves only.
 
-use crate::list::Operand;
+use hashbrown::HashMap;
+
+use crate::list::{Object, Operand};
 
 /// Part of a local memory that the regions of one group may take together; the
 /// rest is for what they are computed from and for what is fetched ahead.
 const SHARE: (u64, u64) = (9, 16);
+
+/// Objects whose writes are counted; others are grouped.
+const MAX_OBJECTS: usize = 4096;
+/// Sizes counted for each.
+const SIZES: usize = 4;
+/// A second size matters from this part of the writes of the first on; the
+/// last region of each sweep is often shorter, and does not.
+const SECOND: u32 = 8;
 
 /// A group: what it is made of, and which of its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,15 +39,20 @@ pub struct GroupId {
 #[derive(Debug)]
 pub struct Grouping {
     local_bytes: u64,
+    /// How often each object was written in runs of which size.
+    sizes: HashMap<Object, [(u64, u32); SIZES]>,
 }
 
 impl Grouping {
     pub fn new(local_bytes: u64) -> Self {
-        Self { local_bytes }
+        Self {
+            local_bytes,
+            sizes: HashMap::new(),
+        }
     }
 
     /// The group of an instruction: that of the first region it writes.
-    pub fn of(&self, operands: &[Operand]) -> Option<GroupId> {
+    pub fn of(&mut self, operands: &[Operand]) -> Option<GroupId> {
         let target = operands.iter().find(|operand| operand.access.writes())?;
         let region = &target.region;
         let offset = region.start() - target.object.start();
@@ -64,11 +81,65 @@ impl Grouping {
                 ((pitch, target.object.bytes()), place)
             }
             None => {
+                if self.sizes_vary(target.object, bytes) {
+                    return None;
+                }
                 let regions = (self.local_bytes / 4 * 3 / (bytes + apart)).max(1);
                 let place = (offset / (regions * bytes).next_power_of_two(), 0);
                 ((0, target.object.bytes()), place)
             }
         };
         Some(GroupId { kind, place })
+    }
+
+    /// Counts a write of a run and says whether several sizes are common.
+    fn sizes_vary(&mut self, object: Object, bytes: u64) -> bool {
+        if self.sizes.len() >= MAX_OBJECTS && !self.sizes.contains_key(&object) {
+            return false;
+        }
+        let sizes = self.sizes.entry(object).or_default();
+        match sizes
+            .iter_mut()
+            .find(|(size, count)| *size == bytes || *count == 0)
+        {
+            Some(slot) => *slot = (bytes, slot.1.saturating_add(1)),
+            // The rarest makes room.
+            None => {
+                if let Some(slot) = sizes.iter_mut().min_by_key(|(_, count)| *count) {
+                    *slot = (bytes, 1);
+                }
+            }
+        }
+        let most = sizes.iter().map(|(_, count)| *count).max().unwrap_or(0);
+        let common = |&&(_, count): &&(u64, u32)| count > most / SECOND;
+        sizes.iter().filter(common).count() > 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::list::Access;
+    use crate::region::Region;
+
+    fn write(start: u64, bytes: u64) -> [Operand; 1] {
+        [Operand {
+            region: Region::contiguous(start, bytes).unwrap(),
+            object: Object::new(0, 1 << 20).unwrap(),
+            access: Access::Write,
+        }]
+    }
+
+    #[test]
+    fn an_object_is_grouped_until_its_regions_change_size() {
+        let mut grouping = Grouping::new(1 << 16);
+        for step in 0..64 {
+            // The last region of a sweep is shorter.
+            let bytes = if step % 16 == 15 { 1000 } else { 4096 };
+            let group = grouping.of(&write(step % 16 * 4096, bytes));
+            assert!(group.is_some() || step == 0, "{step}");
+        }
+        let of_many = (0..64).map(|step| grouping.of(&write(step * 5000, 5000)));
+        assert_eq!(of_many.last(), Some(None));
     }
 }
