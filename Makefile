@@ -8,7 +8,7 @@ CARGO ?= cargo
 AUGUR := target/release/augur
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check shell guest guest-test driver-test driver-debug bench doctor clean prepare augur
+.PHONY: help run test check shell guest guest-test driver-test driver-debug stress bench doctor clean prepare augur
 
 help: ## list what there is to do
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -36,6 +36,9 @@ driver-test: augur ## compile the driver, load it in a guest, run its smoke test
 
 driver-debug: augur ## boot a guest that gdb attaches to, and print the command
 	@$(AUGUR) driver-debug
+
+stress: prepare ## ten minutes of reloads, resets, removals and kills in a guest
+	@$(CARGO) test -p augur-e2e --test stress -- --ignored --nocapture
 
 bench: augur ## measure the card (BENCH='schedule --help' for another benchmark)
 	@$(AUGUR) bench $(or $(BENCH),card)

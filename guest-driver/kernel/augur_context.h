@@ -44,6 +44,9 @@ struct augur_stream {
  * @adev: The card.
  * @id: Context id on the card.
  * @failed: The card has given it up. Under &augur_windows.lock.
+ * @banned: Too many of its lists were given up: it may submit no more.
+ * @hangs: Lists that were given up.
+ * @progress: What the card said of its progress at the last look for hangs.
  * @submit_lock: Orders submissions; guards @next_fence.
  * @next_fence: Number of the next list.
  * @objects: Its objects, struct augur_object. Under &augur_windows.lock.
@@ -58,6 +61,9 @@ struct augur_context {
 	struct augur_device *adev;
 	u32 id;
 	bool failed;
+	bool banned;
+	atomic_t hangs;
+	u64 progress;
 	struct mutex submit_lock;	/* order: augur_device.h */
 	u64 next_fence;
 	struct list_head objects;

@@ -70,6 +70,7 @@ int augur_card_destroy_object(struct augur_device *adev, u32 context, u64 object
 struct augur_request *augur_fault_request_new(u32 context, u64 address, bool write);
 int augur_card_context_info(struct augur_device *adev, u32 context,
 			    struct augur_context_info_response *info);
+int augur_card_cancel_list(struct augur_device *adev, u32 context, u32 number);
 int augur_card_sensors(struct augur_device *adev, struct augur_sensors_response *sensors);
 int augur_card_acknowledge(struct augur_device *adev,
 			   const struct augur_revoke_ack *entries, u32 count);

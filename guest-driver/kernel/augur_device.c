@@ -202,6 +202,7 @@ static int augur_device_init(struct augur_device *adev)
 
 	INIT_WORK(&adev->lost_work, augur_device_lost_work);
 	augur_heartbeat_init(adev);
+	augur_hang_init(adev);
 	ret = augur_windows_init(adev);
 	if (ret)
 		return ret;
@@ -232,6 +233,7 @@ static void augur_device_stop(struct augur_device *adev)
 	augur_heartbeat_stop(adev);
 	augur_device_mark_lost(adev);
 	flush_work(&adev->lost_work);
+	augur_hang_stop(adev);
 	augur_events_stop(adev);
 	flush_workqueue(adev->submit_workqueue);
 	augur_rings_fini(adev);
@@ -273,6 +275,7 @@ static int augur_probe(struct virtio_device *vdev)
 		goto err_stop;
 	augur_touches_start(adev);
 	augur_heartbeat_start(adev);
+	augur_hang_start(adev);
 	augur_debugfs_add(adev);
 	ret = augur_sensors_register(adev);
 	if (ret)

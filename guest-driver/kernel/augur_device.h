@@ -222,6 +222,7 @@ struct augur_counters {
  * @heartbeat_work: Samples the map header.
  * @heartbeat: Last heartbeat seen.
  * @heartbeat_misses: Samples since it moved.
+ * @hang_work: Looks for lists that make no progress.
  * @control: Control queue.
  * @events: Event queue.
  * @windows: Windows.
@@ -242,6 +243,7 @@ struct augur_device {
 	struct delayed_work heartbeat_work;
 	u64 heartbeat;
 	u32 heartbeat_misses;
+	struct delayed_work hang_work;
 	struct augur_control control;
 	struct augur_events events;
 	struct augur_windows windows;
@@ -278,6 +280,11 @@ extern const struct drm_driver augur_drm_driver;
 /* augur_device.c */
 extern struct virtio_driver augur_virtio_driver;
 void augur_device_lose(struct augur_device *adev, const char *why);
+
+/* augur_hang.c */
+void augur_hang_init(struct augur_device *adev);
+void augur_hang_start(struct augur_device *adev);
+void augur_hang_stop(struct augur_device *adev);
 
 /* augur_heartbeat.c */
 void augur_heartbeat_init(struct augur_device *adev);

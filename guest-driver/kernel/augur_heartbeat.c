@@ -42,6 +42,17 @@ u32 augur_card_state(const struct augur_device *adev)
 	return le32_to_cpu(READ_ONCE(augur_map_header(adev)->state));
 }
 
+/* The virtio core gives up a ring in which it finds what cannot be. */
+static bool augur_ring_is_broken(const struct augur_device *adev)
+{
+	bool broken = virtqueue_is_broken(adev->control.vq) ||
+		      virtqueue_is_broken(adev->events.vq);
+
+	for (u32 i = 0; i < adev->config.submit_queues; i++)
+		broken |= virtqueue_is_broken(adev->queues[i].vq);
+	return broken;
+}
+
 /* Return: why the card is lost, or NULL. */
 static const char *augur_heartbeat_check(struct augur_device *adev)
 {
@@ -53,7 +64,7 @@ static const char *augur_heartbeat_check(struct augur_device *adev)
 	case AUGUR_STATE_GONE:
 		return "its process has ended";
 	}
-	if (virtqueue_is_broken(adev->control.vq))
+	if (augur_ring_is_broken(adev))
 		return "a ring is broken";
 	if (heartbeat != adev->heartbeat) {
 		WRITE_ONCE(adev->heartbeat, heartbeat);

@@ -11,6 +11,8 @@
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 
+#include <drm/drm_drv.h>
+
 #include "augur_context.h"
 #include "augur_device.h"
 #include "augur_gem.h"
@@ -156,8 +158,9 @@ static vm_fault_t augur_fault_wait(struct augur_object *object, struct vm_fault 
 }
 
 /*
- * Enters the pages around a fault when a window shows them. Return: 0 when there
- * is no window.
+ * Enters the pages around a fault when a window shows them. A card that is being
+ * removed first lets nobody in here and then empties all page tables. Return: 0 when
+ * there is no window.
  */
 static vm_fault_t augur_fault_try(struct augur_object *object, struct vm_fault *vmf,
 				  u64 address)
@@ -165,7 +168,10 @@ static vm_fault_t augur_fault_try(struct augur_object *object, struct vm_fault *
 	struct augur_device *adev = object->context->adev;
 	struct augur_window *window;
 	vm_fault_t ret = 0;
+	int index;
 
+	if (!drm_dev_enter(&adev->drm, &index))
+		return VM_FAULT_SIGBUS;
 	mutex_lock(&adev->windows.lock);
 	window = augur_window_table_find(&adev->windows.table, object->context->id,
 					 address);
@@ -174,6 +180,7 @@ static vm_fault_t augur_fault_try(struct augur_object *object, struct vm_fault *
 	else if (window)
 		ret = augur_enter(object, vmf, address, window);
 	mutex_unlock(&adev->windows.lock);
+	drm_dev_exit(index);
 	return ret;
 }
 

@@ -123,9 +123,12 @@ static void augur_list_finish(struct augur_list *list)
 {
 	u32 status = le32_to_cpu(list->status->status);
 
-	/* The card was lost before. */
-	if (list->finished)
+	if (list->abandoned)
 		return;
+	/* The program did not cancel it. */
+	if (list->hung && status == AUGUR_STATUS_CANCELLED)
+		list->status->status = cpu_to_le32(AUGUR_STATUS_DEVICE_ERROR);
+	status = le32_to_cpu(list->status->status);
 	augur_list_end(list, list->status, augur_status_to_errno(status));
 }
 
@@ -289,6 +292,41 @@ void augur_queue_look(struct augur_queue *queue, struct dma_fence *fence, bool o
 		augur_queue_take_atomic(queue);
 }
 
+/* Keeps a list in the ring, to be ended by the caller, who gets a reference. */
+static void augur_list_strand(struct augur_queue *queue, struct augur_list *list)
+{
+	list->abandoned = true;
+	list_move_tail(&list->link, &queue->stuck);
+	kref_get(&list->ref);
+}
+
+/**
+ * augur_queue_abandon - end a list that the card does not give back
+ * @queue: The submit queue.
+ * @list: The list, referenced.
+ *
+ * Its memory stays pinned: the card may still use it.
+ *
+ * Return: false when it has come back.
+ */
+bool augur_queue_abandon(struct augur_queue *queue, struct augur_list *list)
+{
+	struct augur_list *known;
+	bool there = false;
+
+	spin_lock_irq(&queue->lock);
+	list_for_each_entry(known, &queue->in_flight, link)
+		there |= known == list;
+	if (there)
+		augur_list_strand(queue, list);
+	spin_unlock_irq(&queue->lock);
+	if (!there)
+		return false;
+	augur_list_end_unrun(list, AUGUR_STATUS_DEVICE_ERROR, -EIO);
+	augur_list_put(list);
+	return true;
+}
+
 /**
  * augur_queues_fail - signal the lists that are in the rings
  * @adev: A lost card.
@@ -302,9 +340,10 @@ void augur_queues_fail(struct augur_device *adev)
 		spin_lock_irq(&queue->lock);
 		while ((list = list_first_entry_or_null(&queue->in_flight,
 							struct augur_list, link))) {
-			list_move_tail(&list->link, &queue->stuck);
+			augur_list_strand(queue, list);
 			spin_unlock_irq(&queue->lock);
 			augur_list_end_unrun(list, AUGUR_STATUS_DEVICE_ERROR, -ENODEV);
+			augur_list_put(list);
 			spin_lock_irq(&queue->lock);
 		}
 		augur_queue_feed(queue);

@@ -56,7 +56,10 @@ struct augur_dependency {
  * @transfer_count: Entries of @transfers.
  * @signal_late: It wrote pages of files: they are marked so before the fence
  *	signals.
- * @finished: The fence was signalled.
+ * @abandoned: The fence was signalled while the list was in the ring. Set under the
+ *	queue's lock, by whoever signals it.
+ * @hung: It was given up because it made no progress.
+ * @looks: Looks for progress since the last.
  * @bytes: Bytes of the submission.
  * @pieces: The submission, in pieces of AUGUR_PIECE_BYTES.
  * @sg: The pieces, then the status.
@@ -76,7 +79,9 @@ struct augur_list {
 	struct augur_transfer_memory *transfers;
 	u32 transfer_count;
 	bool signal_late;
-	bool finished;
+	bool abandoned;
+	bool hung;
+	u32 looks;
 	size_t bytes;
 	void **pieces;
 	struct scatterlist *sg;
@@ -103,6 +108,7 @@ void augur_queue_forget(struct augur_queue *queue, struct augur_stream *stream);
 void augur_queue_look(struct augur_queue *queue, struct dma_fence *fence, bool once);
 void augur_queue_done(struct virtqueue *vq);
 void augur_queue_reap(struct augur_queue *queue, struct augur_list *list);
+bool augur_queue_abandon(struct augur_queue *queue, struct augur_list *list);
 void augur_queues_fail(struct augur_device *adev);
 void augur_queues_drain(struct augur_device *adev);
 

@@ -228,3 +228,27 @@ int augur_card_sensors(struct augur_device *adev, struct augur_sensors_response 
 						      sizeof(*sensors)),
 			      sensors, sizeof(*sensors));
 }
+
+/**
+ * augur_card_cancel_list - have a list end soon
+ * @adev: The card.
+ * @context: Context id.
+ * @number: The list's number.
+ *
+ * Return: 0, -ENOENT when the card has no such list, or another error.
+ */
+int augur_card_cancel_list(struct augur_device *adev, u32 context, u32 number)
+{
+	struct augur_list_cancel_request *body;
+	struct augur_request *request;
+	int ret;
+
+	request = augur_request_new(AUGUR_REQUEST_LIST_CANCEL, context, sizeof(*body), 0);
+	if (!request)
+		return -ENOMEM;
+	body = augur_request_body(request);
+	body->number = cpu_to_le32(number);
+	ret = augur_request_call(adev, request);
+	augur_request_put(request);
+	return ret;
+}

@@ -98,7 +98,6 @@ void augur_list_put(struct augur_list *list)
 void augur_list_end(struct augur_list *list, const struct augur_submit_status *result,
 		    int error)
 {
-	list->finished = true;
 	trace_augur_fence(list->stream->context->id, list->number,
 			  le32_to_cpu(result->status), error);
 	atomic64_dec(&list->stream->context->adev->counters.submissions);

@@ -171,6 +171,8 @@ static int augur_submit_enter(struct augur_context *context)
 	bool counted = false;
 	int ret;
 
+	if (READ_ONCE(context->banned))
+		return -EIO;
 	ret = wait_event_interruptible(context->lists_wait,
 				       augur_device_is_lost(context->adev) ||
 				       (counted = atomic_add_unless(&context->lists, 1,

@@ -7,6 +7,7 @@
  */
 #include <linux/pci.h>
 
+#include <drm/drm_drv.h>
 #include <drm/drm_file.h>
 #include <drm/drm_gem.h>
 #include <drm/drm_print.h>
@@ -33,6 +34,20 @@ static u64 augur_window_bytes(struct augur_device *adev, u32 context)
 	return bytes;
 }
 
+/* The virtio core knows the PCI function only while the card is there. */
+static void augur_show_bus_address(struct drm_printer *p, struct augur_device *adev)
+{
+	struct device *parent;
+	int index;
+
+	if (!drm_dev_enter(&adev->drm, &index))
+		return;
+	parent = adev->vdev->dev.parent;
+	if (dev_is_pci(parent))
+		drm_printf(p, "drm-pdev:\t%s\n", pci_name(to_pci_dev(parent)));
+	drm_dev_exit(index);
+}
+
 /**
  * augur_show_fdinfo - print what a file's context uses
  * @p: Where to.
@@ -42,12 +57,10 @@ void augur_show_fdinfo(struct drm_printer *p, struct drm_file *file)
 {
 	struct augur_context *context = file->driver_priv;
 	struct augur_device *adev = context->adev;
-	struct device *parent = adev->vdev->dev.parent;
 	struct augur_context_info_response info;
 	struct drm_memory_stats memory = {};
 
-	if (dev_is_pci(parent))
-		drm_printf(p, "drm-pdev:\t%s\n", pci_name(to_pci_dev(parent)));
+	augur_show_bus_address(p, adev);
 	/* A lost card answers nobody; its memory is still accounted for. */
 	if (!augur_card_context_info(adev, context->id, &info)) {
 		drm_printf(p, "drm-engine-compute:\t%llu ns\n",

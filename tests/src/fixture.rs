@@ -2,12 +2,13 @@
 //! the test ends, its logs kept and named when it fails.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
 use augur::build::initramfs::InputFile;
+use augur::build::programs;
 use augur::build::tool_root::Kernel;
 use augur::guest::{Guest, GuestOptions, Parts};
 use augur::project::Project;
@@ -114,6 +115,20 @@ impl Builder {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         let path = path.to_path_buf();
         self.options.input.push(InputFile { name, path });
+        self
+    }
+
+    /// A card that misbehaves once it gets SIGUSR1; `how` is an argument of
+    /// `augurd-misbehaving`.
+    #[must_use]
+    pub fn misbehaving(mut self, how: &str) -> Self {
+        static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+        let program = PROGRAM.get_or_init(|| {
+            let project = Project::find().unwrap();
+            programs::misbehaving_card(&project).unwrap_or_else(|error| panic!("{error:#}"))
+        });
+        let arguments = vec!["--misbehave".to_owned(), how.to_owned()];
+        self.options.card_program = Some((program.clone(), arguments));
         self
     }
 

@@ -143,3 +143,10 @@ fn monitors_see_what_programs_use_and_the_card_does() {
     subtests(&guest, &["fdinfo", "sensors", "debugfs", "tracepoints"]);
     guest.finish();
 }
+
+#[test]
+fn a_list_without_progress_is_given_up_alone() {
+    let guest = Builder::new("hangs").boot();
+    subtests(&guest, &["hang", "hang-ban"]);
+    guest.finish();
+}

@@ -117,6 +117,13 @@ fn a_program_killed_in_the_middle_of_dma_leaves_nothing_behind() {
 }
 
 #[test]
+fn short_lives_of_eight_processes_with_kills_leave_nothing_behind() {
+    let guest = Builder::new("churn").aperture("16M").boot();
+    guest.succeed(&["augur-test", "churn", "--rounds", "300"]);
+    guest.finish();
+}
+
+#[test]
 fn programs_hear_of_the_cards_death_within_seconds_and_the_guest_lives_on() {
     let mut guest = Builder::new("card-death").boot();
     let job = guest.begin_until(&["augur-test", "card-death"], "READY");
@@ -148,5 +155,65 @@ fn a_card_behind_its_root_port_can_be_unplugged() {
     assert!(gone.is_some(), "the guest did not let go of the card");
     guest.shell("test ! -e /dev/accel/accel1");
     guest.succeed(&["augur-test", "--device", "/dev/accel/accel0", "smoke"]);
+    guest.finish();
+}
+
+/// What a program holds and does while its card is taken away.
+const BUSY: [&str; 2] = ["augur-test", "removed"];
+
+/// The card's device on the virtio bus, and of that on the PCI bus.
+const PATHS: &str = "virtio=$(basename $(readlink -f /sys/class/accel/accel0/device)); \
+                     pci=$(readlink -f /sys/class/accel/accel0/device/..)";
+
+#[test]
+fn the_driver_may_be_unbound_from_a_card_that_is_mapped_and_busy() {
+    let guest = Builder::new("unbind").boot();
+    for _ in 0..3 {
+        let job = guest.begin_until(&BUSY, "READY");
+        guest.shell(&format!(
+            "{PATHS}; echo $virtio >/sys/bus/virtio/drivers/augur/unbind; \
+             test ! -e /dev/accel/accel0; echo $virtio >/tmp/virtio"
+        ));
+        let (code, said) = guest.wait_end(&job);
+        assert_eq!(code, 0, "{said}");
+        guest.shell("echo $(cat /tmp/virtio) >/sys/bus/virtio/drivers/augur/bind");
+        guest.succeed(&["augur-test", "smoke", "zeroed"]);
+    }
+    guest.shell("rmmod augur; insmod /lib/modules/augur.ko");
+    guest.finish();
+}
+
+#[test]
+fn a_busy_card_may_be_removed_from_the_bus_and_found_again() {
+    let guest = Builder::new("remove").boot();
+    let job = guest.begin_until(&BUSY, "READY");
+    guest.shell(&format!(
+        "{PATHS}; echo 1 >$pci/remove; test ! -e /dev/accel/accel0"
+    ));
+    let (code, said) = guest.wait_end(&job);
+    assert_eq!(code, 0, "{said}");
+    guest.shell("echo 1 >/sys/bus/pci/rescan; until test -e /dev/accel/accel0; do sleep 0.1; done");
+    guest.succeed(&["augur-test", "smoke", "zeroed"]);
+    guest.finish();
+}
+
+#[test]
+fn a_busy_card_may_be_unplugged() {
+    let guest = Builder::new("unplug-busy").boot();
+    let job = guest.begin_until(&BUSY, "READY");
+    guest
+        .machine()
+        .qmp()
+        .execute("device_del", json!({ "id": "card0" }))
+        .unwrap();
+    let gone = guest
+        .machine()
+        .qmp()
+        .wait_event("DEVICE_DELETED", Duration::from_secs(300))
+        .unwrap();
+    assert!(gone.is_some(), "the guest did not let go of the card");
+    let (code, said) = guest.wait_end(&job);
+    assert_eq!(code, 0, "{said}");
+    guest.shell("test ! -e /dev/accel/accel0; rmmod augur");
     guest.finish();
 }

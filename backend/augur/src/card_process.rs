@@ -67,13 +67,14 @@ pub struct CardProcess {
 }
 
 impl CardProcess {
-    /// Starts `program` and waits until it listens at `socket`. What it logs
-    /// goes to the file `log`.
+    /// Starts `program` with `additional` arguments and waits until it listens
+    /// at `socket`. What it logs goes to the file `log`.
     ///
     /// # Errors
     /// When it cannot be started or ends before it listens, with its last line.
     pub fn start(
         program: &Path,
+        additional: &[String],
         options: &CardOptions,
         socket: PathBuf,
         log: PathBuf,
@@ -86,6 +87,7 @@ impl CardProcess {
         command.args(["--predictor", options.predictor.name()]);
         command.args(["--demand-window", &options.demand_window.to_string()]);
         command.args(["--submit-queues", &options.submit_queues.to_string()]);
+        command.args(additional);
         if std::env::var_os("RUST_LOG").is_none() {
             command.env("RUST_LOG", "info");
         }
@@ -203,6 +205,7 @@ mod tests {
         fs::set_permissions(&program, mode).unwrap();
         let error = CardProcess::start(
             &program,
+            &[],
             &CardOptions::default(),
             folder.path().join("socket"),
             folder.path().join("card.log"),

@@ -175,6 +175,8 @@ pub struct GuestOptions {
     pub memory_mib: u64,
     /// Its cards.
     pub cards: Vec<CardOptions>,
+    /// A card's process other than the usual one, with arguments for it.
+    pub card_program: Option<(PathBuf, Vec<String>)>,
     /// Who uses its console.
     pub console: Console,
     /// Files it is given below `/input`.
@@ -192,6 +194,7 @@ impl GuestOptions {
             name: name.to_owned(),
             memory_mib: 1024,
             cards: vec![CardOptions::default()],
+            card_program: None,
             console: Console::None,
             input: Vec::new(),
             kernel_arguments: Vec::new(),
@@ -231,8 +234,13 @@ impl Guest {
             let socket = sockets.path().join(format!("card{index}"));
             let program = parts.card.as_ref().map(|card| card.program.as_path());
             let program = program.context("these parts were made for guests without a card")?;
+            let (program, additional) = match &options.card_program {
+                Some((other, additional)) => (other.as_path(), additional.as_slice()),
+                None => (program, [].as_slice()),
+            };
             cards.push(CardProcess::start(
                 program,
+                additional,
                 card,
                 socket,
                 folder.join(&log),

@@ -14,6 +14,8 @@
 pub mod arguments;
 pub mod daemon;
 pub mod log_limit;
+#[cfg(feature = "misbehave")]
+pub mod misbehaviour;
 pub mod socket;
 
 mod chain;

@@ -232,6 +232,8 @@ impl Queue {
             ));
             return;
         }
+        #[cfg(feature = "misbehave")]
+        misuse(queue, memory, head, bytes);
         state.last_used = Some((head.into(), bytes));
         if queue.needs_notification(memory).unwrap_or(true) {
             self.log_failed_interrupt(vring.signal_used_queue());
@@ -306,6 +308,25 @@ impl Queue {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Spoils the element that was used last, before the guest is interrupted.
+#[cfg(feature = "misbehave")]
+fn misuse(queue: &mut virtio_queue::Queue, memory: &GuestMemoryMmap, head: u16, bytes: u32) {
+    use vm_memory::{Bytes as _, GuestAddress};
+
+    let spoilt = crate::misbehaviour::used(head.into(), bytes, queue.size());
+    if spoilt == (head.into(), bytes) {
+        return;
+    }
+    let index = queue.next_used().wrapping_sub(1) % queue.size().max(1);
+    // Behind flags and index, 2 bytes each (virtio 1.2, 2.7.8).
+    let element = queue.used_ring() + 4 + 8 * u64::from(index);
+    for (offset, value) in [(0, spoilt.0), (4, spoilt.1)] {
+        if let Err(error) = memory.write_obj(value.to_le(), GuestAddress(element + offset)) {
+            log::warn!("the used ring cannot be spoilt: {error}");
+        }
     }
 }
 

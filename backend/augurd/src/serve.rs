@@ -73,6 +73,8 @@ impl Transport {
             };
             let room = (buffer.capacity / Event::BYTES as u64).min(MOST_EVENTS as u64);
             self.card.take_events(room as usize, &mut events);
+            #[cfg(feature = "misbehave")]
+            crate::misbehaviour::events(&mut events, room as usize);
             if events.is_empty() {
                 *posted = Some(buffer);
                 return false;
@@ -93,6 +95,14 @@ impl Transport {
                 queue.refuse(guest, chain, Malformed::NoRoom { capacity, needed });
             } else {
                 let answer = self.card.control(&request);
+                #[cfg(feature = "misbehave")]
+                let mut answer = answer;
+                #[cfg(feature = "misbehave")]
+                crate::misbehaviour::answer(&request, &mut answer);
+                #[cfg(feature = "misbehave")]
+                if crate::misbehaviour::is_silent() {
+                    return;
+                }
                 queue.complete(guest, chain, answer);
             }
         })
@@ -125,6 +135,10 @@ impl Transport {
                 let capacity = chain.capacity;
                 queue.refuse(guest, chain, Malformed::NoRoom { capacity, needed });
             } else {
+                #[cfg(feature = "misbehave")]
+                if crate::misbehaviour::keeps_lists() {
+                    return;
+                }
                 let (card, queue) = (self.card.clone(), queue.clone());
                 let submission = Submission { card, queue, chain };
                 self.card.submit(&request, Box::new(submission));

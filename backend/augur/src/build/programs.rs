@@ -30,11 +30,31 @@ pub struct Program {
 pub fn card(project: &Project) -> anyhow::Result<PathBuf> {
     // Together with the launcher, as the Makefile builds them: alone it would have
     // other features of shared dependencies, and compile them all again.
-    let programs = build(project, "card", &["-p", "augur", "-p", "augurd"], false)?;
+    let programs = build(
+        project,
+        "card",
+        &["-p", "augur", "-p", "augurd", "--bins"],
+        false,
+    )?;
     let card = programs
         .into_iter()
         .find(|program| program.name == "augurd");
     Ok(card.context("cargo built no augurd")?.path)
+}
+
+/// A card's process that misbehaves, for tests of the driver.
+///
+/// # Errors
+/// When it does not build.
+pub fn misbehaving_card(project: &Project) -> anyhow::Result<PathBuf> {
+    // That program alone, with the dependencies of the others.
+    let what = "-p augur -p augurd --features augurd/misbehave --bin augurd-misbehaving";
+    let what: Vec<&str> = what.split(' ').collect();
+    let programs = build(project, "misbehaving card", &what, false)?;
+    let card = programs
+        .into_iter()
+        .find(|program| program.name == "augurd-misbehaving");
+    Ok(card.context("cargo built no augurd-misbehaving")?.path)
 }
 
 /// The programs of the guest: the agent, and the tools over the driver.
@@ -45,7 +65,7 @@ pub fn guest(project: &Project) -> anyhow::Result<Vec<Program>> {
     build(
         project,
         "guest programs",
-        &["-p", "augur-agent", "-p", "augur-client"],
+        &["-p", "augur-agent", "-p", "augur-client", "--bins"],
         true,
     )
 }
@@ -53,7 +73,7 @@ pub fn guest(project: &Project) -> anyhow::Result<Vec<Program>> {
 fn build(
     project: &Project,
     label: &str,
-    packages: &[&str],
+    what: &[&str],
     for_guest: bool,
 ) -> anyhow::Result<Vec<Program>> {
     let cargo = |format: &str| {
@@ -61,8 +81,8 @@ fn build(
         command
             .current_dir(project.root())
             .arg("build")
-            .args(["--release", "--bins"])
-            .args(packages);
+            .arg("--release")
+            .args(what);
         command.arg(format!("--message-format={format}"));
         if for_guest {
             // Static, because the guest has no libraries.

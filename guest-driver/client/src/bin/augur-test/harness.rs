@@ -17,6 +17,8 @@ pub struct Options {
     pub bytes: u64,
     /// Random accesses of each process in random-touch.
     pub touches: u32,
+    /// Rounds of churn, of all its processes together.
+    pub rounds: u32,
     /// Processes of random-touch.
     pub processes: u32,
 }

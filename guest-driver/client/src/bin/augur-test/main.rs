@@ -50,6 +50,10 @@ struct Arguments {
     #[arg(long, value_name = "COUNT", default_value_t = 3000)]
     touches: u32,
 
+    /// Rounds of churn, of all its processes together.
+    #[arg(long, value_name = "COUNT", default_value_t = 200)]
+    rounds: u32,
+
     /// Processes of random-touch.
     #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
     processes: u32,
@@ -75,6 +79,7 @@ fn main() -> ExitCode {
         seed: arguments.seed,
         bytes: arguments.bytes.0,
         touches: arguments.touches,
+        rounds: arguments.rounds,
         processes: arguments.processes,
     };
     if run(&chosen, &options) {

@@ -107,7 +107,7 @@ pub fn killed_in_dma(options: &Options) -> Outcome {
 }
 
 /// What a killed program held is given back at last.
-fn nothing_left(
+pub fn nothing_left(
     device: &Device,
     before: &(
         augur_abi::control::CountersResponse,

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The card's process dies: programs get errors, and live on.
 
+use std::io;
 use std::time::{Duration, Instant};
 
-use augur_client::{Device, Error, Object, Submission};
+use augur_client::{Device, Error, Object, Submission, uapi};
 
 use crate::harness::{Failure, Options, Outcome, check};
 use crate::process::{self, Exit};
+use crate::raw;
 use crate::subtests::lifetime::{LONG_LIST_BYTES, long_list};
 
 /// Longest time from the card's last heartbeat to the error of a waiter. Two
@@ -102,4 +104,46 @@ fn wait_a_little(list: Submission, current: &mut Option<Submission>) -> Result<(
         }
         Err(error) => Err(error),
     }
+}
+
+/// Prints READY when the card may be taken away from a program that has lists in
+/// flight and memory mapped, then expects what an orderly removal gives.
+pub fn removed(options: &Options) -> Outcome {
+    let device = options.open()?;
+    let object = device.create_object(LONG_LIST_BYTES)?;
+    let touched = device.create_object(1 << 20)?;
+    let touching = process::fork("touches until the card is gone", || {
+        let mut mapping = touched.map()?;
+        let mut random = options.random(6);
+        loop {
+            mapping.write_byte(random.usize(..mapping.bytes()), 1)?;
+        }
+    })?;
+    println!("# READY");
+    let list = long_list(&object)?;
+    let began = Instant::now();
+    let error = loop {
+        check(began.elapsed() < PATIENCE, || {
+            "nobody took the card away".into()
+        })?;
+        match device.run(&list) {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    println!("# the last list: {error}");
+    let exit = touching.wait()?;
+    check(exit == Exit::Signal(libc::SIGBUS), || {
+        format!("a program that touches memory of a removed card ended with {exit:?}")
+    })?;
+    let mut create = uapi::ObjectCreate {
+        size: 4096,
+        ..Default::default()
+    };
+    // SAFETY: the argument holds no address.
+    let late = unsafe { raw::call(&device, &mut create) };
+    let errno = late.as_ref().err().and_then(io::Error::raw_os_error);
+    check(errno == Some(libc::ENODEV), || {
+        format!("an object after the removal: {late:?}")
+    })
 }

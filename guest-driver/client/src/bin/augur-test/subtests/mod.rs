@@ -2,9 +2,11 @@
 //! The subtests, by what they guard.
 
 mod basics;
+mod churn;
 mod commands;
 mod errors;
 mod fences;
+mod hangs;
 mod hostile;
 mod isolation;
 mod lifetime;
@@ -159,6 +161,18 @@ pub const ALL: &[Subtest] = &[
         run: lifetime::wait,
     },
     Subtest {
+        name: "hang",
+        summary: "a list without progress is given up alone, and leaves a dump",
+        alone: true,
+        run: hangs::given_up,
+    },
+    Subtest {
+        name: "hang-ban",
+        summary: "a context with three hung lists may submit no more",
+        alone: true,
+        run: hangs::banned,
+    },
+    Subtest {
         name: "fdinfo",
         summary: "fdinfo says what a context uses of engines and memory",
         alone: true,
@@ -189,10 +203,40 @@ pub const ALL: &[Subtest] = &[
         run: lifetime::killed_in_dma,
     },
     Subtest {
+        name: "churn",
+        summary: "--rounds of open, allocate, map, submit, close by 8 processes, some killed",
+        alone: true,
+        run: churn::run,
+    },
+    Subtest {
         name: "dma-endless",
         summary: "transfers and checks until it is stopped: for tests that pause or reset",
         alone: false,
         run: lifetime::endless,
+    },
+    Subtest {
+        name: "card-keeps-list",
+        summary: "prints READY; when the card keeps a list, only its fence fails",
+        alone: false,
+        run: hangs::kept_by_card,
+    },
+    Subtest {
+        name: "endure",
+        summary: "prints READY; ten seconds of lists on a card that may misbehave",
+        alone: false,
+        run: hangs::endure,
+    },
+    Subtest {
+        name: "endure-touch",
+        summary: "prints READY; touches memory of a card that may misbehave",
+        alone: false,
+        run: hangs::touch,
+    },
+    Subtest {
+        name: "removed",
+        summary: "prints READY; when the card is taken away, programs get ENODEV and SIGBUS",
+        alone: false,
+        run: loss::removed,
     },
     Subtest {
         name: "card-death",
