@@ -1,52 +1,53 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `augur-smi`: what the cards of this machine are and what they do now.
 //!
-//! It only asks the driver; it never allocates on a card.
+//! It only asks the driver and reads what the kernel tells of it; it never
+//! allocates on a card.
 
+mod arguments;
+mod events;
 mod overview;
+mod processes;
+mod sensors;
+mod system;
 mod table;
+mod topology;
 
-use std::path::PathBuf;
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use std::thread;
 
+use arguments::{Arguments, Command};
 use augur_client::{Device, Error};
 use clap::Parser;
 use overview::Overview;
-
-/// Show the Augur cards of this machine: memory, aperture, contexts, counters.
-///
-/// Exit codes: 0 shown; 2 wrong arguments; 3 no card, or it cannot be asked.
-#[derive(Debug, Parser)]
-#[command(name = "augur-smi", version, max_term_width = 100)]
-struct Arguments {
-    /// Print JSON instead of tables.
-    #[arg(long)]
-    json: bool,
-
-    /// Show every counter of card and driver too.
-    #[arg(long)]
-    counters: bool,
-
-    /// Only the card with this device file.
-    #[arg(long, value_name = "FILE")]
-    device: Option<PathBuf>,
-}
+use serde_json::{Value, json};
 
 /// Exit code when there is no card to show.
 const NO_CARD: u8 = 3;
 
+/// Why nothing is shown.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// The card or its driver.
+    #[error(transparent)]
+    Card(#[from] Error),
+    /// A file of the kernel.
+    #[error("{what}: {source}")]
+    System {
+        /// What was to be read or written.
+        what: String,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match overviews(&arguments) {
-        Ok(cards) if arguments.json => {
-            let cards: Vec<_> = cards.iter().map(Overview::to_json).collect();
-            println!("{:#}", serde_json::json!({ "cards": cards }));
-            ExitCode::SUCCESS
-        }
-        Ok(cards) => {
-            for card in &cards {
-                print!("{}", table::render(card, arguments.counters));
-            }
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads has seen enough: `augur-smi events | head`.
+        Err(Failure::System { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => {
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -56,10 +57,86 @@ fn main() -> ExitCode {
     }
 }
 
-fn overviews(arguments: &Arguments) -> Result<Vec<Overview>, Error> {
+fn run(arguments: &Arguments) -> Result<(), Failure> {
+    if let Some(Command::Events { count }) = arguments.command {
+        return events::follow(count);
+    }
+    loop {
+        let text = show(arguments)?;
+        let mut output = io::stdout().lock();
+        // A terminal shows one picture that changes, a file one after another.
+        if arguments.watch.is_some() && output.is_terminal() && !arguments.json {
+            print(&mut output, "\x1b[H\x1b[2J")?;
+        }
+        print(&mut output, &text)?;
+        let Some(interval) = arguments.interval() else {
+            return Ok(());
+        };
+        thread::sleep(interval);
+    }
+}
+
+fn print(output: &mut impl Write, text: &str) -> Result<(), Failure> {
+    let written = output.write_all(text.as_bytes());
+    written
+        .and_then(|()| output.flush())
+        .map_err(|source| Failure::System {
+            what: "standard output".into(),
+            source,
+        })
+}
+
+/// What is shown once.
+fn show(arguments: &Arguments) -> Result<String, Failure> {
     let devices = match &arguments.device {
         Some(path) => vec![Device::open(path)?],
         None => Device::open_all()?,
     };
-    devices.iter().map(Overview::of).collect()
+    match arguments.command {
+        Some(Command::Ps { sample }) => {
+            let processes = processes::sampled(&devices, sample)?;
+            Ok(either(
+                arguments,
+                || processes::to_json(&processes),
+                || processes::table(&processes),
+            ))
+        }
+        Some(Command::Topo) => {
+            let cards: Vec<_> = devices.iter().map(topology::Place::of).collect();
+            Ok(either(
+                arguments,
+                || topology::to_json(&cards),
+                || topology::tree(&cards),
+            ))
+        }
+        Some(Command::Events { .. }) | None => {
+            let cards = devices
+                .iter()
+                .map(Overview::of)
+                .collect::<Result<Vec<_>, _>>()?;
+            Ok(either(
+                arguments,
+                || json!({ "cards": cards.iter().map(Overview::to_json).collect::<Vec<_>>() }),
+                || {
+                    let tables = cards
+                        .iter()
+                        .map(|card| table::render(card, arguments.counters));
+                    tables.collect()
+                },
+            ))
+        }
+    }
+}
+
+/// JSON or a text for people. With `--watch` each JSON value is one line.
+fn either(
+    arguments: &Arguments,
+    json: impl FnOnce() -> Value,
+    text: impl FnOnce() -> String,
+) -> String {
+    match (arguments.json, arguments.watch) {
+        (false, _) => text(),
+        (true, None) => format!("{:#}\n", json()),
+        (true, Some(_)) => format!("{}\n", json()),
+    }
 }

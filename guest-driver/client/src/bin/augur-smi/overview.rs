@@ -8,6 +8,8 @@ use augur_client::uapi::{QueryDevice, QueryDriver};
 use augur_client::{Device, Error};
 use serde_json::{Map, Value, json};
 
+use crate::sensors::Sensors;
+
 /// One card at one moment.
 #[derive(Clone, Debug)]
 pub struct Overview {
@@ -19,6 +21,8 @@ pub struct Overview {
     pub driver: QueryDriver,
     /// The card's counters; `None` when it is lost.
     pub counters: Option<CountersResponse>,
+    /// Power, temperature, frequency.
+    pub sensors: Sensors,
     /// Contexts but our own; empty when the card is lost.
     pub contexts: Vec<ContextInfoResponse>,
 }
@@ -36,6 +40,11 @@ impl Overview {
             path: device.path().display().to_string(),
             device: *device.information(),
             driver: device.driver_counters()?,
+            sensors: if counters.is_some() {
+                Sensors::of(device)
+            } else {
+                Sensors::default()
+            },
             counters,
             contexts: contexts
                 .unwrap_or_default()
@@ -75,6 +84,7 @@ impl Overview {
             "max_contexts": self.device.max_contexts,
             "max_submit_bytes": self.device.max_submit_bytes,
             "heartbeat": self.driver.heartbeat,
+            "sensors": self.sensors.to_json(),
             "contexts": contexts,
             "counters": self.counters.as_ref().map(|counters| named(card_counters(counters))),
             "driver": named(driver_counters(&self.driver)),

@@ -26,7 +26,10 @@ pub fn render(card: &Overview, counters: bool) -> String {
         device.compute_engines, device.dma_channels, device.submit_queues, device.max_contexts
     ));
     match &card.counters {
-        Some(now) => usage(&mut table, card, now),
+        Some(now) => {
+            table.row(&card.sensors.line());
+            usage(&mut table, card, now);
+        }
         None => table.row("the card is lost: its memory and contexts are unknown"),
     }
     table.rule('=');
@@ -149,6 +152,7 @@ mod tests {
     use augur_client::uapi::{QueryDevice, QueryDriver};
 
     use super::*;
+    use crate::sensors::Sensors;
 
     fn card() -> Overview {
         Overview {
@@ -168,6 +172,10 @@ mod tests {
                 faults: 4711,
                 ..Default::default()
             }),
+            sensors: Sensors {
+                power: Some(12.34),
+                ..Sensors::default()
+            },
             contexts: vec![ContextInfoResponse {
                 process: 99,
                 name: *b"evil\x1b[2J\0ignored",
@@ -183,6 +191,7 @@ mod tests {
             assert_eq!(line.chars().count(), WIDTH + 2, "{line}");
         }
         assert!(text.contains("evil?[2J") && !text.contains('\x1b'));
+        assert!(text.contains("power     12.3 W       temp.     -"));
         assert!(text.contains("4711") && text.contains("state: running"));
         assert!(text.contains("[######      ]    128 MiB of 256 MiB"));
     }
