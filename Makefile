@@ -8,7 +8,7 @@ CARGO ?= cargo
 AUGUR := target/release/augur
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check shell guest guest-test driver-test driver-debug stress bench doctor clean prepare augur
+.PHONY: help run test check shell guest guest-test driver-test driver-debug stress bench doctor clean prepare augur dkms-deb python-wheel image-debian
 
 help: ## list what there is to do
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -39,6 +39,16 @@ driver-debug: augur ## boot a guest that gdb attaches to, and print the command
 
 stress: prepare ## ten minutes of reloads, resets, removals and kills in a guest
 	@$(CARGO) test -p augur-e2e --test stress -- --ignored --nocapture
+
+dkms-deb: ## make the driver's Debian package (DKMS), below target/dkms
+	@images/dkms/build target/dkms
+
+python-wheel: prepare ## make the Python package's wheel, below target/python
+	@$(CARGO) rustc --quiet --release -p libaugur --lib --crate-type cdylib
+	@guest-driver/python/build target/release/libaugur.so target/python
+
+image-debian: prepare ## make a Debian disk image with the driver's package installed
+	@images/debian-guest/make
 
 bench: augur ## measure the card (BENCH='schedule --help' for another benchmark)
 	@$(AUGUR) bench $(or $(BENCH),card)
