@@ -53,7 +53,11 @@ fn a_debian_guest_with_the_drivers_package_uses_the_card() {
     let python = std::fs::read_to_string(python).unwrap();
     for words in [
         // udev may still be loading the driver.
-        &["sh", "-c", "until test -e /dev/accel/accel0; do sleep 1; done"][..],
+        &[
+            "sh",
+            "-c",
+            "until test -e /dev/accel/accel0; do sleep 1; done",
+        ][..],
         &["modinfo", "-F", "filename", "augur"],
         &["augur-test", "smoke", "mmap"],
         &["python3", "-c", python.as_str()],
