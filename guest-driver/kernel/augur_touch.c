@@ -87,15 +87,18 @@ void augur_touch_report(struct augur_device *adev, const struct augur_window *wi
 	entry = &entries[touches->next];
 	/* A card that reads it now must not take it for the old entry, nor the new. */
 	WRITE_ONCE(entry->sequence, 0);
+	/* The entry is invalid before it changes. */
 	virt_wmb();
 	entry->slot = cpu_to_le32(window->place.slot);
 	entry->generation = cpu_to_le32(window->place.generation);
 	entry->first_page = cpu_to_le16(first_page);
 	entry->pages = pages;
 	entry->flags = write ? AUGUR_TOUCH_WRITE : 0;
+	/* It is whole before it is valid. */
 	virt_wmb();
 	WRITE_ONCE(entry->sequence, cpu_to_le32(lower_32_bits(touches->written + 1)));
 	touches->next = touches->next + 1 < AUGUR_TOUCHES ? touches->next + 1 : 0;
 	touches->written++;
+	/* The card sees the entry before the count that says so. */
 	virt_store_release(&touches->ring->written, cpu_to_le64(touches->written));
 }
