@@ -13,6 +13,7 @@ pub mod debug;
 pub mod exit;
 pub mod guest;
 pub mod plan;
+pub mod plot;
 pub mod progress;
 pub mod project;
 pub mod report;

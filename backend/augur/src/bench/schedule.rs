@@ -1,6 +1,7 @@
 //! `augur bench schedule`: one program, under one or all units of tracking.
 
 mod commands_file;
+mod html;
 mod measure;
 mod report;
 mod thread_time;
@@ -53,6 +54,9 @@ pub struct Arguments {
     /// Print one JSON object a line instead of a table.
     #[arg(long)]
     json: bool,
+    /// Write a report with charts: one file that needs no network.
+    #[arg(long, value_name = "OUT")]
+    html: Option<PathBuf>,
 }
 
 /// The units of tracking to compare.
@@ -95,9 +99,19 @@ impl Arguments {
         };
         let bounds = measure::Bounds::new(&program, &machine);
         let mut table = report::Report::new(self.json);
+        let mut pictures = Vec::new();
         for &policy in &self.policies.0 {
-            let row = measure::measure(&name, &program, policy, &machine, &bounds, self.explain)?;
+            let (row, run) =
+                measure::measure(&name, &program, policy, &machine, &bounds, self.explain)?;
             table.print(&row)?;
+            if self.html.is_some() {
+                pictures.push(html::Picture { row, run });
+            }
+        }
+        if let Some(path) = &self.html {
+            html::page(&pictures, machine.engines)
+                .write(path)
+                .with_context(|| format!("cannot write {}", path.display()))?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -12,6 +12,7 @@ mod guest;
 mod run;
 mod shell;
 mod trace;
+mod train;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,8 @@ pub enum Command {
     Bench(bench::Arguments),
     /// Make access traces, from other formats and from kernels' loops, and show them.
     Trace(trace::Arguments),
+    /// Train a model for the card's predictor on recorded traces.
+    Train(train::Arguments),
     /// Say what this machine lacks to build and boot the guest, and how to mend it.
     Doctor(doctor::Arguments),
 }
@@ -52,6 +55,7 @@ impl Command {
             Self::Shell(arguments) => arguments.run(),
             Self::Bench(arguments) => arguments.run(),
             Self::Trace(arguments) => arguments.run(),
+            Self::Train(arguments) => arguments.run(),
             Self::Doctor(arguments) => arguments.run(),
         }
     }

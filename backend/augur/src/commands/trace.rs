@@ -3,6 +3,7 @@
 
 mod generate;
 mod import;
+mod show;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,8 @@ enum What {
     Import(import::Arguments),
     /// Make the access stream of a kernel.
     Generate(generate::Arguments),
+    /// Show what traces are like, and what a policy makes of them.
+    Show(show::Arguments),
 }
 
 impl Arguments {
@@ -34,6 +37,7 @@ impl Arguments {
         match self.what {
             What::Import(arguments) => arguments.run(),
             What::Generate(arguments) => arguments.run(),
+            What::Show(arguments) => arguments.run(),
         }
     }
 }

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 pub use job::Job;
+pub use page::escape;
 
 /// What the host knows of a run and the job does not.
 #[derive(Debug, Clone)]

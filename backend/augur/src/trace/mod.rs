@@ -11,10 +11,12 @@ pub mod generate;
 pub mod import;
 mod lines;
 mod output;
+mod summary;
 
 pub use csv::read;
 pub use lines::ReadError;
 pub use output::{Output, Totals};
+pub use summary::Summary;
 
 /// The first line of a trace.
 const HEADER: &str = "time_ns,stream,op,offset,bytes";

@@ -4,9 +4,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Args;
 
-use super::{Kind, Observe, Options, Workload, run_all};
+use super::{Kind, Observe, Options, Workload, html, run_all};
 use crate::exit::Failure;
 use crate::trace;
 
@@ -31,10 +32,16 @@ pub struct Arguments {
     /// Print one JSON object a line instead of a table.
     #[arg(long)]
     json: bool,
+    /// Write a report with plots: one file that needs no network.
+    #[arg(long, value_name = "OUT")]
+    html: Option<PathBuf>,
 }
 
 /// The policies that `names` name.
-fn kinds(names: &[String]) -> anyhow::Result<Vec<Kind>> {
+///
+/// # Errors
+/// A name that no policy has.
+pub fn kinds(names: &[String]) -> anyhow::Result<Vec<Kind>> {
     let all = Kind::all();
     let mut chosen = Vec::new();
     for name in names {
@@ -52,7 +59,10 @@ fn kinds(names: &[String]) -> anyhow::Result<Vec<Kind>> {
 }
 
 /// A share such as `25%` or `0.25`.
-fn share(text: &str) -> anyhow::Result<f64> {
+///
+/// # Errors
+/// What is no share.
+pub fn share(text: &str) -> anyhow::Result<f64> {
     let (number, scale) = match text.strip_suffix('%') {
         Some(percent) => (percent, 0.01),
         None => (text, 1.0),
@@ -79,13 +89,15 @@ impl Arguments {
             seed: self.seed,
         };
         let kinds = kinds(&self.policies)?;
+        let mut lines = Vec::new();
         for path in &self.trace {
             let records = trace::read(path)
                 .map_err(|error| Failure::input(format!("{}: {error}", path.display())))?;
             let workload = Workload::new(&records);
-            for line in run_all(path, &workload, &kinds, &options)? {
+            let measured = run_all(path, &workload, &kinds, &options)?;
+            for line in &measured {
                 if self.json {
-                    println!("{}", serde_json::to_string(&line)?);
+                    println!("{}", serde_json::to_string(line)?);
                 } else {
                     println!(
                         "{:28} {:12} {:>4} faults {:>8} stall removed {:>7.2} % accuracy {}",
@@ -100,6 +112,16 @@ impl Arguments {
                     );
                 }
             }
+            lines.extend(measured);
+        }
+        if let Some(path) = &self.html {
+            let settings = format!(
+                "Aperture {} of each trace's pages; policies see {:?}; seed {}.",
+                self.aperture, self.observe, self.seed
+            );
+            html::page(&lines, &settings)
+                .write(path)
+                .with_context(|| format!("cannot write {}", path.display()))?;
         }
         Ok(ExitCode::SUCCESS)
     }

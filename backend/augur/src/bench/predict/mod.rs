@@ -5,8 +5,10 @@
 //! what differs between two lines of a result is the policy and nothing else.
 
 mod arguments;
+mod html;
 mod link;
 mod oracle;
+mod picture;
 mod policy;
 mod simulation;
 mod workload;
@@ -20,7 +22,8 @@ use augur_memory::Frames;
 use augur_predictor::{Config, Learner, Mode, Predictor};
 use serde::Serialize;
 
-pub use arguments::Arguments;
+pub use arguments::{Arguments, kinds, share};
+pub use picture::Picture;
 pub use policy::{DEGREES, Kind, Policy};
 pub use simulation::{Costs, Observe, Outcome, Probe, Simulation};
 pub use workload::Workload;
@@ -120,18 +123,45 @@ fn policy(kind: Kind, workload: &Workload, frames: Frames, seed: u64) -> anyhow:
 /// # Errors
 /// When the manager refuses the configuration.
 pub fn run_one(workload: &Workload, kind: Kind, options: &Options) -> anyhow::Result<Outcome> {
+    let (outcome, ()) = run_probed(workload, kind, options, ())?;
+    Ok(outcome)
+}
+
+/// The same, watched by `probe`.
+///
+/// # Errors
+/// When the manager refuses the configuration.
+pub fn run_probed<P: Probe>(
+    workload: &Workload,
+    kind: Kind,
+    options: &Options,
+    probe: P,
+) -> anyhow::Result<(Outcome, P)> {
     let frames = aperture_frames(workload, options.aperture);
     let policy = policy(kind, workload, frames, options.seed)?;
+    run_policy(workload, policy, options, probe)
+}
+
+/// Runs a policy that was made elsewhere.
+///
+/// # Errors
+/// When the manager refuses the configuration.
+pub fn run_policy<P: Probe>(
+    workload: &Workload,
+    policy: Policy,
+    options: &Options,
+    probe: P,
+) -> anyhow::Result<(Outcome, P)> {
     let simulation = Simulation::new(
         workload,
-        frames,
+        aperture_frames(workload, options.aperture),
         Costs::DEFAULT,
         options.observe,
         policy,
-        (),
+        probe,
     )?;
-    let (outcome, _, ()) = simulation.run()?;
-    Ok(outcome)
+    let (outcome, _, probe) = simulation.run()?;
+    Ok((outcome, probe))
 }
 
 /// Runs `kinds` on one trace, on as many threads as there are processors. The

@@ -114,6 +114,12 @@ const MAX_POSTPONED: usize = 256;
 pub trait Probe {
     /// A page was touched.
     fn touch(&mut self, now: Nanos, page: PageNumber, origin: Option<Origin>, stall: Nanos);
+
+    /// A window of a page was made.
+    fn mapped(&mut self, _now: Nanos, _page: PageNumber) {}
+
+    /// A page's window was taken away.
+    fn unmapped(&mut self, _now: Nanos, _page: PageNumber) {}
 }
 
 impl Probe for () {
@@ -475,6 +481,9 @@ impl<'a, P: Probe> Simulation<'a, P> {
                     };
                     self.policy
                         .retell(self.manager.replacement(), window.slot, number);
+                    if let Some(&page) = self.workload.pages.get(number as usize) {
+                        self.probe.mapped(now, page);
+                    }
                     let transfer = Transfer {
                         window,
                         direction: Direction::Fill,
@@ -499,6 +508,9 @@ impl<'a, P: Probe> Simulation<'a, P> {
                     }
                     let (dirty, number) = (slot.dirty, slot.page);
                     slot.ahead = false;
+                    if let Some(&page) = self.workload.pages.get(number as usize) {
+                        self.probe.unmapped(now, page);
+                    }
                     self.policy
                         .unmapped(report.context, report.address.page(), number, used);
                     self.manager.acknowledged(report.window, dirty, now);

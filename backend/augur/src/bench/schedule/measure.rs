@@ -13,7 +13,7 @@ use augur_scheduler::list::CommandList;
 use augur_scheduler::policy::Policy;
 use augur_scheduler::profile::Profile;
 use augur_scheduler::scheduler::{Config, ContextId, Engine, Scheduler, SubmitError};
-use augur_scheduler::simulate::{Setup, compulsory_bytes, simulate};
+use augur_scheduler::simulate::{Run, Setup, compulsory_bytes, simulate};
 use augur_scheduler::workload::Program;
 
 use super::report::Row;
@@ -60,7 +60,7 @@ impl Bounds {
     }
 }
 
-/// All figures of one policy; `explain` prints why it changed its units of
+/// All figures of one policy, and its run; `explain` prints why it changed its units of
 /// tracking.
 pub fn measure(
     name: &str,
@@ -69,7 +69,7 @@ pub fn measure(
     machine: &Machine,
     bounds: &Bounds,
     explain: bool,
-) -> anyhow::Result<Row> {
+) -> anyhow::Result<(Row, Run)> {
     let graph = WholeGraph::new(&program.list, policy);
     let (edges, critical_path) = (graph.edges(), graph.critical_path(&program.list));
     drop(graph);
@@ -90,7 +90,7 @@ pub fn measure(
     let host = host_time(program, policy, machine)?;
     let per_instruction =
         |time: Duration| time.as_nanos() as f64 / program.list.len().max(1) as f64;
-    Ok(Row {
+    let row = Row {
         workload: name.to_owned(),
         policy: policy.to_string(),
         instructions: program.list.len(),
@@ -104,7 +104,8 @@ pub fn measure(
         replay_ns_per_instruction: host.later.map(per_instruction),
         splits: run.splits,
         merges: run.merges,
-    })
+    };
+    Ok((row, run))
 }
 
 struct HostTime {
