@@ -27,6 +27,7 @@ fn a_debian_guest_with_the_drivers_package_uses_the_card() {
     let sockets = sockets::folder().unwrap();
     let card = CardProcess::start(
         &programs::card(&project).unwrap(),
+        &[],
         &CardOptions::default(),
         sockets.path().join("card"),
         folder.join("card.log"),
