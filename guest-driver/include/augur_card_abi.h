@@ -36,6 +36,14 @@
 #define AUGUR_ACK_USED	2
 /* Entries of a touch ring. */
 #define AUGUR_MAX_TOUCHES	65536
+/* Bytes of a model in one request or answer. */
+#define AUGUR_MODEL_CHUNK	3072
+/* Bytes of a model's file, at most. */
+#define AUGUR_MAX_MODEL_BYTES	1048576
+/* Entries of one PROFILE_READ answer. */
+#define AUGUR_MAX_PROFILE_RECORDS	96
+/* The recorded access was a write. */
+#define AUGUR_PROFILE_WRITE	1
 /* The touch was a write. */
 #define AUGUR_TOUCH_WRITE	1
 /* The access that faulted was a write. */
@@ -129,6 +137,52 @@
 #define AUGUR_REQUEST_LIST_CANCEL	97
 /* Tell the card where the driver reports first touches; a ring of zero entries ends it. */
 #define AUGUR_REQUEST_TOUCH_RING	64
+/* Choose whether and how the card maps ahead for a context. */
+#define AUGUR_REQUEST_PREDICTOR_SET	65
+/* Ask for the model that predicts for a context, or for the card: a part of its safetensors file. BUSY: ask again soon. */
+#define AUGUR_REQUEST_MODEL_PULL	66
+/* Give a part of a safetensors file; the last part installs the model, for a context or for the card. */
+#define AUGUR_REQUEST_MODEL_PUSH	67
+/* Begin to record the accesses of a context that the card knows of; what was recorded before is dropped. */
+#define AUGUR_REQUEST_PROFILE_START	68
+/* Stop to record. */
+#define AUGUR_REQUEST_PROFILE_STOP	69
+/* Take the oldest accesses recorded. */
+#define AUGUR_REQUEST_PROFILE_READ	70
+
+/* Whether and how windows are mapped ahead of use. */
+/* As the card is configured. */
+#define AUGUR_PREDICTOR_DEFAULT	0
+/* Windows are mapped on demand only. */
+#define AUGUR_PREDICTOR_OFF	1
+/* By the experts' own records. */
+#define AUGUR_PREDICTOR_CLASSIC	2
+/* By the learned scorer over the experts. */
+#define AUGUR_PREDICTOR_FULL	3
+
+/* Whose model it is. */
+/* The one for contexts that have none of their own. */
+#define AUGUR_MODEL_OF_CARD	0
+/* The context's own. */
+#define AUGUR_MODEL_OF_CONTEXT	1
+
+/* What became of a MODEL_PUSH. */
+/* More parts are expected. */
+#define AUGUR_MODEL_INCOMPLETE	0
+/* The model predicts from now on. */
+#define AUGUR_MODEL_INSTALLED	1
+/* The model cannot be used, the reason says why; the one before stays. */
+#define AUGUR_MODEL_REFUSED	2
+
+/* How the card came to know of an access. */
+/* A demand fault. */
+#define AUGUR_SOURCE_FAULT	1
+/* An entry of the touch ring. */
+#define AUGUR_SOURCE_TOUCH	2
+/* A transfer of a command list. */
+#define AUGUR_SOURCE_TRANSFER	3
+/* An operand of another command. */
+#define AUGUR_SOURCE_COMMAND	4
 
 /* What an event says. */
 /* A window is filled and may be mapped: context, slot, generation, device_address, aperture_offset, bytes are valid. */
@@ -570,6 +624,86 @@ struct augur_list_cancel_request {
 	__le32 number;
 	/* Zero. */
 	__le32 reserved;
+};
+
+/* Body of PREDICTOR_SET. */
+struct augur_predictor_set_request {
+	/* AUGUR_PREDICTOR_*. */
+	__le32 mode;
+	/* Zero. */
+	__le32 reserved;
+};
+
+/* Body of MODEL_PULL. */
+struct augur_model_pull_request {
+	/* AUGUR_MODEL_OF_*. */
+	__le32 scope;
+	/* First byte wanted; 0 takes a new copy of the model, others continue it. */
+	__le32 offset;
+};
+
+/* Answer to MODEL_PULL; `bytes` bytes of the file follow, padded to AUGUR_MODEL_CHUNK with zeros. */
+struct augur_model_pull_response {
+	/* Steps of training behind the model. */
+	__le64 generation;
+	/* FNV-1a over the bytes of all weights. */
+	__le64 checksum;
+	/* Bytes of the file. */
+	__le32 total;
+	/* Bytes that follow. */
+	__le32 bytes;
+	/* Weights and biases. */
+	__le32 parameters;
+	/* AUGUR_PREDICTOR_* of the context, never DEFAULT. */
+	__le32 mode;
+};
+
+/* Body of MODEL_PUSH; `bytes` bytes of the file follow, padded to AUGUR_MODEL_CHUNK with zeros. */
+struct augur_model_push_request {
+	/* AUGUR_MODEL_OF_*. */
+	__le32 scope;
+	/* Bytes of the file, at most AUGUR_MAX_MODEL_BYTES. */
+	__le32 total;
+	/* First byte of this part: 0, then where the last part ended. */
+	__le32 offset;
+	/* Bytes of this part, 1 to AUGUR_MODEL_CHUNK. */
+	__le32 bytes;
+};
+
+/* Answer to MODEL_PUSH. */
+struct augur_model_push_response {
+	/* AUGUR_MODEL_INCOMPLETE, INSTALLED or REFUSED. */
+	__le32 outcome;
+	/* Zero. */
+	__le32 reserved;
+	/* Why it was refused, as text that ends at the first zero byte. */
+	__u8 reason[120];
+};
+
+/* An access that was recorded. */
+struct augur_profile_record {
+	/* Card clock in nanoseconds. */
+	__le64 time_ns;
+	/* First byte. */
+	__le64 device_address;
+	/* Bytes. */
+	__le64 bytes;
+	/* AUGUR_SOURCE_*. */
+	__le16 source;
+	/* AUGUR_PROFILE_WRITE, or zero. */
+	__le16 flags;
+	/* Zero. */
+	__le32 reserved;
+};
+
+/* Answer to PROFILE_READ; room for AUGUR_MAX_PROFILE_RECORDS entries of struct augur_profile_record follows. */
+struct augur_profile_read_response {
+	/* Entries that are filled; 0 when nothing was recorded since the last. */
+	__le32 count;
+	/* 1 while the card records. */
+	__le32 recording;
+	/* Accesses that were dropped because nobody read them in time. */
+	__le64 lost;
 };
 
 /* Body of TOUCH_RING. */

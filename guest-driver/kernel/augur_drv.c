@@ -15,6 +15,7 @@
 #include "augur_device.h"
 #include "augur_fence.h"
 #include "augur_gem.h"
+#include "augur_predict.h"
 #include "augur_query.h"
 #include "augur_submit.h"
 #include "augur_usage.h"
@@ -28,6 +29,10 @@ static const struct drm_ioctl_desc augur_ioctls[] = {
 	AUGUR_IOCTL(BO_INFO, bo_info),
 	AUGUR_IOCTL(SUBMIT, submit),
 	AUGUR_IOCTL(WAIT, wait),
+	AUGUR_IOCTL(PREDICTOR, predictor),
+	AUGUR_IOCTL(MODEL_PULL, model_pull),
+	AUGUR_IOCTL(MODEL_PUSH, model_push),
+	AUGUR_IOCTL(PROFILE, profile),
 };
 
 static const struct file_operations augur_fops = {

@@ -46,6 +46,18 @@ wire_enumerations! {
         ListCancel = 0x61 => "LIST_CANCEL",
         /// Tell the card where the driver reports first touches; a ring of zero entries ends it.
         TouchRing = 64 => "TOUCH_RING",
+        /// Choose whether and how the card maps ahead for a context.
+        PredictorSet = 65 => "PREDICTOR_SET",
+        /// Ask for the model that predicts for a context, or for the card: a part of its safetensors file. BUSY: ask again soon.
+        ModelPull = 66 => "MODEL_PULL",
+        /// Give a part of a safetensors file; the last part installs the model, for a context or for the card.
+        ModelPush = 67 => "MODEL_PUSH",
+        /// Begin to record the accesses of a context that the card knows of; what was recorded before is dropped.
+        ProfileStart = 68 => "PROFILE_START",
+        /// Stop to record.
+        ProfileStop = 69 => "PROFILE_STOP",
+        /// Take the oldest accesses recorded.
+        ProfileRead = 70 => "PROFILE_READ",
     }
 }
 

@@ -24,6 +24,7 @@ pub mod control;
 pub mod describe;
 pub mod event;
 pub mod header;
+pub mod predict;
 pub mod status;
 pub mod submit;
 pub mod touch;

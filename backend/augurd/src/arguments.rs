@@ -81,6 +81,16 @@ pub struct Arguments {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub speculative: Option<u64>,
 
+    /// Model of the predictor as a safetensors file: it is loaded if it exists, and
+    /// what was learned is written there when the process ends
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+
+    /// Record the guest's accesses, as far as the card knows of them, as a trace:
+    /// time_ns,stream,op,offset,bytes
+    #[arg(long, value_name = "FILE.csv")]
+    pub record: Option<PathBuf>,
+
     /// TOML file with the card's sizes and limits
     #[arg(long, value_name = "FILE.toml")]
     pub profile: Option<PathBuf>,

@@ -13,6 +13,7 @@
 
 pub mod arguments;
 pub mod daemon;
+pub mod learned;
 pub mod log_limit;
 #[cfg(feature = "misbehave")]
 pub mod misbehaviour;

@@ -2,6 +2,7 @@
 //! `augurd`: turns arguments into a card and a socket, and ends in an orderly
 //! way. Knows nothing of what goes over the socket.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use augur_card::Card;
 use augurd::arguments::Arguments;
 use augurd::socket::ListeningSocket;
-use augurd::{Daemon, DaemonError};
+use augurd::{Daemon, DaemonError, learned};
 use clap::Parser;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -53,20 +54,39 @@ fn main() -> ExitCode {
         Err(error @ DaemonError::Card(_)) => return report(&error, WRONG_START),
         Err(error) => return report(&error, FAILED),
     };
-    match run(daemon, socket) {
+    let begun = arguments
+        .model
+        .as_deref()
+        .map_or(Ok(()), |path| learned::load(daemon.card(), path))
+        .and_then(|()| match arguments.record.as_deref() {
+            Some(path) => learned::record(daemon.card(), path),
+            None => Ok(()),
+        });
+    if let Err(error) = begun {
+        return report(&error, WRONG_START);
+    }
+    match run(daemon, socket, arguments.model) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => report(&error, FAILED),
     }
 }
 
-fn run(mut daemon: Daemon, mut socket: ListeningSocket) -> Result<(), DaemonError> {
+fn run(
+    mut daemon: Daemon,
+    mut socket: ListeningSocket,
+    model: Option<PathBuf>,
+) -> Result<(), DaemonError> {
     let Some(listener) = socket.take_listener() else {
         return Ok(());
     };
     let socket = Arc::new(Mutex::new(socket));
-    end_on_signals(daemon.card().clone(), socket.clone())?;
+    let card = daemon.card().clone();
+    end_on_signals(card.clone(), socket.clone(), model.clone())?;
     let served = daemon.serve(listener);
     drop(daemon);
+    if let Some(path) = &model {
+        learned::save(&card, path);
+    }
     socket
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
@@ -76,7 +96,11 @@ fn run(mut daemon: Daemon, mut socket: ListeningSocket) -> Result<(), DaemonErro
 
 /// Ends the process when it is asked to: the guest sees the card's state GONE,
 /// the socket is removed.
-fn end_on_signals(card: Arc<Card>, socket: Arc<Mutex<ListeningSocket>>) -> std::io::Result<()> {
+fn end_on_signals(
+    card: Arc<Card>,
+    socket: Arc<Mutex<ListeningSocket>>,
+    model: Option<PathBuf>,
+) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     std::thread::Builder::new()
         .name("signals".into())
@@ -95,6 +119,9 @@ fn end_on_signals(card: Arc<Card>, socket: Arc<Mutex<ListeningSocket>>) -> std::
                 .name("shut-down".into())
                 .spawn(move || {
                     card.shut_down();
+                    if let Some(path) = &model {
+                        learned::save(&card, path);
+                    }
                     let _ = ended.send(());
                 });
             if end.recv_timeout(SHUT_DOWN_TIMEOUT).is_err() {

@@ -11,6 +11,10 @@ use augur_abi::control::{
     ListWindowsResponse, ListedWindow, MAX_LISTED_WINDOWS, ObjectCreateResponse, Request,
     RequestHeader, ResponseHeader, SensorsResponse,
 };
+use augur_abi::predict::{
+    MAX_PROFILE_RECORDS, MODEL_CHUNK, ModelPullResponse, ModelPushResponse, ProfileReadResponse,
+    ProfileRecord,
+};
 use augur_abi::submit::{MAX_SUBMIT_BYTES, SubmitStatus};
 use augur_card::{Card, GuestMemory, ListDone};
 use zerocopy::{FromBytes as _, IntoBytes as _};
@@ -206,6 +210,11 @@ fn answer_bytes(request: &[u8]) -> usize {
             ListWindowsResponse::BYTES + MAX_LISTED_WINDOWS * ListedWindow::BYTES
         }
         Some(Request::ListContexts) => ContextInfoResponse::BYTES,
+        Some(Request::ModelPull) => ModelPullResponse::BYTES + MODEL_CHUNK,
+        Some(Request::ModelPush) => ModelPushResponse::BYTES,
+        Some(Request::ProfileRead) => {
+            ProfileReadResponse::BYTES + MAX_PROFILE_RECORDS * ProfileRecord::BYTES
+        }
         Some(Request::Counters) => CountersResponse::BYTES,
         Some(Request::Sensors) => SensorsResponse::BYTES,
         Some(
@@ -213,7 +222,10 @@ fn answer_bytes(request: &[u8]) -> usize {
             | Request::ObjectDestroy
             | Request::RevokeAck
             | Request::ListCancel
-            | Request::TouchRing,
+            | Request::TouchRing
+            | Request::PredictorSet
+            | Request::ProfileStart
+            | Request::ProfileStop,
         )
         | None => 0,
     };

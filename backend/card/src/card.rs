@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The card: its threads, and the calls that a transport makes.
 
-use std::io;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -11,6 +11,7 @@ use augur_abi::config::CONFIG_MAGIC;
 use augur_abi::submit::MAX_SUBMIT_BYTES;
 use augur_abi::{ABI_MAJOR, ABI_MINOR, CardState, Config, Event};
 use augur_memory::{Lru, Manager};
+use augur_predictor::{Model, ModelError};
 use thiserror::Error;
 
 use crate::config::{CardConfig, ConfigError};
@@ -22,6 +23,9 @@ use crate::{compute, control, dma, header, prediction, submit};
 
 /// How often the memory manager is told the time while it waits for something.
 const TICK: Duration = Duration::from_millis(2);
+
+/// How often accesses are written to a trace.
+const TRACE_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Why a card could not be made.
 #[derive(Debug, Error)]
@@ -125,6 +129,37 @@ impl Card {
         }
     }
 
+    /// Lets a model in safetensors form predict for contexts that have none of
+    /// their own.
+    ///
+    /// # Errors
+    /// What is wrong with the file; the model before it stays.
+    pub fn install_model(&self, file: &[u8]) -> Result<(), ModelError> {
+        let model = Model::from_bytes(file)?;
+        self.shared.prediction.models.install(None, model);
+        Ok(())
+    }
+
+    /// What the card has learned, as a safetensors file; once, after
+    /// [`Card::shut_down`].
+    pub fn take_learned_model(&self) -> Option<Vec<u8>> {
+        self.shared.prediction.take_last_model()
+    }
+
+    /// Records the accesses that the card knows of as a trace, until the card is
+    /// shut down.
+    ///
+    /// # Errors
+    /// When the host gives no thread.
+    pub fn record(&self, sink: Box<dyn Write + Send>) -> Result<(), CardError> {
+        self.shared.prediction.recorder.start_for_host();
+        self.spawn("recorder".to_owned(), move |shared| {
+            if let Err(error) = write_trace(shared, sink) {
+                log::error!("the trace ends here: {error}");
+            }
+        })
+    }
+
     /// Guest memory, which the transport shares with the card.
     pub fn guest(&self) -> &GuestMemory {
         &self.shared.guest
@@ -185,6 +220,26 @@ impl Card {
 impl Drop for Card {
     fn drop(&mut self) {
         self.shut_down();
+    }
+}
+
+/// Writes accesses as they are noted.
+fn write_trace(shared: &Shared, sink: Box<dyn Write + Send>) -> io::Result<()> {
+    let mut writer = prediction::TraceWriter::new(sink)?;
+    let mut lost = 0;
+    loop {
+        // What was noted before the end is written.
+        let last = shared.stopping.load(Ordering::Relaxed);
+        let (accesses, lost_now) = shared.prediction.recorder.take_for_host();
+        writer.write(&accesses)?;
+        if lost_now > lost {
+            log::warn!("{} accesses are not in the trace", lost_now - lost);
+            lost = lost_now;
+        }
+        if last {
+            return Ok(());
+        }
+        thread::sleep(TRACE_INTERVAL);
     }
 }
 

@@ -55,6 +55,12 @@ fn handle(shared: &Shared, request: &[u8], out: &mut Vec<u8>) -> Result<(), Stat
             | Request::ObjectDestroy
             | Request::Fault
             | Request::ListCancel
+            | Request::PredictorSet
+            | Request::ModelPull
+            | Request::ModelPush
+            | Request::ProfileStart
+            | Request::ProfileStop
+            | Request::ProfileRead
     );
     if header.flags != 0 || (!needs_context && header.context != 0) {
         return Err(Status::Invalid);
@@ -74,7 +80,18 @@ fn handle(shared: &Shared, request: &[u8], out: &mut Vec<u8>) -> Result<(), Stat
         Request::ListContexts => list_contexts(shared, &whole(body)?, out),
         Request::Sensors => sensors(shared, body, out),
         Request::ListCancel => list_cancel(shared, context, &whole(body)?),
-        Request::TouchRing => prediction::set_touch_ring(shared, &whole(body)?),
+        Request::TouchRing
+        | Request::PredictorSet
+        | Request::ModelPull
+        | Request::ModelPush
+        | Request::ProfileStart
+        | Request::ProfileStop
+        | Request::ProfileRead => {
+            if needs_context && !shared.core().contexts.contains_key(&context) {
+                return Err(Status::NoContext);
+            }
+            prediction::answer(shared, opcode, context, body, out)
+        }
     }
 }
 
@@ -255,11 +272,12 @@ fn fault(
             }
         }
     };
-    drop(core);
     let write = body.access & ACCESS_WRITE != 0;
+    let (page, now) = (address.page(), shared.now());
     shared
         .prediction
-        .fault(context, address.page(), write, found, shared.now());
+        .fault(&core.manager, context, page, write, found, now);
+    drop(core);
     append(out, &FaultResponse { event_sequence });
     Ok(())
 }

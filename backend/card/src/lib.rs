@@ -32,6 +32,7 @@ mod status;
 mod submit;
 mod transfer;
 
+pub use augur_predictor::ModelError;
 pub use augur_scheduler::policy::{Policy, UnknownPolicy};
 pub use card::{Card, CardError};
 pub use config::{CardConfig, ConfigError, PredictorMode, UnknownPredictorMode};

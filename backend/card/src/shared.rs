@@ -19,6 +19,7 @@ use augur_memory::{
 };
 
 use crate::cancel::Cancellation;
+use crate::command::Command;
 use crate::config::CardConfig;
 use crate::device_memory::DeviceMemory;
 use crate::dispatch::{Dispatch, Ended, Ends, Work};
@@ -121,13 +122,13 @@ impl Shared {
                 config.dma_channels.into(),
                 config.tracking,
             ),
+            prediction: Prediction::new(config.predictor),
             config,
             memory,
             guest: GuestMemory::new(),
             host,
             clock: SystemClock::start(),
             dma: DmaQueue::new(),
-            prediction: Prediction::new(),
             totals: Totals::default(),
             inflight_bytes: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
@@ -291,6 +292,15 @@ impl Shared {
             let mut core = self.core();
             core.manager.filled(window, self.guest_time());
             self.carry_out(core);
+        }
+    }
+
+    /// Notes what the commands of a list use, for those who record.
+    pub fn note_commands(&self, context: ContextId, commands: &[Command]) {
+        if self.prediction.recorder.is_on() {
+            let now = self.now();
+            self.prediction
+                .list_queued(&self.core().manager, context, commands, now);
         }
     }
 

@@ -188,6 +188,7 @@ fn admit(
         return Err((whole(Status::Busy), done));
     }
     let brief = is_brief(&submission);
+    shared.note_commands(submission.context, &submission.commands);
     let list = Arc::new(List::new(submission, cancelled, footprint, done));
     match shared
         .dispatch

@@ -1,7 +1,8 @@
 //! The benchmarks of `augur bench`, one module each.  They run the card's own
-//! crates and report, [`card`] in real time and beside a guest, the others on a
+//! crates and report, [`card`] and [`ahead`] in real time and in a guest, the others on a
 //! virtual clock; what they measure knows nothing of them.
 
+pub mod ahead;
 pub mod card;
 pub mod place;
 pub mod predict;

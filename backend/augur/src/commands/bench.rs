@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use crate::bench::{card, place, predict, schedule};
+use crate::bench::{ahead, card, place, predict, schedule};
 
 /// Arguments of `augur bench`.
 #[derive(Debug, Args)]
@@ -16,6 +16,8 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// Compare mapping on demand with mapping ahead of use, in a guest.
+    Ahead(ahead::Arguments),
     /// Measure the card in a guest beside a peer, and inside this process.
     Card(card::Arguments),
     /// Place buffers of known lifetimes in one memory.
@@ -33,6 +35,7 @@ impl Arguments {
     /// Whatever is wrong with its input.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.what {
+            What::Ahead(arguments) => arguments.run(),
             What::Card(arguments) => arguments.run(),
             What::Place(arguments) => arguments.run(),
             What::Predict(arguments) => arguments.run(),

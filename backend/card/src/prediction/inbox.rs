@@ -80,6 +80,13 @@ impl Inbox {
         }
     }
 
+    /// Ends the thread's sleep, if it sleeps.
+    pub fn wake(&self) {
+        if std::mem::take(&mut self.lock().waiting) {
+            self.arrived.notify_one();
+        }
+    }
+
     /// Drops what waits of a context.
     pub fn forget(&self, context: ContextId) {
         self.lock().queues.remove(&context);

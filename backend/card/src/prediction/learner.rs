@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The learning thread: the only owner of the predictor.
 
-use std::sync::atomic::Ordering;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
 use std::time::Duration;
+
+use augur_abi::predict::AccessSource;
 
 use augur_memory::{Access as Bytes, ContextId, Frames, Nanos, PAGE_SHIFT, PageNumber};
 use augur_predictor::{
-    Config, Costs, Mode, Observation, Origin, Predictor, Prefetcher as _, Stream,
+    Config, Costs, Lesson as Labelled, Mode, Observation, Origin, Predictor, Prefetcher as _,
+    Stream, Trainer,
 };
 
 use super::ahead::Mapper;
 use super::inbox::{Access, Lesson};
 use super::intent::Readback;
 use super::touch_ring::Claim;
+use super::trainer::{self, Trained, Training};
 use super::unit::UnitSize;
 use crate::config::PredictorMode;
 use crate::shared::{Shared, Totals};
@@ -35,6 +42,8 @@ const FIRST_TOUCH: Nanos = Nanos(2_000);
 const FILL_BYTES_PER_US: u64 = 5_000;
 /// The start of a result that is mapped ahead, in largest windows.
 const RESULT_WINDOWS: u64 = 2;
+/// Batches of labelled candidates that wait for the trainer.
+const BATCHES: usize = 2;
 /// Lessons between two looks at which contexts still exist.
 const HOUSEKEEPING: u32 = 4096;
 
@@ -45,6 +54,11 @@ struct Learner<'a> {
     predictor: Predictor,
     mapper: Mapper,
     readback: Readback,
+    training: SyncSender<Training>,
+    trained: &'a Trained,
+    labelled: Vec<Labelled>,
+    /// Contexts that the predictor knows of.
+    seen: BTreeSet<ContextId>,
     /// Units wanted after one access.
     wanted: Vec<PageNumber>,
     claims: Vec<Claim>,
@@ -55,30 +69,17 @@ struct Learner<'a> {
 
 /// Learns until the inbox is closed.
 pub(crate) fn run(shared: &Shared) {
-    let mode = match shared.config.predictor {
-        PredictorMode::Off => return,
-        PredictorMode::Classic => Mode::Classic,
-        PredictorMode::Full => Mode::Full,
-    };
-    let mut learner = Learner::new(shared, mode);
-    shared.prediction.listening.store(true, Ordering::Relaxed);
-    let mut lessons = Vec::new();
-    while shared
-        .prediction
-        .inbox
-        .take(learner.patience(), &mut lessons)
-    {
-        let start = shared.now();
-        let news = learner.read_touches() || !lessons.is_empty();
-        for (context, lesson) in lessons.drain(..) {
-            learner.learn(context, lesson);
+    let trained = Trained::default();
+    thread::scope(|scope| {
+        let (training, told) = sync_channel(BATCHES);
+        let trainer = thread::Builder::new().name("trainer".to_owned());
+        let trained = &trained;
+        let train = move || trainer::run(&told, trained);
+        if let Err(error) = trainer.spawn_scoped(scope, train) {
+            log::error!("the network is not trained: {error}");
         }
-        learner.quiet = if news { 0 } else { learner.quiet + 1 };
-        Totals::add(
-            &shared.prediction.totals.learning_ns,
-            (shared.now() - start).0,
-        );
-    }
+        Learner::new(shared, training, trained).work();
+    });
 }
 
 fn costs(unit: UnitSize) -> Costs {
@@ -92,7 +93,7 @@ fn costs(unit: UnitSize) -> Costs {
 }
 
 impl<'a> Learner<'a> {
-    fn new(shared: &'a Shared, mode: Mode) -> Self {
+    fn new(shared: &'a Shared, training: SyncSender<Training>, trained: &'a Trained) -> Self {
         let (unit, visible) = {
             let core = shared.core();
             let config = core.manager.config();
@@ -102,27 +103,116 @@ impl<'a> Learner<'a> {
             )
         };
         let largest = (shared.config.ahead_window_bytes >> PAGE_SHIFT).max(unit.pages());
-        Learner {
+        let predictor = Predictor::new(Config {
+            // What contexts say for themselves is told to it with their accesses.
+            mode: match shared.config.predictor {
+                PredictorMode::Classic => Mode::Classic,
+                PredictorMode::Off | PredictorMode::Full => Mode::Full,
+            },
+            frames: (u64::from(visible.0) / unit.pages()) as u32,
+            costs: costs(unit),
+            seed: 1,
+        });
+        let learner = Learner {
             shared,
             unit,
-            predictor: Predictor::new(Config {
-                mode,
-                frames: (u64::from(visible.0) / unit.pages()) as u32,
-                costs: costs(unit),
-                seed: 1,
-            }),
+            predictor,
             mapper: Mapper::new(unit, largest.ilog2() as u8),
             readback: Readback::default(),
+            training,
+            trained,
+            labelled: Vec::new(),
+            seen: BTreeSet::new(),
             wanted: Vec::new(),
             claims: Vec::new(),
             quiet: 0,
             lessons: 0,
+        };
+        learner.train_on();
+        learner
+    }
+
+    /// Learns until the inbox is closed, and leaves what was learned.
+    fn work(mut self) {
+        let prediction = &self.shared.prediction;
+        let mut lessons = Vec::new();
+        while prediction.inbox.take(self.patience(), &mut lessons) {
+            let start = self.shared.now();
+            self.exchange_models();
+            let touched = prediction.is_curious() && self.read_touches();
+            self.quiet = if touched || !lessons.is_empty() {
+                0
+            } else {
+                self.quiet.saturating_add(1)
+            };
+            for (context, lesson) in lessons.drain(..) {
+                self.learn(context, lesson);
+            }
+            self.train();
+            Totals::add(
+                &prediction.totals.learning_ns,
+                (self.shared.now() - start).0,
+            );
+        }
+        self.exchange_models();
+        if let Some(model) = self.predictor.export_model(None) {
+            match model.to_bytes() {
+                Ok(file) => prediction.leave_last_model(file),
+                Err(error) => log::error!("what was learned cannot be written: {error}"),
+            }
+        }
+    }
+
+    /// Installs models that were pushed and makes copies of those that are wanted.
+    fn exchange_models(&mut self) {
+        let models = &self.shared.prediction.models;
+        for (owner, model) in models.take_installs() {
+            let info = model.info();
+            if self.predictor.install_model(owner, model) {
+                log::info!(
+                    "a model of generation {} with checksum {:016x} predicts for {}",
+                    info.generation,
+                    info.checksum,
+                    owner.map_or_else(|| "the card".to_owned(), |context| context.to_string())
+                );
+            } else {
+                log::warn!("too many contexts have a model of their own");
+            }
+            if owner.is_none() {
+                self.train_on();
+            }
+        }
+        models.make_copies(|owner| self.predictor.export_model(owner));
+    }
+
+    /// Has the trainer go on from the network that predicts now.
+    fn train_on(&self) {
+        let network = Arc::clone(self.predictor.network());
+        // A full channel is emptied soon; without a trainer there is none.
+        if self.training.send(Training::Begin(network)).is_err() {
+            log::debug!("nobody trains");
+        }
+    }
+
+    /// Puts in place what was trained, and hands on what is to be learned. Lessons
+    /// that come faster than the trainer takes them are dropped.
+    fn train(&mut self) {
+        if let Some(network) = self.trained.take() {
+            self.predictor.publish(None, network);
+        }
+        self.predictor.take_lessons(None, &mut self.labelled);
+        if self.labelled.len() >= Trainer::BATCH {
+            let batch = std::mem::take(&mut self.labelled);
+            // Full: the trainer rests.
+            let _ = self.training.try_send(Training::Batch(batch));
         }
     }
 
     /// How long to sleep when nothing is told.
     fn patience(&self) -> Duration {
-        if self.quiet < QUIET {
+        if !self.shared.prediction.is_curious() {
+            IDLE
+        } else if self.quiet < QUIET {
             SHORT
         } else if self.quiet < 2 * QUIET {
             LONG
@@ -148,6 +238,14 @@ impl<'a> Learner<'a> {
             let core = self.shared.core();
             self.readback.keep(|id| core.contexts.contains_key(&id));
             self.mapper.keep(|id| core.contexts.contains_key(&id));
+            let (seen, predictor) = (&mut self.seen, &mut self.predictor);
+            seen.retain(|&id| {
+                let exists = core.contexts.contains_key(&id);
+                if !exists {
+                    predictor.forget(id);
+                }
+                exists
+            });
         }
     }
 
@@ -171,6 +269,13 @@ impl<'a> Learner<'a> {
     }
 
     fn access(&mut self, context: ContextId, access: Access) {
+        let mode = match self.shared.prediction.mode(context) {
+            PredictorMode::Off => return,
+            PredictorMode::Classic => Mode::Classic,
+            PredictorMode::Full => Mode::Full,
+        };
+        self.predictor.set_mode(context, Some(mode));
+        self.seen.insert(context);
         let Some(stream) = self.stream(context, access.first) else {
             return;
         };
@@ -241,20 +346,37 @@ impl<'a> Learner<'a> {
     /// Checks what the driver claims against the window table.
     fn touched(&mut self, claim: Claim) {
         let now = self.shared.guest_time();
+        let prediction = &self.shared.prediction;
         let known = {
             let mut core = self.shared.core();
             let report = core.manager.report(claim.window.slot).filter(|report| {
                 report.window == claim.window
                     && (claim.first + claim.pages) << PAGE_SHIFT <= report.bytes
             });
-            if report.is_some() {
+            if let Some(report) = &report {
                 core.manager.touch(claim.window, now);
+                if prediction.recorder.is_on() {
+                    let first = PageNumber(report.address.page().0 + claim.first);
+                    let access = Bytes {
+                        address: first.address(),
+                        bytes: claim.pages << PAGE_SHIFT,
+                        write: claim.write,
+                    };
+                    let now = self.shared.now();
+                    prediction.note(
+                        &core.manager,
+                        report.context,
+                        access,
+                        AccessSource::Touch,
+                        now,
+                    );
+                }
             }
             report
         };
         let Some(report) = known else {
             // Most often the window is gone already.
-            Totals::add(&self.shared.prediction.totals.touches_refused, 1);
+            Totals::add(&prediction.totals.touches_refused, 1);
             return;
         };
         let origin = if report.ahead {

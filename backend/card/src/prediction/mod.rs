@@ -11,23 +11,34 @@ mod ahead;
 mod inbox;
 mod intent;
 mod learner;
+mod models;
+mod recorder;
+mod requests;
 mod touch_ring;
+mod trainer;
 mod unit;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use augur_abi::Status;
-use augur_abi::touch::TouchRingRequest;
-use augur_memory::{ContextId, Nanos, PageNumber, WindowReport, WindowState};
+use augur_abi::predict::AccessSource;
+use augur_memory::{
+    Access as Bytes, ContextId, Lru, Manager, Nanos, PageNumber, WindowReport, WindowState,
+};
 use augur_predictor::Origin;
 
+use crate::command::Command;
+use crate::config::PredictorMode;
 use crate::list::List;
-use crate::shared::Shared;
 use inbox::{Access, Inbox, Lesson};
+use models::Models;
+use recorder::{Noted, Recorder};
 use touch_ring::TouchRingReader;
 
 pub(crate) use learner::run;
+pub(crate) use recorder::TraceWriter;
+pub(crate) use requests::answer;
 
 /// Totals of the learning thread.
 #[derive(Default)]
@@ -42,25 +53,114 @@ pub(crate) struct LearningTotals {
 pub(crate) struct Prediction {
     inbox: Inbox,
     ring: Mutex<Option<TouchRingReader>>,
-    /// Somebody learns: otherwise nothing is told.
-    listening: AtomicBool,
+    /// What the configuration says of contexts that say nothing.
+    mode: PredictorMode,
+    /// What contexts say for themselves.
+    modes: Mutex<BTreeMap<ContextId, PredictorMode>>,
+    /// Some context predicts, or could.
+    predicting: AtomicBool,
+    pub models: Models,
+    pub recorder: Recorder,
+    /// What was learned, when the learning thread has ended.
+    last_model: Mutex<Option<Vec<u8>>>,
     pub totals: LearningTotals,
 }
 
 impl Prediction {
-    /// Nobody listens yet.
-    pub fn new() -> Self {
+    /// Nothing is told yet.
+    pub fn new(mode: PredictorMode) -> Self {
         Prediction {
             inbox: Inbox::default(),
             ring: Mutex::default(),
-            listening: AtomicBool::new(false),
+            mode,
+            modes: Mutex::default(),
+            predicting: AtomicBool::new(mode != PredictorMode::Off),
+            models: Models::default(),
+            recorder: Recorder::default(),
+            last_model: Mutex::default(),
             totals: LearningTotals::default(),
         }
     }
 
     fn tell(&self, context: ContextId, lesson: Lesson) {
-        if self.listening.load(Ordering::Relaxed) {
+        if self.predicts(context) {
             self.inbox.tell(context, lesson);
+        }
+    }
+
+    fn modes(&self) -> MutexGuard<'_, BTreeMap<ContextId, PredictorMode>> {
+        self.modes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How windows of a context are mapped.
+    pub fn mode(&self, context: ContextId) -> PredictorMode {
+        self.modes().get(&context).copied().unwrap_or(self.mode)
+    }
+
+    /// Chooses how windows of a context are mapped; `None` as the card is
+    /// configured.
+    pub fn set_mode(&self, context: ContextId, mode: Option<PredictorMode>) {
+        let mut modes = self.modes();
+        match mode {
+            Some(mode) => modes.insert(context, mode),
+            None => modes.remove(&context),
+        };
+        let any = self.mode != PredictorMode::Off
+            || modes.values().any(|&mode| mode != PredictorMode::Off);
+        self.predicting.store(any, Ordering::Relaxed);
+        drop(modes);
+        self.inbox.wake();
+    }
+
+    /// Whether windows are mapped ahead for a context.
+    fn predicts(&self, context: ContextId) -> bool {
+        self.predicting.load(Ordering::Relaxed) && self.mode(context) != PredictorMode::Off
+    }
+
+    /// Whether the touch ring is of use to anybody.
+    fn is_curious(&self) -> bool {
+        self.predicting.load(Ordering::Relaxed) || self.recorder.is_on()
+    }
+
+    /// Notes what the commands of a list use, for those who record.
+    pub fn list_queued(
+        &self,
+        manager: &Manager<Lru>,
+        context: ContextId,
+        commands: &[Command],
+        now: Nanos,
+    ) {
+        for command in commands {
+            let source = if command.is_transfer() {
+                AccessSource::Transfer
+            } else {
+                AccessSource::Command
+            };
+            for access in command.accesses() {
+                self.note(manager, context, access, source, now);
+            }
+        }
+    }
+
+    /// Notes an access, for those who record.
+    fn note(
+        &self,
+        manager: &Manager<Lru>,
+        context: ContextId,
+        access: Bytes,
+        source: AccessSource,
+        time: Nanos,
+    ) {
+        if let Ok((object, _)) = manager.object_range(context, Bytes { bytes: 1, ..access }) {
+            self.recorder.note(Noted {
+                context,
+                object,
+                address: access.address,
+                bytes: access.bytes,
+                write: access.write,
+                source,
+                time,
+            });
         }
     }
 
@@ -78,12 +178,21 @@ impl Prediction {
     /// there was one when it asked.
     pub fn fault(
         &self,
+        manager: &Manager<Lru>,
         context: ContextId,
         page: PageNumber,
         write: bool,
         found: Option<WindowReport>,
         now: Nanos,
     ) {
+        if self.recorder.is_on() {
+            let access = Bytes {
+                address: page.address(),
+                bytes: augur_abi::PAGE_BYTES,
+                write,
+            };
+            self.note(manager, context, access, AccessSource::Fault, now);
+        }
         let origin = match found {
             None => Origin::Fault,
             Some(window) if window.ahead && window.state == WindowState::Filling => {
@@ -105,7 +214,7 @@ impl Prediction {
 
     /// The commands of a list have ended: what they wrote may be read now.
     pub fn list_ended(&self, list: &List) {
-        if !self.listening.load(Ordering::Relaxed) {
+        if !self.predicts(list.context) {
             return;
         }
         for span in intent::results(&list.commands) {
@@ -121,7 +230,10 @@ impl Prediction {
 
     /// A context is gone.
     pub fn forget(&self, context: ContextId) {
+        self.modes().remove(&context);
         self.inbox.forget(context);
+        self.models.forget(context);
+        self.recorder.forget(context);
     }
 
     /// Lessons that were dropped because the thread was behind.
@@ -142,20 +254,19 @@ impl Prediction {
     fn set_ring(&self, ring: Option<TouchRingReader>) {
         *self.ring.lock().unwrap_or_else(PoisonError::into_inner) = ring;
     }
-}
 
-/// Answers TOUCH_RING.
-pub(crate) fn set_touch_ring(shared: &Shared, body: &TouchRingRequest) -> Result<(), Status> {
-    if body.reserved != 0 {
-        return Err(Status::Invalid);
+    fn leave_last_model(&self, file: Vec<u8>) {
+        *self
+            .last_model
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(file);
     }
-    let ring = if body.entries == 0 {
-        None
-    } else {
-        let guest = shared.guest.enter().ok_or(Status::DeviceError)?;
-        let ring = TouchRingReader::new(&guest, body.address, body.entries);
-        Some(ring.ok_or(Status::BadAddress)?)
-    };
-    shared.prediction.set_ring(ring);
-    Ok(())
+
+    /// What was learned, once the learning thread has ended.
+    pub fn take_last_model(&self) -> Option<Vec<u8>> {
+        self.last_model
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
 }

@@ -39,6 +39,18 @@ enum drm_augur_ioctl_id {
 
 	/** @DRM_AUGUR_WAIT: Wait until a submitted list has ended. */
 	DRM_AUGUR_WAIT,
+
+	/** @DRM_AUGUR_PREDICTOR: Choose how memory is mapped ahead of use. */
+	DRM_AUGUR_PREDICTOR = 0x10,
+
+	/** @DRM_AUGUR_MODEL_PULL: Read a part of the model that predicts. */
+	DRM_AUGUR_MODEL_PULL,
+
+	/** @DRM_AUGUR_MODEL_PUSH: Give a part of a model that is to predict. */
+	DRM_AUGUR_MODEL_PUSH,
+
+	/** @DRM_AUGUR_PROFILE: Record the accesses that the card knows of. */
+	DRM_AUGUR_PROFILE,
 };
 
 /**
@@ -349,6 +361,124 @@ struct drm_augur_wait {
 	__u64 finished_ns;
 };
 
+/**
+ * struct drm_augur_predictor - argument of DRM_AUGUR_PREDICTOR
+ */
+struct drm_augur_predictor {
+	/** @mode: AUGUR_PREDICTOR_* of augur_card_abi.h, for this file. */
+	__u32 mode;
+
+	/** @pad: Must be zero. */
+	__u32 pad;
+};
+
+/**
+ * struct drm_augur_model_pull - argument of DRM_AUGUR_MODEL_PULL
+ *
+ * A model is read part after part, from offset 0. -EBUSY at offset 0: the card
+ * makes a copy of the model, ask again in a millisecond.
+ */
+struct drm_augur_model_pull {
+	/** @scope: AUGUR_MODEL_OF_*. A file without a model gets the card's. */
+	__u32 scope;
+
+	/** @offset: First byte wanted. */
+	__u32 offset;
+
+	/** @pointer: Where AUGUR_MODEL_CHUNK bytes are written. */
+	__u64 pointer;
+
+	/** @generation: Out: steps of training behind the model. */
+	__u64 generation;
+
+	/** @checksum: Out: FNV-1a over the bytes of all weights. */
+	__u64 checksum;
+
+	/** @total: Out: bytes of the model's safetensors file. */
+	__u32 total;
+
+	/** @bytes: Out: bytes of the file that were written, the rest is zero. */
+	__u32 bytes;
+
+	/** @parameters: Out: weights and biases. */
+	__u32 parameters;
+
+	/** @mode: Out: AUGUR_PREDICTOR_* of this file. */
+	__u32 mode;
+};
+
+/**
+ * struct drm_augur_model_push - argument of DRM_AUGUR_MODEL_PUSH
+ *
+ * A model is given part after part, from offset 0. A model for the card needs
+ * CAP_SYS_ADMIN: -EPERM.
+ */
+struct drm_augur_model_push {
+	/** @scope: AUGUR_MODEL_OF_*. */
+	__u32 scope;
+
+	/** @total: Bytes of the safetensors file. */
+	__u32 total;
+
+	/** @offset: First byte of this part. */
+	__u32 offset;
+
+	/** @bytes: Bytes of this part, at most AUGUR_MODEL_CHUNK. */
+	__u32 bytes;
+
+	/** @pointer: The bytes. */
+	__u64 pointer;
+
+	/** @outcome: Out: AUGUR_MODEL_INCOMPLETE, INSTALLED or REFUSED. */
+	__u32 outcome;
+
+	/** @pad: Must be zero. */
+	__u32 pad;
+
+	/** @reason: Out: why it was refused, ends at the first zero byte. */
+	__u8 reason[120];
+};
+
+/**
+ * enum drm_augur_profile_action - what DRM_AUGUR_PROFILE does
+ */
+enum drm_augur_profile_action {
+	/** @DRM_AUGUR_PROFILE_START: Begin anew to record this file's accesses. */
+	DRM_AUGUR_PROFILE_START = 0,
+
+	/** @DRM_AUGUR_PROFILE_STOP: Stop; what was recorded can be read. */
+	DRM_AUGUR_PROFILE_STOP,
+
+	/** @DRM_AUGUR_PROFILE_READ: Take the oldest records. */
+	DRM_AUGUR_PROFILE_READ,
+};
+
+/**
+ * struct drm_augur_profile - argument of DRM_AUGUR_PROFILE
+ */
+struct drm_augur_profile {
+	/** @action: enum drm_augur_profile_action. */
+	__u32 action;
+
+	/** @count: Out: records that were written; 0 when there are none now. */
+	__u32 count;
+
+	/**
+	 * @pointer: For READ: room for AUGUR_MAX_PROFILE_RECORDS of struct
+	 * augur_profile_record.
+	 */
+	__u64 pointer;
+
+	/** @lost: Out: records that were dropped because they were not read. */
+	__u64 lost;
+
+	/** @recording: Out: 1 while the card records. */
+	__u32 recording;
+
+	/** @pad: Must be zero. */
+	__u32 pad;
+};
+
 #define DRM_IOCTL_AUGUR_DEV_QUERY \
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_AUGUR_DEV_QUERY, struct drm_augur_dev_query)
 #define DRM_IOCTL_AUGUR_BO_CREATE \
@@ -359,6 +489,15 @@ struct drm_augur_wait {
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_AUGUR_SUBMIT, struct drm_augur_submit)
 #define DRM_IOCTL_AUGUR_WAIT \
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_AUGUR_WAIT, struct drm_augur_wait)
+
+#define DRM_IOCTL_AUGUR_PREDICTOR \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_AUGUR_PREDICTOR, struct drm_augur_predictor)
+#define DRM_IOCTL_AUGUR_MODEL_PULL \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_AUGUR_MODEL_PULL, struct drm_augur_model_pull)
+#define DRM_IOCTL_AUGUR_MODEL_PUSH \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_AUGUR_MODEL_PUSH, struct drm_augur_model_push)
+#define DRM_IOCTL_AUGUR_PROFILE \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_AUGUR_PROFILE, struct drm_augur_profile)
 
 #if defined(__cplusplus)
 }
