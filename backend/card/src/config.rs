@@ -10,7 +10,7 @@ use thiserror::Error;
 use crate::power::PowerConfig;
 
 /// How long a window that was mapped ahead is given to prove its worth.
-const PROBATION: Nanos = Nanos(20_000_000);
+const PROBATION: Nanos = Nanos(250_000_000);
 
 /// Whether and how windows are mapped ahead of use.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]

@@ -54,6 +54,13 @@ pub enum Error {
         source: io::Error,
     },
 
+    /// The card cannot use a model; the one before it stays.
+    #[error("the card refused the model: {reason}")]
+    Model {
+        /// What is wrong with it.
+        reason: String,
+    },
+
     /// The kernel refused to map an object.
     #[error("mapping {bytes} bytes of an object failed: {source}")]
     Map {
@@ -158,6 +165,11 @@ impl Error {
             Some(libc::ETIME | libc::ETIMEDOUT) => Error::TimedOut,
             _ => Error::Kernel { request, source },
         }
+    }
+
+    /// Whether the card asks to be asked again.
+    pub fn is_busy(&self) -> bool {
+        self.raw_os_error() == Some(libc::EBUSY)
     }
 
     /// The errno behind the error, if the kernel gave one that has no variant

@@ -10,6 +10,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
 use std::time::Duration;
 
+use augur_abi::predict::{MAX_PROFILE_RECORDS, MODEL_CHUNK, ProfileRecord};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::error::Error;
@@ -46,6 +47,7 @@ pub(crate) trait Plain: Argument {}
 impl Plain for uapi::ObjectCreate {}
 impl Plain for uapi::ObjectInfo {}
 impl Plain for uapi::Wait {}
+impl Plain for uapi::Predictor {}
 impl Plain for uapi::GemClose {}
 impl Plain for uapi::SyncobjCreate {}
 impl Plain for uapi::SyncobjDestroy {}
@@ -78,6 +80,51 @@ pub(crate) fn query<T: FromBytes + IntoBytes>(
     // `answer`, alive and not otherwise used during the call.
     unsafe { ioctl(device, &mut argument) }?;
     Ok(answer)
+}
+
+/// Reads a part of a model.
+pub(crate) fn model_pull(
+    device: &File,
+    argument: &mut uapi::ModelPull,
+    part: &mut [u8; MODEL_CHUNK],
+) -> Result<(), Error> {
+    argument.pointer = part.as_mut_ptr().expose_provenance() as u64;
+    // SAFETY: the kernel writes MODEL_CHUNK bytes at `pointer`, which is `part`.
+    unsafe { ioctl(device, argument) }
+}
+
+/// Gives a part of a model, at most MODEL_CHUNK bytes.
+pub(crate) fn model_push(
+    device: &File,
+    argument: &mut uapi::ModelPush,
+    part: &[u8],
+) -> Result<(), Error> {
+    argument.pointer = part.as_ptr().expose_provenance() as u64;
+    argument.bytes = u32::try_from(part.len()).unwrap_or(u32::MAX);
+    // SAFETY: the kernel reads `bytes` bytes at `pointer`, which is `part`.
+    unsafe { ioctl(device, argument) }
+}
+
+/// Begins, stops or reads a profile; only a `room` for as many records as an answer
+/// holds is read into.
+pub(crate) fn profile(
+    device: &File,
+    argument: &mut uapi::Profile,
+    room: &mut [u8],
+) -> Result<(), Error> {
+    if argument.action == uapi::PROFILE_READ
+        && room.len() < MAX_PROFILE_RECORDS * size_of::<ProfileRecord>()
+    {
+        return Err(Error::OutOfRange {
+            offset: 0,
+            bytes: (MAX_PROFILE_RECORDS * size_of::<ProfileRecord>()) as u64,
+            available: room.len() as u64,
+        });
+    }
+    argument.pointer = room.as_mut_ptr().expose_provenance() as u64;
+    // SAFETY: the kernel writes at most MAX_PROFILE_RECORDS records at `pointer`,
+    // when it reads a profile, and nothing otherwise; `room` holds as many.
+    unsafe { ioctl(device, argument) }
 }
 
 /// Name that a DRM driver gives itself, at most 31 bytes of it.

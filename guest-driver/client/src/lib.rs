@@ -38,6 +38,7 @@ pub mod error;
 mod kernel;
 pub mod mapping;
 pub mod object;
+pub mod prediction;
 mod reactor;
 pub mod reference;
 pub mod slice;

@@ -117,6 +117,32 @@ uapi_structures! {
         pub finished_ns: u64,
     }
 
+    pub struct Predictor {
+        pub mode: u32,
+        pub pad: u32,
+    }
+
+    pub struct ModelPull {
+        pub scope: u32,
+        pub offset: u32,
+        pub pointer: u64,
+        pub generation: u64,
+        pub checksum: u64,
+        pub total: u32,
+        pub bytes: u32,
+        pub parameters: u32,
+        pub mode: u32,
+    }
+
+    pub struct Profile {
+        pub action: u32,
+        pub count: u32,
+        pub pointer: u64,
+        pub lost: u64,
+        pub recording: u32,
+        pub pad: u32,
+    }
+
     pub struct DrmVersion {
         pub version_major: i32,
         pub version_minor: i32,
@@ -179,6 +205,28 @@ uapi_structures! {
     }
 }
 
+/// See the C header. (The other structures derive more than arrays of this size can.)
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+#[allow(missing_docs, reason = "the C header documents every field")]
+pub struct ModelPush {
+    pub scope: u32,
+    pub total: u32,
+    pub offset: u32,
+    pub bytes: u32,
+    pub pointer: u64,
+    pub outcome: u32,
+    pub pad: u32,
+    pub reason: [u8; 120],
+}
+
+/// What [`Profile`] does.
+pub const PROFILE_START: u32 = 0;
+/// See [`PROFILE_START`].
+pub const PROFILE_STOP: u32 = 1;
+/// See [`PROFILE_START`].
+pub const PROFILE_READ: u32 = 2;
+
 /// The structure that [`DevQuery`] is asked for.
 pub const QUERY_DEVICE: u32 = 0;
 /// See [`QUERY_DEVICE`].
@@ -231,6 +279,10 @@ arguments! {
     ObjectInfo => read_write::<ObjectInfo>(DRM_COMMAND_BASE + 2), "BO_INFO";
     Submit => read_write::<Submit>(DRM_COMMAND_BASE + 3), "SUBMIT";
     Wait => read_write::<Wait>(DRM_COMMAND_BASE + 4), "WAIT";
+    Predictor => read_write::<Predictor>(DRM_COMMAND_BASE + 0x10), "PREDICTOR";
+    ModelPull => read_write::<ModelPull>(DRM_COMMAND_BASE + 0x11), "MODEL_PULL";
+    ModelPush => read_write::<ModelPush>(DRM_COMMAND_BASE + 0x12), "MODEL_PUSH";
+    Profile => read_write::<Profile>(DRM_COMMAND_BASE + 0x13), "PROFILE";
     DrmVersion => read_write::<DrmVersion>(0x00), "VERSION";
     GemClose => write_only::<GemClose>(0x09), "GEM_CLOSE";
     SyncobjCreate => read_write::<SyncobjCreate>(0xbf), "SYNCOBJ_CREATE";

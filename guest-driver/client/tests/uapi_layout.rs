@@ -67,6 +67,14 @@ fn c_compiler_agrees_on_structures_and_numbers() {
             commands, commands_size, command_count, transfers, transfer_count, queue, in_syncs,
             out_syncs, in_sync_count, out_sync_count, flags, pad, fence,
         }
+        "drm_augur_predictor" => Predictor { mode, pad, }
+        "drm_augur_model_pull" => ModelPull {
+            scope, offset, pointer, generation, checksum, total, bytes, parameters, mode,
+        }
+        "drm_augur_model_push" => ModelPush {
+            scope, total, offset, bytes, pointer, outcome, pad, reason,
+        }
+        "drm_augur_profile" => Profile { action, count, pointer, lost, recording, pad, }
         "drm_augur_wait" => Wait {
             fence, timeout_ns, status, failed_command, started_ns, finished_ns,
         }
@@ -76,11 +84,18 @@ fn c_compiler_agrees_on_structures_and_numbers() {
     number::<uapi::ObjectInfo>(&mut source, "DRM_IOCTL_AUGUR_BO_INFO");
     number::<uapi::Submit>(&mut source, "DRM_IOCTL_AUGUR_SUBMIT");
     number::<uapi::Wait>(&mut source, "DRM_IOCTL_AUGUR_WAIT");
+    number::<uapi::Predictor>(&mut source, "DRM_IOCTL_AUGUR_PREDICTOR");
+    number::<uapi::ModelPull>(&mut source, "DRM_IOCTL_AUGUR_MODEL_PULL");
+    number::<uapi::ModelPush>(&mut source, "DRM_IOCTL_AUGUR_MODEL_PUSH");
+    number::<uapi::Profile>(&mut source, "DRM_IOCTL_AUGUR_PROFILE");
     for (c_name, value) in [
         ("DRM_AUGUR_QUERY_DEVICE", uapi::QUERY_DEVICE),
         ("DRM_AUGUR_QUERY_COUNTERS", uapi::QUERY_COUNTERS),
         ("DRM_AUGUR_QUERY_CONTEXT", uapi::QUERY_CONTEXT),
         ("DRM_AUGUR_QUERY_DRIVER", uapi::QUERY_DRIVER),
+        ("DRM_AUGUR_PROFILE_START", uapi::PROFILE_START),
+        ("DRM_AUGUR_PROFILE_STOP", uapi::PROFILE_STOP),
+        ("DRM_AUGUR_PROFILE_READ", uapi::PROFILE_READ),
         (
             "DRM_AUGUR_TRANSFER_WRITES_MEMORY",
             uapi::TRANSFER_WRITES_MEMORY,

@@ -10,6 +10,7 @@ use anyhow::Context;
 use clap::Args;
 use image::{ImageFormat, ImageReader};
 
+use crate::bench::ahead;
 use crate::build::initramfs::InputFile;
 use crate::card_process::CardOptions;
 use crate::exit::{self, Failure};
@@ -29,6 +30,8 @@ const BASE_MIB: u64 = 768;
 /// Guest memory for each pixel: the picture, its references, and the results
 /// in the guest's file system, in bytes.
 const BYTES_PER_PIXEL: u64 = 24;
+/// What each of both jobs moves through each card's aperture at the end, in MiB.
+const AHEAD_MIB: u64 = 128;
 /// How long the job may take; a second on an idle machine for the photograph,
 /// minutes for the largest image under TCG on a busy one.
 const JOB: Duration = Duration::from_secs(1800);
@@ -109,11 +112,14 @@ impl Arguments {
         let report = report::write(&folder.results(), &facts)
             .with_context(|| format!("the job ended with exit code {code} and left no report"))?;
         println!();
+        let comparison = ahead::measure(&parts, AHEAD_MIB)?;
+        print!("{}", comparison.table());
+        println!();
         println!("report:  {}", Project::shown(&report));
         println!("results: {}", Project::shown(&folder.results()));
         println!("logs:    {}", Project::shown(folder.path()));
         println!("next:    make shell   (then: augur-smi)");
-        Ok(if code == 0 {
+        Ok(if code == 0 && comparison.all_right() {
             ExitCode::SUCCESS
         } else {
             ExitCode::from(exit::FAILED)
