@@ -10,6 +10,7 @@
 
 mod cancel;
 mod driver;
+mod prediction;
 
 use std::sync::mpsc::channel;
 
