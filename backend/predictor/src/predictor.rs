@@ -407,7 +407,10 @@ impl Prefetcher for Predictor {
         let context = observation.stream.context;
         let page = key(context, observation.page);
         match observation.origin {
-            Origin::Fault => self.mapped = self.mapped.wrapping_add(1),
+            Origin::Fault => {
+                self.mapped = self.mapped.wrapping_add(1);
+                self.decision.moved(1, observation.time);
+            }
             Origin::FirstTouch => self.decision.paid(),
             Origin::Touch => {}
         }
@@ -442,6 +445,7 @@ impl Prefetcher for Predictor {
         self.predicted
             .sort_by(|a, b| b.probability.total_cmp(&a.probability));
         self.mapped = self.mapped.wrapping_add(self.predicted.len() as u32);
+        self.decision.moved(self.predicted.len(), observation.time);
         wanted.extend(self.predicted.iter().map(|region| region.start));
     }
 
