@@ -36,10 +36,17 @@ const ACCURATE: (f32, f32) = (0.6, 0.8);
 /// The share of a victim's value that counts against the candidate: the next
 /// demand fault would have evicted the same page a little later.
 const VICTIM_SHARE: f32 = 0.3;
+/// A page that comes back within this share of a turnover was in use.
+const AT_ONCE: u32 = 8;
+/// The share of victims in use counts as no more than this.
+const LARGEST_HOT: f32 = 0.8;
+/// Faults that a page mapped in vain costs for each victim in use that follows
+/// another; more than one, because it holds its frame for a whole turnover.
+const CASCADE: f32 = 2.0;
 /// The link's load is averaged over this time, in nanoseconds.
 const LOAD_TIME: f32 = 200_000.0;
 /// The load above which it is not believed: waiting would be endless.
-const LARGEST_LOAD: f32 = 0.95;
+const LARGEST_LOAD: f32 = 0.93;
 /// How fast the value of victims is followed.
 const RATE: f32 = 1.0 / 256.0;
 /// Pages mapped ahead in an epoch of the arm.
@@ -52,6 +59,8 @@ pub struct Decision {
     /// Probability that an evicted page is touched again before an aperture of
     /// other pages was mapped.
     regret: f32,
+    /// Probability that it is touched again at once.
+    hot: f32,
     /// Pages evicted, with the pages mapped until then.
     ghosts: Table<u32>,
     /// Outcomes of the epoch: mapped ahead and used, and unused.
@@ -73,6 +82,7 @@ impl Decision {
         Self {
             costs,
             regret: 0.1,
+            hot: 0.0,
             ghosts: Table::new(16),
             used: 0,
             unused: 0,
@@ -97,14 +107,26 @@ impl Decision {
         self.costs.transfer * (1.0 + load / (1.0 - load))
     }
 
-    /// The probability above which a candidate is mapped:
-    /// p · (fault − first touch) > transfer + share · regret · fault.
+    /// What a page mapped in vain costs besides its transfer, in faults: pages
+    /// in use that it pushes out come back at once, and each pushes out the
+    /// next, h + h² + … in all. Where recency is not seen eviction is first in,
+    /// first out, and many are.
+    fn damage(&self) -> f32 {
+        CASCADE * self.hot / (1.0 - self.hot.min(LARGEST_HOT))
+    }
+
+    /// The probability above which a candidate is mapped: both
+    /// p · (fault − first touch) > transfer + share · regret · fault and
+    /// p · (fault − first touch) > transfer + (1 − p) · damage · fault.
     pub fn threshold(&self) -> f32 {
         let saved = self.costs.fault - self.costs.first_touch;
-        let spent = self.transfer() + VICTIM_SHARE * self.regret * self.costs.fault;
+        let transfer = self.transfer();
+        let victim = VICTIM_SHARE * self.regret * self.costs.fault;
+        let damage = self.damage() * self.costs.fault;
+        let least = ((transfer + victim) / saved).max((transfer + damage) / (saved + damage));
         let accurate = (self.accuracy - ACCURATE.0) / (ACCURATE.1 - ACCURATE.0);
         let floor = FLOOR.0 + (FLOOR.1 - FLOOR.0) * accurate.clamp(0.0, 1.0);
-        (spent / saved).max(floor + self.caution).min(0.9)
+        least.max(floor + self.caution).min(0.9)
     }
 
     /// A page was evicted when `mapped` pages had been mapped. `ahead` says
@@ -113,6 +135,7 @@ impl Decision {
         if used {
             *self.ghosts.entry(page) = mapped;
             self.regret -= self.regret * RATE;
+            self.hot -= self.hot * RATE;
         } else {
             self.unused += 1;
             self.accuracy -= self.accuracy * RATE;
@@ -122,10 +145,15 @@ impl Decision {
 
     /// A page that was not visible, or was mapped ahead, was touched.
     pub fn returned(&mut self, page: u64, mapped: u32, turnover: u32) {
-        if let Some(evicted) = self.ghosts.remove(page)
-            && mapped.wrapping_sub(evicted) <= turnover
-        {
+        let Some(evicted) = self.ghosts.remove(page) else {
+            return;
+        };
+        let after = mapped.wrapping_sub(evicted);
+        if after <= turnover {
             self.regret = (self.regret + RATE).min(0.9);
+        }
+        if after <= turnover / AT_ONCE {
+            self.hot = (self.hot + RATE).min(0.9);
         }
     }
 
@@ -141,8 +169,11 @@ impl Decision {
         if total < EPOCH {
             return;
         }
+        let harm = total as f32 * VICTIM_SHARE * self.regret;
+        let harm = harm.max(self.unused as f32 * self.damage());
         let gain = self.used as f32 * (self.costs.fault - self.costs.first_touch)
-            - total as f32 * (self.transfer() + VICTIM_SHARE * self.regret * self.costs.fault);
+            - total as f32 * self.transfer()
+            - harm * self.costs.fault;
         self.caution = if gain < 0.0 {
             (self.caution + 0.1).min(0.6)
         } else {
@@ -150,5 +181,55 @@ impl Decision {
         };
         self.used = 0;
         self.unused = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decision() -> Decision {
+        Decision::new(Costs::default())
+    }
+
+    #[test]
+    fn a_busy_link_asks_for_more_certainty() {
+        let mut decision = decision();
+        let idle = decision.threshold();
+        for step in 0..2000 {
+            decision.moved(1, Nanos(step * 850));
+        }
+        let busy = decision.threshold();
+        assert!(busy > idle + 0.2, "{idle} {busy}");
+        decision.moved(0, Nanos(100_000_000));
+        assert_eq!(decision.threshold(), idle);
+    }
+
+    #[test]
+    fn victims_that_come_back_at_once_ask_for_more_certainty() {
+        let mut decision = decision();
+        let before = decision.threshold();
+        for page in 0..2000 {
+            decision.evicted(page, page as u32, true);
+            if page % 2 == 0 {
+                decision.returned(page, page as u32 + 3, 1000);
+            }
+        }
+        assert!(decision.threshold() > before + 0.2);
+    }
+
+    #[test]
+    fn predictions_that_hurt_are_cut_down_and_come_back_when_they_pay() {
+        let mut decision = decision();
+        let before = decision.threshold();
+        for page in 0..4000 {
+            decision.evicted(page, page as u32, false);
+        }
+        let hurt = decision.threshold();
+        assert!(hurt > 0.8, "{hurt}");
+        for _ in 0..20_000 {
+            decision.paid();
+        }
+        assert!(decision.threshold() <= before);
     }
 }

@@ -31,11 +31,6 @@ impl Learner {
         })
     }
 
-    /// The predictor.
-    pub fn predictor(&self) -> &Predictor {
-        &self.predictor
-    }
-
     /// Steps of training that were not taken because weights diverged.
     pub fn refused(&self) -> u64 {
         self.refused
@@ -58,6 +53,10 @@ impl Prefetcher for Learner {
             }
             self.lessons.clear();
         }
+    }
+
+    fn predictor(&self) -> Option<&Predictor> {
+        Some(&self.predictor)
     }
 
     fn unmapped(&mut self, context: ContextId, page: PageNumber, used: bool) {

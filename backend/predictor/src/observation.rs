@@ -75,6 +75,11 @@ pub trait Prefetcher {
         wanted: &mut Vec<PageNumber>,
     );
 
+    /// The card's predictor, if this is it: for its measurements.
+    fn predictor(&self) -> Option<&crate::Predictor> {
+        None
+    }
+
     /// A page has left the aperture. `used` says whether it was touched.
     fn unmapped(&mut self, context: ContextId, page: PageNumber, used: bool) {
         let _ = (context, page, used);

@@ -366,9 +366,10 @@ impl Predictor {
         if let (Some(clock), Some(started)) = (self.clock, started) {
             self.inference.record(clock().saturating_sub(started));
         }
+        let trust = self.learners.scorers.of(context).trust();
         let judged = self.candidates.iter_mut().filter(|c| near(c));
         for (candidate, correction) in judged.zip(&self.corrections) {
-            candidate.odds += correction;
+            candidate.odds += trust * correction;
         }
     }
 

@@ -20,6 +20,10 @@ const LESSONS: usize = 512;
 /// At first every label is a lesson; after so many, one of [`STRIDE`].
 const EAGER: u64 = 4096;
 const STRIDE: u64 = 8;
+/// How fast the losses are followed.
+const LOSS_RATE: f32 = 1.0 / 1024.0;
+/// The share of the loss that the network must save to be believed in full.
+const FULL_GAIN: f32 = 0.04;
 
 /// Scores the candidates of the card or of one context.
 #[derive(Debug)]
@@ -29,6 +33,15 @@ pub struct Scorer {
     pub generation: u64,
     lessons: Vec<Lesson>,
     labels: u64,
+    /// Mean coding loss of the mixer alone and of the corrected odds.
+    losses: (f32, f32),
+    buffer: Vec<f32>,
+}
+
+/// −ln of the probability that these log-odds gave to what happened.
+fn loss(odds: f32, used: bool) -> f32 {
+    let wrong = if used { -odds } else { odds };
+    wrong.max(0.0) + (-wrong.abs()).exp().ln_1p()
 }
 
 impl Scorer {
@@ -39,6 +52,8 @@ impl Scorer {
             generation: model.generation,
             lessons: Vec::new(),
             labels: 0,
+            losses: (0.0, 0.0),
+            buffer: Vec::new(),
         }
     }
 
@@ -49,6 +64,11 @@ impl Scorer {
         if self.labels > EAGER && !self.labels.is_multiple_of(STRIDE) {
             return;
         }
+        self.buffer.clear();
+        self.network.correct(&[evidence.features], &mut self.buffer);
+        let corrected = odds + self.buffer.first().copied().unwrap_or(0.0);
+        self.losses.0 += (loss(odds, used) - self.losses.0) * LOSS_RATE;
+        self.losses.1 += (loss(corrected, used) - self.losses.1) * LOSS_RATE;
         if self.lessons.len() >= LESSONS {
             self.lessons.drain(..LESSONS / 2);
         }
@@ -57,6 +77,15 @@ impl Scorer {
             odds,
             used,
         });
+    }
+
+    /// How far the network's corrections are believed, from 0 to 1: not at all
+    /// unless they made the last predictions better, on labels that it had not
+    /// learned from yet.
+    pub fn trust(&self) -> f32 {
+        let (alone, corrected) = self.losses;
+        let gained = (alone - corrected) / alone.max(1e-6);
+        (gained / FULL_GAIN).clamp(0.0, 1.0)
     }
 
     /// What it has learned.
@@ -145,5 +174,35 @@ impl Scorers {
         if let Some(scorer) = scorer {
             lessons.append(&mut scorer.lessons);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_context_with_a_model_of_its_own_leaves_the_cards_alone() {
+        let mut scorers = Scorers::new(1);
+        let own = ContextId(7);
+        assert!(scorers.get(Some(own)).is_none());
+        assert!(scorers.install(Some(own), Model::untrained(9)));
+        let network = Arc::new(Network::untrained(10));
+        scorers.publish(Some(own), Arc::clone(&network));
+        assert_eq!(scorers.of(own).network, network);
+        assert_eq!(scorers.of(own).generation, 1);
+        assert_ne!(scorers.of(ContextId(8)).network, network);
+        scorers.forget(own);
+        assert_ne!(scorers.of(own).network, network);
+    }
+
+    #[test]
+    fn models_of_contexts_are_bounded() {
+        let mut scorers = Scorers::new(1);
+        for context in 0..CONTEXTS as u32 {
+            assert!(scorers.install(Some(ContextId(context)), Model::untrained(1)));
+        }
+        assert!(!scorers.install(Some(ContextId(9999)), Model::untrained(1)));
+        assert!(scorers.install(Some(ContextId(3)), Model::untrained(2)));
     }
 }

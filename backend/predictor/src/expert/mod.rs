@@ -85,3 +85,6 @@ pub fn all() -> [Box<dyn Expert>; EXPERTS] {
         Box::new(Declared::new()),
     ]
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,8 +15,9 @@ mod workload;
 
 use std::num::NonZero;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::time::Instant;
 
 use augur_memory::Frames;
 use augur_predictor::{Config, Learner, Mode, Predictor};
@@ -99,7 +100,7 @@ fn policy(kind: Kind, workload: &Workload, frames: Frames, seed: u64) -> anyhow:
             Policy::oracle(future, kind == Kind::Clairvoyant)
         }
         Kind::Classic | Kind::Augur => {
-            let predictor = Predictor::new(Config {
+            let mut predictor = Predictor::new(Config {
                 mode: if kind == Kind::Augur {
                     Mode::Full
                 } else {
@@ -110,6 +111,7 @@ fn policy(kind: Kind, workload: &Workload, frames: Frames, seed: u64) -> anyhow:
                 seed,
             });
             if kind == Kind::Augur {
+                predictor.measure_inference(host_nanos);
                 Policy::prefetching(Some(Box::new(Learner::new(predictor)?)))
             } else {
                 Policy::prefetching(Some(Box::new(predictor)))
@@ -118,13 +120,45 @@ fn policy(kind: Kind, workload: &Workload, frames: Frames, seed: u64) -> anyhow:
     })
 }
 
+/// What the network of a run cost the host.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Inference {
+    /// Median time of a batch of candidates.
+    pub ns_p50: Option<u64>,
+    /// 99th percentile of the same.
+    pub ns_p99: Option<u64>,
+    /// Bytes of the model's weights.
+    pub model_bytes: Option<u64>,
+}
+
+/// Host nanoseconds since the first call; measures, and decides nothing.
+fn host_nanos() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed().as_nanos() as u64
+}
+
 /// Runs one policy on one trace.
 ///
 /// # Errors
 /// When the manager refuses the configuration.
-pub fn run_one(workload: &Workload, kind: Kind, options: &Options) -> anyhow::Result<Outcome> {
-    let (outcome, ()) = run_probed(workload, kind, options, ())?;
-    Ok(outcome)
+pub fn run_one(
+    workload: &Workload,
+    kind: Kind,
+    options: &Options,
+) -> anyhow::Result<(Outcome, Inference)> {
+    let frames = aperture_frames(workload, options.aperture);
+    let policy = policy(kind, workload, frames, options.seed)?;
+    let (outcome, policy, ()) = simulate(workload, policy, options, ())?;
+    let inference = policy
+        .predictor()
+        .map_or_else(Inference::default, |predictor| Inference {
+            ns_p50: predictor.inference().quantile(0.5),
+            ns_p99: predictor.inference().quantile(0.99),
+            model_bytes: predictor
+                .export_model(None)
+                .map(|model| model.info().bytes.into()),
+        });
+    Ok((outcome, inference))
 }
 
 /// The same, watched by `probe`.
@@ -152,6 +186,16 @@ pub fn run_policy<P: Probe>(
     options: &Options,
     probe: P,
 ) -> anyhow::Result<(Outcome, P)> {
+    let (outcome, _, probe) = simulate(workload, policy, options, probe)?;
+    Ok((outcome, probe))
+}
+
+fn simulate<P: Probe>(
+    workload: &Workload,
+    policy: Policy,
+    options: &Options,
+    probe: P,
+) -> anyhow::Result<(Outcome, Policy, P)> {
     let simulation = Simulation::new(
         workload,
         aperture_frames(workload, options.aperture),
@@ -160,8 +204,7 @@ pub fn run_policy<P: Probe>(
         policy,
         probe,
     )?;
-    let (outcome, _, probe) = simulation.run()?;
-    Ok((outcome, probe))
+    simulation.run()
 }
 
 /// Runs `kinds` on one trace, on as many threads as there are processors. The
@@ -180,7 +223,7 @@ pub fn run_all(
         jobs.push(Kind::None);
     }
     let next = AtomicUsize::new(0);
-    let outcomes: Mutex<Vec<Option<anyhow::Result<Outcome>>>> =
+    let outcomes: Mutex<Vec<Option<anyhow::Result<(Outcome, Inference)>>>> =
         Mutex::new(jobs.iter().map(|_| None).collect());
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
     std::thread::scope(|scope| {
@@ -206,7 +249,7 @@ pub fn run_all(
     let none = measured
         .iter()
         .find(|(kind, _)| *kind == Kind::None)
-        .map_or_else(Outcome::default, |(_, outcome)| *outcome);
+        .map_or_else(Outcome::default, |(_, (outcome, _))| *outcome);
     let trace = name
         .file_name()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
@@ -214,7 +257,7 @@ pub fn run_all(
     Ok(measured
         .into_iter()
         .filter(|(kind, _)| kinds.contains(kind))
-        .map(|(kind, outcome)| Line {
+        .map(|(kind, (outcome, inference))| Line {
             trace: trace.clone(),
             policy: kind.name(),
             degree: kind.degree(),
@@ -229,9 +272,9 @@ pub fn run_all(
             coverage: 1.0 - ratio(outcome.faults, none.faults),
             moved_bytes: outcome.moved_bytes,
             wasted_bytes: outcome.wasted_bytes,
-            infer_ns_p50: None,
-            infer_ns_p99: None,
-            model_bytes: None,
+            infer_ns_p50: inference.ns_p50,
+            infer_ns_p99: inference.ns_p99,
+            model_bytes: inference.model_bytes,
         })
         .collect())
 }

@@ -3,7 +3,7 @@
 
 use augur_memory::{ContextId, Lru, Nanos, PageNumber, Replacement, Slot};
 use augur_predictor::baseline::Baseline;
-use augur_predictor::{Observation, Prefetcher, Residency};
+use augur_predictor::{Observation, Predictor, Prefetcher, Residency};
 
 use super::oracle::{Belady, Future, NEVER};
 
@@ -187,6 +187,11 @@ impl Policy {
     /// Gives the buffer back.
     pub fn give_buffer(&mut self, buffer: Vec<PageNumber>) {
         self.buffer = buffer;
+    }
+
+    /// The card's predictor, where that is what is asked.
+    pub fn predictor(&self) -> Option<&Predictor> {
+        self.prefetcher.as_deref().and_then(Prefetcher::predictor)
     }
 
     /// Tells the prefetcher of an access.
