@@ -415,6 +415,7 @@ impl Prefetcher for Predictor {
             Origin::FirstTouch => self.decision.paid(),
             Origin::Touch => {}
         }
+        self.decision.saw(observation.origin == Origin::Touch);
         if observation.origin != Origin::Touch {
             self.decision
                 .returned(page, self.mapped, self.config.frames);
