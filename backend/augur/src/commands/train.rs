@@ -167,7 +167,7 @@ impl Arguments {
                 .map_err(|error| Failure::input(format!("{}: {error}", path.display())))?;
             let workload = Workload::new(&records);
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let none = run_one(&workload, Kind::None, &options)?.stall.0;
+            let none = run_one(&workload, Kind::None, &options)?.0.stall.0;
             workloads.push((name.into_owned(), workload, none));
         }
         let mut model = match &self.from {
@@ -225,7 +225,7 @@ fn teach(
     let learner = learner.borrow();
     let model = learner
         .predictor()
-        .export_model(None)
+        .and_then(|predictor| predictor.export_model(None))
         .context("the predictor has no model")?;
     let lesson = Lesson {
         epoch: 0,
