@@ -223,8 +223,8 @@ pub fn run_all(
         jobs.push(Kind::None);
     }
     let next = AtomicUsize::new(0);
-    let outcomes: Mutex<Vec<Option<anyhow::Result<(Outcome, Inference)>>>> =
-        Mutex::new(jobs.iter().map(|_| None).collect());
+    let outcomes: Vec<Option<anyhow::Result<_>>> = jobs.iter().map(|_| None).collect();
+    let outcomes = Mutex::new(outcomes);
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
     std::thread::scope(|scope| {
         for _ in 0..threads.min(jobs.len()) {
