@@ -52,7 +52,7 @@ fn errno(what: &str, result: io::Result<()>, errnos: &[i32]) -> Outcome {
 }
 
 fn unknown(device: &Device) -> Outcome {
-    for number in [0x45_u32, 0x50, 0x7f, 0x9f] {
+    for number in [0x45_u32, 0x4f, 0x54, 0x7f, 0x9f] {
         for direction in [0_u32, 1, 2, 3] {
             let request = direction << 30 | 64 << 16 | u32::from(b'd') << 8 | number;
             // SAFETY: the argument is as large as the number says.
