@@ -8,7 +8,7 @@
 
 #include "augur_look.h"
 
-static unsigned int look_us = 50;
+static unsigned int look_us = 200;
 module_param(look_us, uint, 0644);
 MODULE_PARM_DESC(look_us,
 		 "Microseconds a wait looks at the ring itself before it sleeps until the interrupt");
