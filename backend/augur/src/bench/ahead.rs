@@ -32,8 +32,9 @@ const DEMAND_WINDOWS: [Size; 4] = [
     Size(512 << 10),
     Size(1 << 20),
 ];
-/// Demand window of the cards that predict: the unit of prediction.
-const PREDICTED_WINDOW: Size = Size(256 << 10);
+/// Demand window of the cards that predict: the unit of prediction. The largest
+/// that the aperture has room for; smaller ones fault more and learn more slowly.
+const PREDICTED_WINDOW: Size = Size(1 << 20);
 /// How long all jobs may take together; some seconds on an idle machine.
 const JOBS: Duration = Duration::from_secs(1200);
 /// How long powering off may take.
