@@ -161,14 +161,62 @@ static unsigned long augur_control_timeout(void)
 	return msecs_to_jiffies(control_timeout_ms);
 }
 
+/*
+ * Interrupts are on while somebody sleeps until one, however many look: a fault that
+ * looks may have to wait for an answer itself, when it finds revokes.
+ */
+static void augur_control_sleep_begin(struct augur_device *adev)
+{
+	struct augur_control *control = &adev->control;
+	bool pending = false;
+	unsigned long flags;
+
+	spin_lock_irqsave(&control->lock, flags);
+	control->sleepers++;
+	if (!augur_device_is_lost(adev))
+		pending = !virtqueue_enable_cb(control->vq);
+	spin_unlock_irqrestore(&control->lock, flags);
+	if (pending)
+		augur_control_look(adev);
+}
+
+static void augur_control_sleep_end(struct augur_device *adev)
+{
+	struct augur_control *control = &adev->control;
+	unsigned long flags;
+
+	spin_lock_irqsave(&control->lock, flags);
+	if (!--control->sleepers && control->lookers && !augur_device_is_lost(adev))
+		virtqueue_disable_cb(control->vq);
+	spin_unlock_irqrestore(&control->lock, flags);
+}
+
+/* Sleeps until a request is answered. Return: whether it was, in time. */
+static bool augur_control_sleep(struct augur_device *adev, struct augur_request *request)
+{
+	unsigned long left;
+
+	/* What was answered before needs no change of interrupts. */
+	if (try_wait_for_completion(&request->done))
+		return true;
+	augur_control_sleep_begin(adev);
+	left = wait_for_completion_timeout(&request->done, augur_control_timeout());
+	augur_control_sleep_end(adev);
+	return left;
+}
+
 static int augur_control_post(struct augur_device *adev, struct augur_request *request,
 			      u32 reserve)
 {
-	int ret = -ENOSPC;
+	int ret = augur_control_add(adev, request, reserve);
 
+	if (ret != -ENOSPC)
+		return ret;
+	augur_control_sleep_begin(adev);
 	wait_event_timeout(adev->control.space,
 			   (ret = augur_control_add(adev, request, reserve)) != -ENOSPC,
 			   augur_control_timeout());
+	augur_control_sleep_end(adev);
 	if (ret == -ENOSPC) {
 		augur_device_lose(adev, "the control queue does not move");
 		return -EIO;
@@ -223,7 +271,7 @@ int augur_request_call(struct augur_device *adev, struct augur_request *request)
 	augur_control_look_end(adev);
 	if (ret)
 		return ret;
-	if (!wait_for_completion_timeout(&request->done, augur_control_timeout())) {
+	if (!augur_control_sleep(adev, request)) {
 		augur_device_lose(adev, "a request was not answered");
 		return -EIO;
 	}
@@ -272,7 +320,7 @@ int augur_card_acknowledge(struct augur_device *adev,
 	struct augur_request *request = control->acks[control->next_ack];
 	struct augur_revoke_ack_request *body = augur_request_body(request);
 
-	if (!wait_for_completion_timeout(&request->done, augur_control_timeout())) {
+	if (!augur_control_sleep(adev, request)) {
 		augur_device_lose(adev, "an acknowledgment was not answered");
 		return -EIO;
 	}
@@ -332,7 +380,7 @@ void augur_control_look_begin(struct augur_device *adev)
 
 	spin_lock_irqsave(&control->lock, flags);
 	control->lookers++;
-	if (!augur_device_is_lost(adev))
+	if (!control->sleepers && !augur_device_is_lost(adev))
 		virtqueue_disable_cb(control->vq);
 	spin_unlock_irqrestore(&control->lock, flags);
 }
