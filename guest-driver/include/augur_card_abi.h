@@ -143,11 +143,11 @@
 #define AUGUR_REQUEST_MODEL_PULL	66
 /* Give a part of a safetensors file; the last part installs the model, for a context or for the card. */
 #define AUGUR_REQUEST_MODEL_PUSH	67
-/* Begin to record the accesses of a context that the card knows of; what was recorded before is dropped. */
+/* Begin to record the accesses of a context that the card knows of, or with context 0 those of all contexts; what was recorded before is dropped. */
 #define AUGUR_REQUEST_PROFILE_START	68
-/* Stop to record. */
+/* Stop to record a context, or with context 0 all of them. */
 #define AUGUR_REQUEST_PROFILE_STOP	69
-/* Take the oldest accesses recorded. */
+/* Take the oldest accesses recorded of a context, or with context 0 of all. */
 #define AUGUR_REQUEST_PROFILE_READ	70
 
 /* Whether and how windows are mapped ahead of use. */
@@ -692,8 +692,8 @@ struct augur_profile_record {
 	__le16 source;
 	/* AUGUR_PROFILE_WRITE, or zero. */
 	__le16 flags;
-	/* Zero. */
-	__le32 reserved;
+	/* Context id. */
+	__le32 context;
 };
 
 /* Answer to PROFILE_READ; room for AUGUR_MAX_PROFILE_RECORDS entries of struct augur_profile_record follows. */

@@ -43,6 +43,14 @@ int augur_ioctl_predictor(struct drm_device *dev, void *data, struct drm_file *f
 	return ret;
 }
 
+/* The context that a request about models is for. Return: its id, or an error. */
+static s64 augur_model_owner(const struct augur_context *context, u32 other)
+{
+	if (!other || other == context->id)
+		return context->id;
+	return capable(CAP_SYS_ADMIN) ? other : -EPERM;
+}
+
 /**
  * augur_ioctl_model_pull - DRM_IOCTL_AUGUR_MODEL_PULL
  * @dev: The device.
@@ -54,11 +62,16 @@ int augur_ioctl_model_pull(struct drm_device *dev, void *data, struct drm_file *
 	struct augur_context *context = file->driver_priv;
 	const struct augur_model_pull_response *answer;
 	struct drm_augur_model_pull *args = data;
+	s64 owner = augur_model_owner(context, args->context);
 	struct augur_model_pull_request *body;
 	struct augur_request *request;
 	int ret;
 
-	request = augur_request_new(AUGUR_REQUEST_MODEL_PULL, context->id, sizeof(*body),
+	if (args->pad)
+		return -EINVAL;
+	if (owner < 0)
+		return owner;
+	request = augur_request_new(AUGUR_REQUEST_MODEL_PULL, owner, sizeof(*body),
 				    sizeof(*answer) + AUGUR_MODEL_CHUNK);
 	if (!request)
 		return -ENOMEM;
@@ -93,15 +106,18 @@ int augur_ioctl_model_push(struct drm_device *dev, void *data, struct drm_file *
 	struct augur_context *context = file->driver_priv;
 	const struct augur_model_push_response *answer;
 	struct drm_augur_model_push *args = data;
+	s64 owner = augur_model_owner(context, args->context);
 	struct augur_model_push_request *body;
 	struct augur_request *request;
 	int ret;
 
-	if (args->pad || args->bytes > AUGUR_MODEL_CHUNK)
+	if (args->bytes > AUGUR_MODEL_CHUNK)
 		return -EINVAL;
+	if (owner < 0)
+		return owner;
 	if (args->scope != AUGUR_MODEL_OF_CONTEXT && !capable(CAP_SYS_ADMIN))
 		return -EPERM;
-	request = augur_request_new(AUGUR_REQUEST_MODEL_PUSH, context->id,
+	request = augur_request_new(AUGUR_REQUEST_MODEL_PUSH, owner,
 				    sizeof(*body) + AUGUR_MODEL_CHUNK, sizeof(*answer));
 	if (!request)
 		return -ENOMEM;
@@ -127,7 +143,7 @@ out:
 	return ret;
 }
 
-static int augur_profile_read(struct augur_context *context,
+static int augur_profile_read(struct augur_device *adev, u32 owner,
 			      struct drm_augur_profile *args)
 {
 	const u32 room = AUGUR_MAX_PROFILE_RECORDS * sizeof(struct augur_profile_record);
@@ -135,11 +151,11 @@ static int augur_profile_read(struct augur_context *context,
 	struct augur_request *request;
 	int ret;
 
-	request = augur_request_new(AUGUR_REQUEST_PROFILE_READ, context->id, 0,
+	request = augur_request_new(AUGUR_REQUEST_PROFILE_READ, owner, 0,
 				    sizeof(*answer) + room);
 	if (!request)
 		return -ENOMEM;
-	ret = augur_request_call(context->adev, request);
+	ret = augur_request_call(adev, request);
 	if (ret)
 		goto out;
 	answer = augur_request_answer(request);
@@ -165,14 +181,18 @@ int augur_ioctl_profile(struct drm_device *dev, void *data, struct drm_file *fil
 	struct augur_context *context = file->driver_priv;
 	struct drm_augur_profile *args = data;
 	struct augur_request *request;
+	/* Context 0 stands for all of them. */
+	u32 owner = args->flags & DRM_AUGUR_PROFILE_OF_CARD ? 0 : context->id;
 	u16 opcode;
 	int ret;
 
-	if (args->pad)
+	if (args->flags & ~DRM_AUGUR_PROFILE_OF_CARD)
 		return -EINVAL;
+	if (!owner && !capable(CAP_SYS_ADMIN))
+		return -EPERM;
 	switch (args->action) {
 	case DRM_AUGUR_PROFILE_READ:
-		return augur_profile_read(context, args);
+		return augur_profile_read(context->adev, owner, args);
 	case DRM_AUGUR_PROFILE_START:
 		opcode = AUGUR_REQUEST_PROFILE_START;
 		break;
@@ -182,7 +202,7 @@ int augur_ioctl_profile(struct drm_device *dev, void *data, struct drm_file *fil
 	default:
 		return -EINVAL;
 	}
-	request = augur_request_new(opcode, context->id, 0, 0);
+	request = augur_request_new(opcode, owner, 0, 0);
 	if (!request)
 		return -ENOMEM;
 	ret = augur_request_call(context->adev, request);

@@ -10,5 +10,7 @@
 
 pub mod debugger;
 pub mod fixture;
+pub mod guest_memory;
 
 pub use fixture::{Builder, TestGuest};
+pub use guest_memory::GuestMemory;

@@ -103,19 +103,6 @@ fn an_aperture_of_16_mib_serves_256_mib_touched_at_random_by_four_processes() {
 }
 
 #[test]
-fn four_processes_touch_at_random_while_the_card_predicts() {
-    let guest = Builder::new("predicting")
-        .aperture("16M")
-        .predictor("full")
-        .boot();
-    subtests(
-        &guest,
-        &["random-touch", "--bytes", "256M", "--processes", "4"],
-    );
-    guest.finish();
-}
-
-#[test]
 fn two_cards_in_one_guest_do_not_disturb_each_other() {
     let guest = Builder::new("two-cards").cards(2).boot();
     let script = "augur-test --device /dev/accel/accel0 smoke dma-odd mmap & first=$!; \

@@ -52,11 +52,11 @@ wire_enumerations! {
         ModelPull = 66 => "MODEL_PULL",
         /// Give a part of a safetensors file; the last part installs the model, for a context or for the card.
         ModelPush = 67 => "MODEL_PUSH",
-        /// Begin to record the accesses of a context that the card knows of; what was recorded before is dropped.
+        /// Begin to record the accesses of a context that the card knows of, or with context 0 those of all contexts; what was recorded before is dropped.
         ProfileStart = 68 => "PROFILE_START",
-        /// Stop to record.
+        /// Stop to record a context, or with context 0 all of them.
         ProfileStop = 69 => "PROFILE_STOP",
-        /// Take the oldest accesses recorded.
+        /// Take the oldest accesses recorded of a context, or with context 0 of all.
         ProfileRead = 70 => "PROFILE_READ",
     }
 }

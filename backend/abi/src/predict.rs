@@ -123,8 +123,8 @@ wire_structures! {
         pub source: u16,
         /// AUGUR_PROFILE_WRITE, or zero.
         pub flags: u16,
-        /// Zero.
-        pub reserved: u32,
+        /// Context id.
+        pub context: u32,
     }
 
     /// Answer to PROFILE_READ; room for AUGUR_MAX_PROFILE_RECORDS entries of struct augur_profile_record follows.

@@ -87,6 +87,7 @@ impl CardProcess {
         command.args(["--predictor", options.predictor.name()]);
         command.args(["--demand-window", &options.demand_window.to_string()]);
         command.args(["--submit-queues", &options.submit_queues.to_string()]);
+        command.arg("--trace-socket").arg(trace_socket(&socket));
         command.args(additional);
         if std::env::var_os("RUST_LOG").is_none() {
             command.env("RUST_LOG", "info");
@@ -119,6 +120,11 @@ impl CardProcess {
             socket: self.socket.clone(),
             queues: self.queues,
         }
+    }
+
+    /// Where it gives its accesses away.
+    pub fn trace_socket(&self) -> PathBuf {
+        trace_socket(&self.socket)
     }
 
     /// Its log.
@@ -154,6 +160,13 @@ impl CardProcess {
         }
         Ok(())
     }
+}
+
+/// The name's end of the sockets at which cards give their accesses away.
+pub(crate) const TRACE: &str = "trace";
+
+fn trace_socket(socket: &Path) -> PathBuf {
+    socket.with_extension(TRACE)
 }
 
 impl Drop for CardProcess {

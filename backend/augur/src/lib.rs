@@ -16,6 +16,7 @@ pub mod plan;
 pub mod plot;
 pub mod progress;
 pub mod project;
+pub mod recording;
 pub mod report;
 pub mod run_folder;
 pub mod size;

@@ -91,6 +91,11 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE.csv")]
     pub record: Option<PathBuf>,
 
+    /// Unix socket that gives such a trace to whoever connects, from then on until
+    /// it shuts its side down; `augur trace record` does
+    #[arg(long, value_name = "PATH")]
+    pub trace_socket: Option<PathBuf>,
+
     /// TOML file with the card's sizes and limits
     #[arg(long, value_name = "FILE.toml")]
     pub profile: Option<PathBuf>,

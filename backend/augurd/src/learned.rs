@@ -91,5 +91,5 @@ pub fn record(card: &Card, path: &Path) -> Result<(), LearnedError> {
         path: path.into(),
         error,
     })?;
-    Ok(card.record(Box::new(BufWriter::new(file)))?)
+    Ok(card.record(Box::new(BufWriter::new(file)), || true)?)
 }

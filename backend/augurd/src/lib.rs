@@ -18,6 +18,7 @@ pub mod log_limit;
 #[cfg(feature = "misbehave")]
 pub mod misbehaviour;
 pub mod socket;
+pub mod trace_socket;
 
 mod chain;
 mod doorbell;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use augur_card::Card;
 use augurd::arguments::Arguments;
 use augurd::socket::ListeningSocket;
-use augurd::{Daemon, DaemonError, learned};
+use augurd::{Daemon, DaemonError, learned, trace_socket};
 use clap::Parser;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -44,9 +44,11 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return report(&error, WRONG_START),
     };
-    let socket = match socket {
-        Ok(socket) => socket,
-        Err(error) => return report(&error, WRONG_START),
+    let trace_socket = arguments.trace_socket.as_deref();
+    let trace_socket = trace_socket.map(ListeningSocket::bind).transpose();
+    let (socket, trace_socket) = match (socket, trace_socket) {
+        (Ok(socket), Ok(trace_socket)) => (socket, trace_socket),
+        (Err(error), _) | (_, Err(error)) => return report(&error, WRONG_START),
     };
     become_hard_to_kill();
     let daemon = match Daemon::new(config) {
@@ -65,7 +67,7 @@ fn main() -> ExitCode {
     if let Err(error) = begun {
         return report(&error, WRONG_START);
     }
-    match run(daemon, socket, arguments.model) {
+    match run(daemon, socket, trace_socket, arguments.model) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => report(&error, FAILED),
     }
@@ -74,31 +76,42 @@ fn main() -> ExitCode {
 fn run(
     mut daemon: Daemon,
     mut socket: ListeningSocket,
+    mut trace_socket: Option<ListeningSocket>,
     model: Option<PathBuf>,
 ) -> Result<(), DaemonError> {
     let Some(listener) = socket.take_listener() else {
         return Ok(());
     };
-    let socket = Arc::new(Mutex::new(socket));
     let card = daemon.card().clone();
-    end_on_signals(card.clone(), socket.clone(), model.clone())?;
+    let traces = trace_socket
+        .as_mut()
+        .and_then(ListeningSocket::take_listener);
+    if let Some(listener) = traces {
+        trace_socket::serve(card.clone(), listener)?;
+    }
+    let sockets: Vec<ListeningSocket> =
+        [Some(socket), trace_socket].into_iter().flatten().collect();
+    let sockets = Arc::new(Mutex::new(sockets));
+    end_on_signals(card.clone(), sockets.clone(), model.clone())?;
     let served = daemon.serve(listener);
     drop(daemon);
     if let Some(path) = &model {
         learned::save(&card, path);
     }
-    socket
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .remove();
+    remove(&sockets);
     served
 }
 
+fn remove(sockets: &Mutex<Vec<ListeningSocket>>) {
+    let mut sockets = sockets.lock().unwrap_or_else(PoisonError::into_inner);
+    sockets.iter_mut().for_each(ListeningSocket::remove);
+}
+
 /// Ends the process when it is asked to: the guest sees the card's state GONE,
-/// the socket is removed.
+/// the sockets are removed.
 fn end_on_signals(
     card: Arc<Card>,
-    socket: Arc<Mutex<ListeningSocket>>,
+    sockets: Arc<Mutex<Vec<ListeningSocket>>>,
     model: Option<PathBuf>,
 ) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
@@ -109,10 +122,7 @@ fn end_on_signals(
                 return;
             }
             log::info!("asked to end");
-            socket
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .remove();
+            remove(&sockets);
             let (ended, end) = crossbeam_channel::bounded(1);
             // Without a thread to do it in, it is not done.
             let _ = std::thread::Builder::new()

@@ -44,6 +44,9 @@ pub enum CardError {
     /// The host did not give a thread.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
+    /// Somebody records already.
+    #[error("accesses are being recorded for somebody else")]
+    Recording,
 }
 
 /// A card. Its threads run until [`Card::shut_down`] or until it is dropped.
@@ -92,10 +95,9 @@ impl Card {
             .name(name)
             .spawn(move || run(&shared))
             .map_err(CardError::Thread)?;
-        self.threads
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(thread);
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.retain(|thread| !thread.is_finished());
+        threads.push(thread);
         Ok(())
     }
 
@@ -147,16 +149,23 @@ impl Card {
     }
 
     /// Records the accesses that the card knows of as a trace, until the card is
-    /// shut down.
+    /// shut down, the sink fails, or `wanted`, asked now and then, answers false.
     ///
     /// # Errors
-    /// When the host gives no thread.
-    pub fn record(&self, sink: Box<dyn Write + Send>) -> Result<(), CardError> {
-        self.shared.prediction.recorder.start_for_host();
+    /// [`CardError::Recording`], or when the host gives no thread.
+    pub fn record(
+        &self,
+        sink: Box<dyn Write + Send>,
+        wanted: impl Fn() -> bool + Send + 'static,
+    ) -> Result<(), CardError> {
+        if !self.shared.prediction.recorder.start_for_host() {
+            return Err(CardError::Recording);
+        }
         self.spawn("recorder".to_owned(), move |shared| {
-            if let Err(error) = write_trace(shared, sink) {
-                log::error!("the trace ends here: {error}");
+            if let Err(error) = write_trace(shared, sink, &wanted) {
+                log::warn!("the trace ends here: {error}");
             }
+            shared.prediction.recorder.stop_for_host();
         })
     }
 
@@ -224,12 +233,16 @@ impl Drop for Card {
 }
 
 /// Writes accesses as they are noted.
-fn write_trace(shared: &Shared, sink: Box<dyn Write + Send>) -> io::Result<()> {
+fn write_trace(
+    shared: &Shared,
+    sink: Box<dyn Write + Send>,
+    wanted: &dyn Fn() -> bool,
+) -> io::Result<()> {
     let mut writer = prediction::TraceWriter::new(sink)?;
     let mut lost = 0;
     loop {
         // What was noted before the end is written.
-        let last = shared.stopping.load(Ordering::Relaxed);
+        let last = shared.stopping.load(Ordering::Relaxed) || !wanted();
         let (accesses, lost_now) = shared.prediction.recorder.take_for_host();
         writer.write(&accesses)?;
         if lost_now > lost {

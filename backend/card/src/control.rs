@@ -87,7 +87,12 @@ fn handle(shared: &Shared, request: &[u8], out: &mut Vec<u8>) -> Result<(), Stat
         | Request::ProfileStart
         | Request::ProfileStop
         | Request::ProfileRead => {
-            if needs_context && !shared.core().contexts.contains_key(&context) {
+            let of_card = context == prediction::OF_CARD
+                && matches!(
+                    opcode,
+                    Request::ProfileStart | Request::ProfileStop | Request::ProfileRead
+                );
+            if needs_context && !of_card && !shared.core().contexts.contains_key(&context) {
                 return Err(Status::NoContext);
             }
             prediction::answer(shared, opcode, context, body, out)

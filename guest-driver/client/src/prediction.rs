@@ -17,6 +17,18 @@ use crate::uapi;
 const COPY: Duration = Duration::from_secs(5);
 /// How often it is asked for it.
 const INTERVAL: Duration = Duration::from_millis(1);
+/// Stands for the context of the device file itself.
+const OWN: u32 = 0;
+
+/// Whose accesses are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProfileScope {
+    /// Those of this context.
+    Context,
+    /// Those of all contexts; needs CAP_SYS_ADMIN, and goes on when the device is
+    /// closed.
+    Card,
+}
 
 /// A model that was read from the card.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +52,8 @@ pub struct Profile {
     pub records: Vec<ProfileRecord>,
     /// Records that were dropped because nobody read them in time.
     pub lost: u64,
+    /// Whether the card still records.
+    pub recording: bool,
 }
 
 impl Device {
@@ -60,11 +74,25 @@ impl Device {
     /// # Errors
     /// The card refused, is lost, or took too long.
     pub fn pull_model(&self, scope: ModelScope) -> Result<PulledModel, Error> {
+        self.pull(scope, OWN)
+    }
+
+    /// Reads the model that predicts for another program's context; needs
+    /// CAP_SYS_ADMIN.
+    ///
+    /// # Errors
+    /// As [`Device::pull_model`], or the context does not exist.
+    pub fn pull_model_of(&self, context: u32) -> Result<PulledModel, Error> {
+        self.pull(ModelScope::Context, context)
+    }
+
+    fn pull(&self, scope: ModelScope, context: u32) -> Result<PulledModel, Error> {
         let end = Instant::now() + COPY;
         let mut file = Vec::new();
         loop {
             let mut argument = uapi::ModelPull {
                 scope: scope.code(),
+                context,
                 offset: u32::try_from(file.len()).unwrap_or(u32::MAX),
                 ..Default::default()
             };
@@ -96,6 +124,18 @@ impl Device {
     /// # Errors
     /// [`Error::Model`] says why the card refused it; the model before it stays.
     pub fn push_model(&self, scope: ModelScope, file: &[u8]) -> Result<(), Error> {
+        self.push(scope, OWN, file)
+    }
+
+    /// Gives a model to another program's context; needs CAP_SYS_ADMIN.
+    ///
+    /// # Errors
+    /// As [`Device::push_model`], or the context does not exist.
+    pub fn push_model_to(&self, context: u32, file: &[u8]) -> Result<(), Error> {
+        self.push(ModelScope::Context, context, file)
+    }
+
+    fn push(&self, scope: ModelScope, context: u32, file: &[u8]) -> Result<(), Error> {
         let total = u32::try_from(file.len()).unwrap_or(u32::MAX);
         for (index, part) in file.chunks(MODEL_CHUNK).enumerate() {
             let mut argument = uapi::ModelPush {
@@ -105,7 +145,7 @@ impl Device {
                 bytes: u32::try_from(part.len()).unwrap_or(u32::MAX),
                 pointer: 0,
                 outcome: 0,
-                pad: 0,
+                context,
                 reason: [0; 120],
             };
             kernel::model_push(&self.file, &mut argument, part)?;
@@ -124,32 +164,34 @@ impl Device {
         })
     }
 
-    /// Begins anew to record what the card knows of this context's accesses.
+    /// Begins anew to record what the card knows of accesses.
     ///
     /// # Errors
     /// The card refused or is lost.
-    pub fn start_profile(&self) -> Result<(), Error> {
-        self.profile(uapi::PROFILE_START, &mut []).map(|_| ())
+    pub fn start_profile(&self, scope: ProfileScope) -> Result<(), Error> {
+        self.profile(scope, uapi::PROFILE_START, &mut [])
+            .map(|_| ())
     }
 
     /// Stops to record; what was recorded can still be read.
     ///
     /// # Errors
     /// The card refused or is lost.
-    pub fn stop_profile(&self) -> Result<(), Error> {
-        self.profile(uapi::PROFILE_STOP, &mut []).map(|_| ())
+    pub fn stop_profile(&self, scope: ProfileScope) -> Result<(), Error> {
+        self.profile(scope, uapi::PROFILE_STOP, &mut []).map(|_| ())
     }
 
     /// Takes everything that was recorded since the last call.
     ///
     /// # Errors
     /// The card refused or is lost.
-    pub fn read_profile(&self) -> Result<Profile, Error> {
+    pub fn read_profile(&self, scope: ProfileScope) -> Result<Profile, Error> {
         let mut profile = Profile::default();
         loop {
             let mut records = [ProfileRecord::default(); MAX_PROFILE_RECORDS];
-            let argument = self.profile(uapi::PROFILE_READ, records.as_mut_bytes())?;
+            let argument = self.profile(scope, uapi::PROFILE_READ, records.as_mut_bytes())?;
             profile.lost = argument.lost;
+            profile.recording = argument.recording != 0;
             let count = (argument.count as usize).min(MAX_PROFILE_RECORDS);
             profile
                 .records
@@ -160,9 +202,18 @@ impl Device {
         }
     }
 
-    fn profile(&self, action: u32, room: &mut [u8]) -> Result<uapi::Profile, Error> {
+    fn profile(
+        &self,
+        scope: ProfileScope,
+        action: u32,
+        room: &mut [u8],
+    ) -> Result<uapi::Profile, Error> {
         let mut argument = uapi::Profile {
             action,
+            flags: match scope {
+                ProfileScope::Context => 0,
+                ProfileScope::Card => uapi::PROFILE_OF_CARD,
+            },
             ..Default::default()
         };
         kernel::profile(&self.file, &mut argument, room)?;

@@ -132,6 +132,8 @@ uapi_structures! {
         pub bytes: u32,
         pub parameters: u32,
         pub mode: u32,
+        pub context: u32,
+        pub pad: u32,
     }
 
     pub struct Profile {
@@ -140,7 +142,7 @@ uapi_structures! {
         pub pointer: u64,
         pub lost: u64,
         pub recording: u32,
-        pub pad: u32,
+        pub flags: u32,
     }
 
     pub struct DrmVersion {
@@ -216,7 +218,7 @@ pub struct ModelPush {
     pub bytes: u32,
     pub pointer: u64,
     pub outcome: u32,
-    pub pad: u32,
+    pub context: u32,
     pub reason: [u8; 120],
 }
 
@@ -226,6 +228,8 @@ pub const PROFILE_START: u32 = 0;
 pub const PROFILE_STOP: u32 = 1;
 /// See [`PROFILE_START`].
 pub const PROFILE_READ: u32 = 2;
+/// Flag of [`Profile`]: the accesses of all files, which needs CAP_SYS_ADMIN.
+pub const PROFILE_OF_CARD: u32 = 1 << 0;
 
 /// The structure that [`DevQuery`] is asked for.
 pub const QUERY_DEVICE: u32 = 0;

@@ -70,11 +70,12 @@ fn c_compiler_agrees_on_structures_and_numbers() {
         "drm_augur_predictor" => Predictor { mode, pad, }
         "drm_augur_model_pull" => ModelPull {
             scope, offset, pointer, generation, checksum, total, bytes, parameters, mode,
+            context, pad,
         }
         "drm_augur_model_push" => ModelPush {
-            scope, total, offset, bytes, pointer, outcome, pad, reason,
+            scope, total, offset, bytes, pointer, outcome, context, reason,
         }
-        "drm_augur_profile" => Profile { action, count, pointer, lost, recording, pad, }
+        "drm_augur_profile" => Profile { action, count, pointer, lost, recording, flags, }
         "drm_augur_wait" => Wait {
             fence, timeout_ns, status, failed_command, started_ns, finished_ns,
         }

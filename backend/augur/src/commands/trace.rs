@@ -3,6 +3,7 @@
 
 mod generate;
 mod import;
+mod record;
 mod show;
 
 use std::process::ExitCode;
@@ -22,6 +23,8 @@ pub struct Arguments {
 enum What {
     /// Convert a trace of another format.
     Import(import::Arguments),
+    /// Record what a card knows of its guest's accesses.
+    Record(record::Arguments),
     /// Make the access stream of a kernel.
     Generate(generate::Arguments),
     /// Show what traces are like, and what a policy makes of them.
@@ -36,6 +39,7 @@ impl Arguments {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.what {
             What::Import(arguments) => arguments.run(),
+            What::Record(arguments) => arguments.run(),
             What::Generate(arguments) => arguments.run(),
             What::Show(arguments) => arguments.run(),
         }

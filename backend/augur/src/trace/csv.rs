@@ -21,30 +21,56 @@ pub fn read(path: &Path) -> Result<Vec<Record>, ReadError> {
 
 /// Reads a trace from its text.
 pub(super) fn parse(source: impl BufRead) -> Result<Vec<Record>, ReadError> {
-    let mut records: Vec<Record> = Vec::new();
-    let mut lines = Lines::new(source, LONGEST_LINE);
-    loop {
-        let first = lines.number() == 0;
-        let Some(line) = lines.next_line()? else {
-            break;
-        };
-        let content = line.trim();
-        if content.is_empty() || (first && content == HEADER) {
-            continue;
-        }
-        let parsed = record(content);
-        let record = parsed.map_err(|reason| lines.wrong(reason))?;
-        if let Some(previous) = records.last()
-            && record.time_ns < previous.time_ns
-        {
-            return Err(lines.wrong(backwards(previous.time_ns, record.time_ns)));
-        }
+    let mut recorded = Recorded::new(source);
+    let mut records = Vec::new();
+    while let Some(record) = recorded.next_record()? {
         records.push(record);
     }
     if records.is_empty() {
         return Err(ReadError::Empty);
     }
     Ok(records)
+}
+
+/// A trace's records, one after another.
+pub struct Recorded<R> {
+    lines: Lines<R>,
+    last_ns: u64,
+}
+
+impl<R: BufRead> Recorded<R> {
+    /// Those of a trace's text.
+    pub fn new(source: R) -> Self {
+        Self {
+            lines: Lines::new(source, LONGEST_LINE),
+            last_ns: 0,
+        }
+    }
+
+    /// The next record, or nothing when there is none.
+    ///
+    /// # Errors
+    /// [`ReadError::Line`].
+    pub fn next_record(&mut self) -> Result<Option<Record>, ReadError> {
+        loop {
+            let first = self.lines.number() == 0;
+            let Some(line) = self.lines.next_line()? else {
+                return Ok(None);
+            };
+            let content = line.trim();
+            if content.is_empty() || (first && content == HEADER) {
+                continue;
+            }
+            let parsed = record(content);
+            let record = parsed.map_err(|reason| self.lines.wrong(reason))?;
+            if record.time_ns < self.last_ns {
+                let reason = backwards(self.last_ns, record.time_ns);
+                return Err(self.lines.wrong(reason));
+            }
+            self.last_ns = record.time_ns;
+            return Ok(Some(record));
+        }
+    }
 }
 
 /// Says that time went back.

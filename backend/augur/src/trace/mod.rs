@@ -13,7 +13,7 @@ mod lines;
 mod output;
 mod summary;
 
-pub use csv::read;
+pub use csv::{Recorded, read};
 pub use lines::ReadError;
 pub use output::{Output, Totals};
 pub use summary::Summary;

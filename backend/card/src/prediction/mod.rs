@@ -37,7 +37,7 @@ use recorder::{Noted, Recorder};
 use touch_ring::TouchRingReader;
 
 pub(crate) use learner::run;
-pub(crate) use recorder::TraceWriter;
+pub(crate) use recorder::{OF_CARD, TraceWriter};
 pub(crate) use requests::answer;
 
 /// Totals of the learning thread.
@@ -249,6 +249,7 @@ impl Prediction {
     /// The driver's life ends, and with it the memory of its ring.
     pub fn end_life(&self) {
         self.set_ring(None);
+        self.recorder.forget(OF_CARD);
     }
 
     fn set_ring(&self, ring: Option<TouchRingReader>) {

@@ -10,8 +10,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use augur_abi::predict::{AccessSource, MAX_PROFILE_RECORDS, PROFILE_WRITE, ProfileRecord};
 use augur_memory::{ContextId, DeviceAddress, Nanos};
 
+/// Stands for all contexts: no context has this number.
+pub(crate) const OF_CARD: ContextId = ContextId(0);
 /// Accesses kept of a context until it reads them.
 const KEPT: usize = 1 << 14;
+/// The same for all contexts together.
+const KEPT_OF_CARD: usize = 1 << 16;
 /// Contexts that record at one time.
 const RECORDING: usize = 64;
 /// Accesses kept until the host's writer takes them.
@@ -38,8 +42,22 @@ struct Recording {
     lost: u64,
 }
 
+impl Recording {
+    fn note(&mut self, noted: Noted, kept: usize) {
+        if !self.on {
+            return;
+        }
+        self.records.push_back(noted);
+        if self.records.len() > kept {
+            self.records.pop_front();
+            self.lost += 1;
+        }
+    }
+}
+
 #[derive(Default)]
 struct State {
+    /// Those of contexts, and of [`OF_CARD`].
     contexts: BTreeMap<ContextId, Recording>,
     host: Option<VecDeque<Noted>>,
     host_lost: u64,
@@ -70,14 +88,11 @@ impl Recorder {
     /// Notes an access; the oldest makes way when nobody reads.
     pub fn note(&self, noted: Noted) {
         let mut state = self.lock();
-        if let Some(recording) = state.contexts.get_mut(&noted.context)
-            && recording.on
-        {
-            recording.records.push_back(noted);
-            if recording.records.len() > KEPT {
-                recording.records.pop_front();
-                recording.lost += 1;
-            }
+        if let Some(recording) = state.contexts.get_mut(&noted.context) {
+            recording.note(noted, KEPT);
+        }
+        if let Some(recording) = state.contexts.get_mut(&OF_CARD) {
+            recording.note(noted, KEPT_OF_CARD);
         }
         if let Some(host) = &mut state.host {
             host.push_back(noted);
@@ -88,7 +103,7 @@ impl Recorder {
         }
     }
 
-    /// Begins to record a context; answers false when too many do.
+    /// Begins to record a context, or [`OF_CARD`]; answers false when too many do.
     pub fn start(&self, context: ContextId) -> bool {
         let mut state = self.lock();
         if state.contexts.len() >= RECORDING && !state.contexts.contains_key(&context) {
@@ -134,16 +149,26 @@ impl Recorder {
             bytes: noted.bytes,
             source: noted.source.code(),
             flags: if noted.write { PROFILE_WRITE } else { 0 },
-            reserved: 0,
+            context: noted.context.0,
         });
         let records = records.collect();
         (recording.on, recording.lost, records)
     }
 
-    /// Begins to keep accesses for the host.
-    pub fn start_for_host(&self) {
+    /// Begins to keep accesses for the host; answers false when that is done
+    /// already.
+    pub fn start_for_host(&self) -> bool {
         let mut state = self.lock();
+        let begun = state.host.is_none();
         state.host.get_or_insert_default();
+        self.update(&state);
+        begun
+    }
+
+    /// Ends what [`Self::start_for_host`] began.
+    pub fn stop_for_host(&self) {
+        let mut state = self.lock();
+        state.host = None;
         self.update(&state);
     }
 
@@ -157,12 +182,19 @@ impl Recorder {
 }
 
 /// Writes a trace: `time_ns,stream,op,offset,bytes`. Streams are numbered as they
-/// appear, one for each object of each context; offsets are device addresses.
+/// appear, one for each object of each context; offsets are device addresses, those
+/// of the second context and of later ones 2^40 apart.
 pub(crate) struct TraceWriter<W> {
     sink: W,
     streams: BTreeMap<(ContextId, DeviceAddress), u32>,
+    contexts: BTreeMap<ContextId, u64>,
     last: u64,
 }
+
+/// log2 of the distance between the addresses of two contexts in a trace.
+const CONTEXT_SHIFT: u32 = 40;
+/// Contexts that offsets of 48 bits tell apart; later ones share the last place.
+const CONTEXTS: u64 = 1 << (48 - CONTEXT_SHIFT);
 
 impl<W: Write> TraceWriter<W> {
     /// Begins the trace.
@@ -171,6 +203,7 @@ impl<W: Write> TraceWriter<W> {
         Ok(TraceWriter {
             sink,
             streams: BTreeMap::new(),
+            contexts: BTreeMap::new(),
             last: 0,
         })
     }
@@ -185,11 +218,15 @@ impl<W: Write> TraceWriter<W> {
                 .streams
                 .entry((noted.context, noted.object))
                 .or_insert(next);
+            let next = (self.contexts.len() as u64).min(CONTEXTS - 1);
+            let place = *self.contexts.entry(noted.context).or_insert(next);
+            let within = noted.address.0 & ((1 << CONTEXT_SHIFT) - 1);
+            let offset = place << CONTEXT_SHIFT | within;
             let operation = if noted.write { 'w' } else { 'r' };
             writeln!(
                 self.sink,
-                "{},{stream},{operation},{},{}",
-                self.last, noted.address.0, noted.bytes
+                "{},{stream},{operation},{offset},{}",
+                self.last, noted.bytes
             )?;
         }
         self.sink.flush()
@@ -233,6 +270,32 @@ mod tests {
     }
 
     #[test]
+    fn the_cards_recording_has_all_contexts_and_outlives_them() {
+        let recorder = Recorder::default();
+        assert!(recorder.start(OF_CARD));
+        recorder.note(noted(1, 7));
+        recorder.note(noted(2, 8));
+        recorder.forget(ContextId(1));
+        recorder.stop(OF_CARD);
+        recorder.note(noted(2, 9));
+        let (on, lost, records) = recorder.read(OF_CARD);
+        let contexts: Vec<u32> = records.iter().map(|record| record.context).collect();
+        assert_eq!((on, lost, contexts), (false, 0, vec![1, 2]));
+    }
+
+    #[test]
+    fn one_at_a_time_records_for_the_host() {
+        let recorder = Recorder::default();
+        assert!(recorder.start_for_host());
+        assert!(!recorder.start_for_host());
+        recorder.note(noted(1, 7));
+        assert_eq!(recorder.take_for_host().0, [noted(1, 7)]);
+        recorder.stop_for_host();
+        assert!(!recorder.is_on());
+        assert!(recorder.start_for_host());
+    }
+
+    #[test]
     fn a_trace_numbers_streams_and_its_time_never_goes_back() {
         let mut text = Vec::new();
         let mut writer = TraceWriter::new(&mut text).unwrap();
@@ -242,7 +305,7 @@ mod tests {
         assert_eq!(
             String::from_utf8(text).unwrap(),
             "time_ns,stream,op,offset,bytes\n\
-             7,0,w,2101248,4096\n7,1,r,2101248,4096\n9,0,w,2101248,4096\n"
+             7,0,w,2101248,4096\n7,1,r,1099513729024,4096\n9,0,w,2101248,4096\n"
         );
     }
 }

@@ -60,7 +60,13 @@ fn set_touch_ring(shared: &Shared, body: &TouchRingRequest) -> Result<(), Status
     } else {
         let guest = shared.guest.enter().ok_or(Status::DeviceError)?;
         let ring = TouchRingReader::new(&guest, body.address, body.entries);
-        Some(ring.ok_or(Status::BadAddress)?)
+        let ring = ring.ok_or(Status::BadAddress)?;
+        log::info!(
+            "the driver reports touches in {} entries at guest address {:#x}",
+            body.entries,
+            body.address
+        );
+        Some(ring)
     };
     shared.prediction.set_ring(ring);
     Ok(())

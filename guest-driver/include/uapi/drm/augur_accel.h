@@ -376,7 +376,8 @@ struct drm_augur_predictor {
  * struct drm_augur_model_pull - argument of DRM_AUGUR_MODEL_PULL
  *
  * A model is read part after part, from offset 0. -EBUSY at offset 0: the card
- * makes a copy of the model, ask again in a millisecond.
+ * makes a copy of the model, ask again in a millisecond. Another file's model needs
+ * CAP_SYS_ADMIN: -EPERM.
  */
 struct drm_augur_model_pull {
 	/** @scope: AUGUR_MODEL_OF_*. A file without a model gets the card's. */
@@ -403,15 +404,21 @@ struct drm_augur_model_pull {
 	/** @parameters: Out: weights and biases. */
 	__u32 parameters;
 
-	/** @mode: Out: AUGUR_PREDICTOR_* of this file. */
+	/** @mode: Out: AUGUR_PREDICTOR_* of the context. */
 	__u32 mode;
+
+	/** @context: Context id of another open file, 0 for this one. */
+	__u32 context;
+
+	/** @pad: Must be zero. */
+	__u32 pad;
 };
 
 /**
  * struct drm_augur_model_push - argument of DRM_AUGUR_MODEL_PUSH
  *
- * A model is given part after part, from offset 0. A model for the card needs
- * CAP_SYS_ADMIN: -EPERM.
+ * A model is given part after part, from offset 0. A model for the card, or for
+ * another file, needs CAP_SYS_ADMIN: -EPERM.
  */
 struct drm_augur_model_push {
 	/** @scope: AUGUR_MODEL_OF_*. */
@@ -432,8 +439,8 @@ struct drm_augur_model_push {
 	/** @outcome: Out: AUGUR_MODEL_INCOMPLETE, INSTALLED or REFUSED. */
 	__u32 outcome;
 
-	/** @pad: Must be zero. */
-	__u32 pad;
+	/** @context: Context id of another open file, 0 for this one. */
+	__u32 context;
 
 	/** @reason: Out: why it was refused, ends at the first zero byte. */
 	__u8 reason[120];
@@ -443,7 +450,7 @@ struct drm_augur_model_push {
  * enum drm_augur_profile_action - what DRM_AUGUR_PROFILE does
  */
 enum drm_augur_profile_action {
-	/** @DRM_AUGUR_PROFILE_START: Begin anew to record this file's accesses. */
+	/** @DRM_AUGUR_PROFILE_START: Begin anew to record accesses. */
 	DRM_AUGUR_PROFILE_START = 0,
 
 	/** @DRM_AUGUR_PROFILE_STOP: Stop; what was recorded can be read. */
@@ -453,8 +460,14 @@ enum drm_augur_profile_action {
 	DRM_AUGUR_PROFILE_READ,
 };
 
+/* Record or read what all files do with the card; goes on when a file is closed. */
+#define DRM_AUGUR_PROFILE_OF_CARD	0x1
+
 /**
  * struct drm_augur_profile - argument of DRM_AUGUR_PROFILE
+ *
+ * Without flags it is about this file's accesses. DRM_AUGUR_PROFILE_OF_CARD needs
+ * CAP_SYS_ADMIN: -EPERM.
  */
 struct drm_augur_profile {
 	/** @action: enum drm_augur_profile_action. */
@@ -475,8 +488,8 @@ struct drm_augur_profile {
 	/** @recording: Out: 1 while the card records. */
 	__u32 recording;
 
-	/** @pad: Must be zero. */
-	__u32 pad;
+	/** @flags: DRM_AUGUR_PROFILE_OF_CARD, or zero. */
+	__u32 flags;
 };
 
 #define DRM_IOCTL_AUGUR_DEV_QUERY \

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+use crate::{model, profile};
+
 /// Show the Augur cards of this machine: state, memory, aperture, sensors,
 /// contexts and counters.
 ///
@@ -17,7 +19,7 @@ use clap::{Parser, Subcommand};
 /// through windows now. Engine times are the card's own; power and temperature
 /// are modelled by the card's profile, not measured.
 ///
-/// Exit codes: 0 shown; 2 wrong arguments; 3 no card, or it cannot be asked.
+/// Exit codes: 0 shown or done; 2 wrong arguments; 3 no card, or it refused.
 ///
 /// Examples:
 ///
@@ -30,6 +32,8 @@ use clap::{Parser, Subcommand};
 ///   augur-smi ps --sample 2        engine use of processes over two seconds
 ///
 ///   augur-smi events | grep fault  what happens between driver and card
+///
+///   augur-smi model pull app.safetensors    what the card has learned
 #[derive(Debug, Parser)]
 #[command(name = "augur-smi", version, max_term_width = 100)]
 pub struct Arguments {
@@ -56,7 +60,7 @@ pub struct Arguments {
 }
 
 /// What to show instead of the overview.
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Processes that use a card: memory, aperture and engine time of each, as
     /// /proc/PID/fdinfo tells them. Those of other users need root.
@@ -75,6 +79,20 @@ pub enum Command {
         /// Stop after this many.
         #[arg(long, value_name = "COUNT")]
         count: Option<u64>,
+    },
+    /// Record what the card knows of all programs' accesses: demand faults, first
+    /// touches, transfers, operands of lists. Needs root.
+    Profile {
+        /// What to do.
+        #[command(subcommand)]
+        action: profile::Action,
+    },
+    /// Models by which the card maps memory ahead of use. To push one, or to name
+    /// another program's context, needs root.
+    Model {
+        /// What to do.
+        #[command(subcommand)]
+        action: model::Action,
     },
 }
 
@@ -118,6 +136,8 @@ mod tests {
             man.render_description_section(&mut page)
                 .expect("writing to memory");
             man.render_options_section(&mut page)
+                .expect("writing to memory");
+            man.render_subcommands_section(&mut page)
                 .expect("writing to memory");
         }
         if std::env::var_os("AUGUR_MANUAL_WRITE").is_some() {

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `augur-smi`: what the cards of this machine are and what they do now.
 //!
-//! It only asks the driver and reads what the kernel tells of it; it never
-//! allocates on a card.
+//! It asks the driver and reads what the kernel tells of it, and has the card record
+//! accesses and take models; it never allocates on a card.
 
 mod arguments;
 mod events;
+mod model;
 mod overview;
 mod processes;
+mod profile;
 mod sensors;
 mod system;
 mod table;
@@ -32,7 +34,10 @@ enum Failure {
     /// The card or its driver.
     #[error(transparent)]
     Card(#[from] Error),
-    /// A file of the kernel.
+    /// It is not said which card is meant.
+    #[error("there are several cards: choose one with --device")]
+    SeveralCards,
+    /// A file.
     #[error("{what}: {source}")]
     System {
         /// What was to be read or written.
@@ -58,8 +63,17 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
-    if let Some(Command::Events { count }) = arguments.command {
-        return events::follow(count);
+    match &arguments.command {
+        Some(Command::Events { count }) => return events::follow(*count),
+        Some(Command::Profile { action }) => {
+            let said = profile::run(&one_card(arguments)?, action)?;
+            return print(&mut io::stdout().lock(), &said);
+        }
+        Some(Command::Model { action }) => {
+            let said = model::run(&one_card(arguments)?, action, arguments.json)?;
+            return print(&mut io::stdout().lock(), &said);
+        }
+        _ => {}
     }
     loop {
         let text = show(arguments)?;
@@ -73,6 +87,18 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             return Ok(());
         };
         thread::sleep(interval);
+    }
+}
+
+/// The card that something is done with.
+fn one_card(arguments: &Arguments) -> Result<Device, Failure> {
+    if let Some(path) = &arguments.device {
+        return Ok(Device::open(path)?);
+    }
+    let mut devices = Device::open_all()?;
+    match (devices.pop(), devices.is_empty()) {
+        (Some(device), true) => Ok(device),
+        _ => Err(Failure::SeveralCards),
     }
 }
 
@@ -92,9 +118,9 @@ fn show(arguments: &Arguments) -> Result<String, Failure> {
         Some(path) => vec![Device::open(path)?],
         None => Device::open_all()?,
     };
-    match arguments.command {
+    match &arguments.command {
         Some(Command::Ps { sample }) => {
-            let processes = processes::sampled(&devices, sample)?;
+            let processes = processes::sampled(&devices, *sample)?;
             Ok(either(
                 arguments,
                 || processes::to_json(&processes),
@@ -109,7 +135,7 @@ fn show(arguments: &Arguments) -> Result<String, Failure> {
                 || topology::tree(&cards),
             ))
         }
-        Some(Command::Events { .. }) | None => {
+        _ => {
             let cards = devices
                 .iter()
                 .map(Overview::of)

@@ -13,6 +13,7 @@ mod lifetime;
 mod loss;
 mod mapping;
 mod memory;
+mod models;
 mod observed;
 mod ordering;
 mod random_touch;
@@ -153,6 +154,18 @@ pub const ALL: &[Subtest] = &[
         summary: "wrong sizes, flags, padding, pointers and handles get an errno",
         alone: true,
         run: hostile::run,
+    },
+    Subtest {
+        name: "models",
+        summary: "models go in and out unchanged; poisoned ones are refused with a reason",
+        alone: true,
+        run: models::models,
+    },
+    Subtest {
+        name: "profile",
+        summary: "the card records what a context, and what all contexts do",
+        alone: true,
+        run: models::profile,
     },
     Subtest {
         name: "wait",

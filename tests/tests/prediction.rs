@@ -1,0 +1,199 @@
+//! Mapping ahead of use, with a guest: nothing is lost by it, whatever the guest
+//! claims, models and profiles go through the driver, and the host records.
+
+// A helper of tests stops at the first surprise as well.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use augur::recording::Recording;
+use augur_e2e::{Builder, GuestMemory, TestGuest};
+use serde_json::Value;
+
+const RANDOM_TOUCH: [&str; 6] = [
+    "augur-test",
+    "random-touch",
+    "--bytes",
+    "256M",
+    "--processes",
+    "4",
+];
+
+#[test]
+fn four_processes_touch_at_random_while_the_card_predicts() {
+    let guest = Builder::new("predicting")
+        .aperture("16M")
+        .predictor("full")
+        .boot();
+    guest.succeed(&RANDOM_TOUCH);
+    guest.finish();
+}
+
+/// Where the driver reports touches, as the card's log says it: the address and the
+/// number of entries.
+fn touch_ring(guest: &mut TestGuest) -> (u64, u64) {
+    let log = fs::read_to_string(guest.guest().cards_mut()[0].log()).unwrap();
+    let line = log
+        .lines()
+        .find(|line| line.contains("the driver reports touches"))
+        .expect("the driver has a touch ring");
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let after = |word: &str| words[words.iter().position(|found| *found == word).unwrap() + 1];
+    let address = after("address").trim_start_matches("0x");
+    (
+        u64::from_str_radix(address, 16).unwrap(),
+        after("in").parse().unwrap(),
+    )
+}
+
+/// SplitMix64.
+fn next(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut word = *state;
+    word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ (word >> 31)
+}
+
+/// Fills the ring with claims: in turns any bytes, and claims of windows that may
+/// exist, in the order in which the card expects them.
+fn lie(memory: &GuestMemory, ring: u64, entries: u64, round: u64, random: &mut u64) {
+    let written = match round % 4 {
+        0 => next(random),
+        _ => memory.read_word(ring) + entries / 2,
+    };
+    for back in 1..=entries {
+        let number = written.wrapping_sub(back);
+        let (one, two) = (next(random), next(random));
+        let entry = if round.is_multiple_of(2) {
+            [one.to_le_bytes(), two.to_le_bytes()].concat()
+        } else {
+            let sequence = (number as u32).wrapping_add(1);
+            let (slot, generation) = ((one % 4096) as u32, (two % 64) as u32 + 1);
+            let (first, pages) = ((one >> 32) as u16 % 16, (two >> 32) as u8 % 16 + 1);
+            let flags = (two >> 48) as u8 & 1;
+            [
+                &sequence.to_le_bytes()[..],
+                &slot.to_le_bytes(),
+                &generation.to_le_bytes(),
+                &first.to_le_bytes(),
+                &[pages, flags],
+            ]
+            .concat()
+        };
+        memory.write(ring + 16 + number % entries * 16, &entry);
+    }
+    memory.write(ring, &written.to_le_bytes());
+}
+
+/// Memory of the card's process that is not shared with the guest, in KiB.
+fn private_memory(guest: &mut TestGuest) -> u64 {
+    let process = guest.guest().cards_mut()[0].process().id();
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("RssAnon:"));
+    line.unwrap()
+        .split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
+fn counter(guest: &TestGuest, name: &str) -> u64 {
+    let said = guest.succeed(&["augur-smi", "--json"]);
+    let value: Value = serde_json::from_str(&said).unwrap();
+    let found = find(&value, name).expect("the counter is shown");
+    found.as_u64().unwrap()
+}
+
+fn find<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    match value {
+        Value::Object(map) => map
+            .get(name)
+            .or_else(|| map.values().find_map(|inner| find(inner, name))),
+        Value::Array(items) => items.iter().find_map(|inner| find(inner, name)),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_stream_of_false_touches_harms_nobody() {
+    let mut guest = Builder::new("false-touches")
+        .aperture("16M")
+        .predictor("full")
+        .boot();
+    let (ring, entries) = touch_ring(&mut guest);
+    let memory = GuestMemory::of(&guest);
+    guest.succeed(&["augur-test", "random-touch", "--bytes", "32M"]);
+    let before = private_memory(&mut guest);
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut random, mut round) = (1, 0);
+            while !done.load(Ordering::Relaxed) {
+                lie(&memory, ring, entries, round, &mut random);
+                round += 1;
+                thread::yield_now();
+            }
+        });
+        let said = guest.output(&RANDOM_TOUCH);
+        done.store(true, Ordering::Relaxed);
+        assert_eq!(said.code, 0, "{}", String::from_utf8_lossy(&said.stdout));
+    });
+    assert!(counter(&guest, "touches_refused") > 1000);
+    // Some of the lies were about windows that exist.
+    assert!(counter(&guest, "touches") > 1000);
+    // Windows, histories and models have their maxima: 64 MiB are room for noise.
+    let after = private_memory(&mut guest);
+    assert!(
+        after < before + (64 << 10),
+        "the card grew from {before} to {after} KiB"
+    );
+    guest.finish();
+}
+
+/// Records on the host what a command in the guest does.
+fn record(guest: &mut TestGuest) {
+    let folder = guest.guest().folder().path().to_path_buf();
+    let (socket, trace) = (
+        guest.guest().cards_mut()[0].trace_socket(),
+        folder.join("trace.csv.zst"),
+    );
+    for _ in 0..2 {
+        let recording = Recording::begin(&socket, &trace).unwrap();
+        let second = Recording::begin(&socket, &folder.join("second.csv"));
+        assert!(second.is_err(), "a card is recorded for one at a time");
+        guest.succeed(&["augur-test", "smoke"]);
+        let totals = recording.end().unwrap();
+        let records = augur::trace::read(&trace).unwrap();
+        assert_eq!(records.len() as u64, totals.accesses);
+        assert!(records.len() > 5 && records.iter().any(|record| record.write));
+    }
+}
+
+#[test]
+fn models_and_profiles_go_through_the_driver_and_the_host_records() {
+    let mut guest = Builder::new("models").predictor("full").boot();
+    guest.succeed(&["augur-test", "models", "profile"]);
+    record(&mut guest);
+    let script = "augur-smi profile start >/dev/null; augur-test smoke >/dev/null; \
+                  augur-smi profile stop >/dev/null; augur-smi profile save /tmp/trace.csv >/dev/null; \
+                  head -n 1 /tmp/trace.csv; wc -l </tmp/trace.csv";
+    let said = guest.shell(script);
+    let mut lines = said.lines();
+    assert_eq!(lines.next(), Some("time_ns,stream,op,offset,bytes"));
+    let count: u32 = lines.next().unwrap().trim().parse().unwrap();
+    assert!(count > 2, "{said}");
+    let script = "augur-smi model pull /tmp/model >/dev/null; augur-smi --json model push /tmp/model; \
+                  head -c 100 /tmp/model >/tmp/short; \
+                  if augur-smi model push /tmp/short 2>/tmp/why; then exit 9; fi; \
+                  grep -q refused /tmp/why";
+    let pushed = guest.shell(script);
+    let info = guest.succeed(&["augur-smi", "--json", "model", "info"]);
+    let parse = |text: &str| -> Value { serde_json::from_str(text).unwrap() };
+    assert_eq!(parse(&pushed)["parameters"], parse(&info)["parameters"]);
+    assert_eq!(parse(&info)["mode"], "full");
+    guest.finish();
+}
