@@ -134,10 +134,10 @@ impl Analyser {
                 && edges + template.edges().1 <= self.limits.edges
     }
 
-    /// Takes a whole list whose analysis is known, held as by
-    /// [`Analyser::submit`].
-    pub(crate) fn replay(&mut self, template: &Arc<Template>, held: bool) {
-        let first = self.graph.replay(template, held);
+    /// Takes a whole list whose analysis is known, each instruction with `held`
+    /// holds and those that `holds` names for it.
+    pub(crate) fn replay(&mut self, template: &Arc<Template>, held: u32, holds: &[u32]) {
+        let first = self.graph.replay(template, held, holds);
         self.replayer.replay(first, template);
     }
 
@@ -160,14 +160,12 @@ impl Analyser {
         }
     }
 
-    /// Takes the next instruction in program order.  One that is held is not
-    /// released before [`Analyser::lift`].  Callers with limits ask
-    /// [`Analyser::make_room`] first.
-    pub fn submit(&mut self, operands: &[Operand], held: bool) -> Sequence {
+    /// Takes the next instruction in program order.  It is not released before
+    /// [`Analyser::lift`] was called for each of its holds.  Callers with limits
+    /// ask [`Analyser::make_room`] first.
+    pub fn submit(&mut self, operands: &[Operand], holds: u32) -> Sequence {
         let sequence = self.graph.open();
-        if held {
-            self.graph.hold(sequence);
-        }
+        self.graph.hold(sequence, holds);
         self.tracker.analyse(sequence, operands, &mut self.graph);
         self.graph.seal(sequence);
         if let Some(mut recording) = self.graph.recording.take() {

@@ -21,7 +21,7 @@ impl WholeGraph {
     pub fn new(list: &CommandList, policy: Policy) -> Self {
         let mut analyser = Analyser::new(policy, Limits::NONE);
         for (_, operands) in list.iter() {
-            analyser.submit(operands, false);
+            analyser.submit(operands, 0);
         }
         Self { analyser }
     }
@@ -36,9 +36,7 @@ impl WholeGraph {
     pub fn for_each_edge(&self, mut visit: impl FnMut(u64, u64)) {
         let graph = self.analyser.graph();
         for before in 0..graph.next() {
-            graph
-                .successors(before)
-                .for_each(|after| visit(before, after));
+            graph.for_each_successor(before, |after| visit(before, after));
         }
     }
 
@@ -52,11 +50,12 @@ impl WholeGraph {
                 .get(position)
                 .map_or(Nanos(0), |start| start.plus(instruction.cost));
             longest = longest.max(end);
-            for after in self.analyser.graph().successors(position as u64) {
+            let graph = self.analyser.graph();
+            graph.for_each_successor(position as u64, |after| {
                 if let Some(start) = starts.get_mut(after as usize) {
                     *start = end.max(*start);
                 }
-            }
+            });
         }
         longest
     }

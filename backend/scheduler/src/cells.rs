@@ -6,9 +6,7 @@
 //! then on an access is one hash lookup and a walk over the few neighbours.
 //! What happened in a cell is [`crate::history`]'s.
 
-use std::hash::BuildHasher;
-
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::HashTable;
 
 use crate::grid::Grid;
 use crate::history::History;
@@ -31,7 +29,6 @@ pub struct Link {
 #[derive(Debug)]
 struct Place {
     region: Region,
-    hash: u64,
     live: bool,
     /// The search that last met this cell.
     seen: u32,
@@ -41,7 +38,6 @@ struct Place {
 #[derive(Debug)]
 pub struct Cells {
     table: HashTable<CellId>,
-    hasher: DefaultHashBuilder,
     places: Vec<Place>,
     /// Parallel to `places`: what analysis touches for every access.
     pub histories: Vec<History>,
@@ -57,7 +53,6 @@ impl Cells {
     pub fn new() -> Self {
         Self {
             table: HashTable::new(),
-            hasher: DefaultHashBuilder::default(),
             places: Vec::new(),
             histories: Vec::new(),
             links: Vec::new(),
@@ -90,23 +85,22 @@ impl Cells {
     /// The cell of exactly this region, tracked from now on.  `apart` promises
     /// that it overlaps no other cell (blocks of one size).
     pub fn intern(&mut self, region: &Region, apart: bool) -> CellId {
-        let hash = self.hasher.hash_one(region);
+        let hash = region.hash();
         let places = &self.places;
         let found = self.table.find(hash, |&cell| {
             places
                 .get(cell as usize)
-                .is_some_and(|place| place.hash == hash && place.region == *region)
+                .is_some_and(|place| place.region == *region)
         });
         match found {
             Some(&cell) => cell,
-            None => self.track(region, hash, apart),
+            None => self.track(region, apart),
         }
     }
 
-    fn track(&mut self, region: &Region, hash: u64, apart: bool) -> CellId {
+    fn track(&mut self, region: &Region, apart: bool) -> CellId {
         let place = Place {
             region: *region,
-            hash,
             live: true,
             seen: self.searches,
         };
@@ -126,8 +120,9 @@ impl Cells {
             self.grid.insert(region, cell);
         }
         let places = &self.places;
-        self.table.insert_unique(hash, cell, |&cell| {
-            places.get(cell as usize).map_or(0, |place| place.hash)
+        self.table.insert_unique(region.hash(), cell, |&cell| {
+            let place = places.get(cell as usize);
+            place.map_or(0, |place| place.region.hash())
         });
         cell
     }
@@ -175,8 +170,9 @@ impl Cells {
     fn untrack(&mut self, cell: CellId) {
         let place = &mut self.places[cell as usize];
         place.live = false;
-        let (region, hash) = (place.region, place.hash);
-        if let Ok(entry) = self.table.find_entry(hash, |&other| other == cell) {
+        let region = place.region;
+        let found = self.table.find_entry(region.hash(), |&other| other == cell);
+        if let Ok(entry) = found {
             entry.remove();
         }
         self.grid.remove(&region, cell);

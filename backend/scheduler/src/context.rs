@@ -11,12 +11,12 @@ use std::sync::Arc;
 use crate::analyser::{Analyser, Refusal};
 use crate::clock::Nanos;
 use crate::graph::{Outcome, Sequence};
-use crate::grouping::{GroupId, Grouping};
+use crate::grouping::{Group, Grouping};
 use crate::list::{CommandList, Unit};
 use crate::policy::Policy;
 use crate::profile::Profile;
 use crate::ready::{Ready, ReadyQueue};
-use crate::replay::Template;
+use crate::replay::{Hint, Template};
 use crate::scheduler::{Config, ListId, SubmitError};
 
 /// Instructions after which the chains behind all that are in flight are
@@ -40,7 +40,7 @@ struct Info {
     running: bool,
     cost: Nanos,
     rank: Nanos,
-    group: Option<GroupId>,
+    group: Option<Group>,
 }
 
 /// A list that is not wholly analysed.
@@ -48,6 +48,8 @@ struct Info {
 struct Queued {
     id: ListId,
     list: CommandList,
+    /// What each instruction waits for beside others; none when empty.
+    holds: Vec<u32>,
     next: usize,
     begun: bool,
     /// What is known of its analysis.
@@ -79,6 +81,9 @@ pub struct Context {
     infos: VecDeque<Info>,
     compute: ReadyQueue,
     dma: ReadyQueue,
+    /// Costs of what is in flight.
+    work: u64,
+    compute_engines: u64,
     /// Service charged for a nanosecond: 2^32 by the weight.
     rate: u64,
     served: u128,
@@ -100,6 +105,8 @@ impl Context {
             infos: VecDeque::new(),
             compute: ReadyQueue::new(config.compute_engines),
             dma: ReadyQueue::new(config.dma_engines),
+            work: 0,
+            compute_engines: config.compute_engines as u64,
             rate: (1 << 32) / u64::from(weight.get()),
             served,
             released: Vec::new(),
@@ -154,6 +161,7 @@ impl Context {
         &mut self,
         id: ListId,
         list: CommandList,
+        holds: Vec<u32>,
         limit: usize,
     ) -> Result<(), SubmitError> {
         let full = self.lists >= limit || self.pending.saturating_add(list.len()) > limit;
@@ -165,6 +173,7 @@ impl Context {
         self.queue.push_back(Queued {
             id,
             list,
+            holds,
             next: 0,
             begun: false,
             known: None,
@@ -182,7 +191,8 @@ impl Context {
         &mut self,
         mut held: impl FnMut(ListId, Sequence, usize) -> bool,
     ) -> Result<(), Refusal> {
-        let first = self.base + self.infos.len() as u64;
+        // The first instruction that was looked at anew.
+        let mut fresh = None;
         let mut refusal = Ok(());
         'queue: while let Some(queued) = self.queue.front_mut() {
             if !queued.begun {
@@ -198,21 +208,13 @@ impl Context {
                     break 'queue;
                 }
                 let held = held(queued.id, self.analyser.graph().next(), queued.list.len());
-                self.analyser.replay(&template, held);
-                for (position, (instruction, operands)) in queued.list.iter().enumerate() {
-                    self.infos.push_back(Info {
-                        list: queued.id,
-                        position: position as u32,
-                        unit: instruction.unit,
-                        running: false,
-                        cost: instruction.cost,
-                        rank: instruction.cost,
-                        group: self.grouping.as_mut().and_then(|it| it.of(operands)),
-                    });
-                }
+                self.analyser
+                    .replay(&template, u32::from(held), &queued.holds);
+                self.take_over(&template);
                 self.queue.pop_front();
                 continue;
             }
+            fresh = fresh.or(Some(self.base + self.infos.len() as u64));
             while let Some((instruction, operands)) = queued.list.get(queued.next) {
                 let room = self.analyser.make_room();
                 if room.is_err() {
@@ -220,7 +222,9 @@ impl Context {
                     break 'queue;
                 }
                 let held = held(queued.id, self.analyser.graph().next(), 1);
-                self.analyser.submit(operands, held);
+                let own = queued.holds.get(queued.next).copied().unwrap_or(0);
+                self.analyser.submit(operands, u32::from(held) + own);
+                self.work = self.work.saturating_add(instruction.cost.0);
                 self.infos.push_back(Info {
                     list: queued.id,
                     position: queued.next as u32,
@@ -234,18 +238,34 @@ impl Context {
             }
             self.queue.pop_front();
         }
-        let next = self.base + self.infos.len() as u64;
-        self.unranked += (next - first) as usize;
-        if self.unranked >= RANK_EVERY {
-            self.unranked = 0;
-            self.rank_from(self.base);
-        } else {
-            self.rank_from(first);
+        if let Some(first) = fresh {
+            let next = self.base + self.infos.len() as u64;
+            self.unranked += (next - first) as usize;
+            if self.unranked >= RANK_EVERY {
+                self.unranked = 0;
+                self.rank(self.base..next);
+            } else {
+                self.rank(first..next);
+            }
         }
         match refusal {
             Err(Refusal::Failed) => refusal,
             _ => Ok(()),
         }
+    }
+
+    /// Takes a hold from an instruction that is not analysed.
+    pub fn take_hold(&mut self, id: ListId, position: u32) {
+        let queued = self.queue.iter_mut().find(|queued| queued.id == id);
+        let hold = queued.and_then(|queued| queued.holds.get_mut(position as usize));
+        if let Some(hold) = hold {
+            *hold = hold.saturating_sub(1);
+        }
+    }
+
+    /// Whether some of what is queued is not analysed.
+    pub fn is_analysing(&self) -> bool {
+        !self.queue.is_empty()
     }
 
     /// Notes that a list has ended.
@@ -271,17 +291,55 @@ impl Context {
         dropped
     }
 
-    /// The longest chain behind each instruction from `first` on.
-    fn rank_from(&mut self, first: Sequence) {
-        let graph = self.analyser.graph();
-        for sequence in (first..graph.next()).rev() {
-            let longest = graph
-                .successors(sequence)
-                .filter_map(|after| self.infos.get((after - self.base) as usize))
-                .map(|info| info.rank)
-                .max()
-                .unwrap_or_default();
-            if let Some(info) = self.infos.get_mut((sequence - self.base) as usize) {
+    /// Makes the instructions of the list at the front, whose analysis is
+    /// known and was taken over, the newest in flight.
+    fn take_over(&mut self, template: &Template) {
+        let Some(queued) = self.queue.front() else {
+            return;
+        };
+        let first = self.base + self.infos.len() as u64;
+        let hints = template.hints.get().map_or(&[][..], Vec::as_slice);
+        let mut hints = hints.iter();
+        for (position, (instruction, operands)) in (0..).zip(queued.list.iter()) {
+            let hint = match hints.next() {
+                Some(&hint) => hint,
+                None => Hint {
+                    rank: instruction.cost,
+                    group: self.grouping.as_mut().and_then(|it| it.of(operands)),
+                },
+            };
+            self.work = self.work.saturating_add(instruction.cost.0);
+            self.infos.push_back(Info {
+                list: queued.id,
+                position,
+                unit: instruction.unit,
+                running: false,
+                cost: instruction.cost,
+                rank: hint.rank,
+                group: hint.group,
+            });
+        }
+        let next = self.base + self.infos.len() as u64;
+        if template.hints.get().is_none() {
+            self.rank(first..next);
+            let infos = self.infos.range((first - self.base) as usize..);
+            let hints = infos.map(|&Info { rank, group, .. }| Hint { rank, group });
+            // Nobody else has set them meanwhile.
+            let _ = template.hints.set(hints.collect());
+        }
+    }
+
+    /// The longest chain behind each of these instructions.
+    fn rank(&mut self, which: std::ops::Range<Sequence>) {
+        let (graph, infos, base) = (self.analyser.graph(), &mut self.infos, self.base);
+        for sequence in which.rev() {
+            let mut longest = Nanos(0);
+            graph.for_each_successor(sequence, |after| {
+                if let Some(info) = infos.get((after - base) as usize) {
+                    longest = longest.max(info.rank);
+                }
+            });
+            if let Some(info) = infos.get_mut((sequence - base) as usize) {
                 info.rank = info.cost.plus(longest);
             }
         }
@@ -309,17 +367,21 @@ impl Context {
                 self.end(release.sequence, Outcome::Failed);
                 continue;
             }
+            // What hangs on it takes as long as half of what is left.
+            let decides = info.rank.0.saturating_mul(2 * self.compute_engines) >= self.work;
             let ready = Ready {
                 sequence: release.sequence,
-                rank: info.rank,
+                urgent: decides.then_some(info.rank),
                 level: self.analyser.graph().level(release.sequence),
                 group: info.group,
             };
             self.released.push((ready, info.unit == Unit::Dma));
         }
-        // The longest chain is taken first from what is near.
-        self.released
-            .sort_unstable_by_key(|(ready, _)| (ready.rank, std::cmp::Reverse(ready.sequence)));
+        // The first in program order is taken first from what is near.
+        if self.released.len() > 1 {
+            self.released
+                .sort_unstable_by_key(|(ready, _)| std::cmp::Reverse(ready.sequence));
+        }
         for (ready, moves) in self.released.drain(..) {
             let (queue, unit) = if moves {
                 (&mut self.dma, Unit::Dma)
@@ -364,6 +426,9 @@ impl Context {
 
     fn end(&mut self, sequence: Sequence, outcome: Outcome) {
         self.analyser.finish(sequence, outcome);
+        if let Some(info) = self.infos.get((sequence - self.base) as usize) {
+            self.work -= info.cost.0.min(self.work);
+        }
         self.pending -= 1;
         let oldest = self.analyser.graph().oldest();
         while self.base < oldest {

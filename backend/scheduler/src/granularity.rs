@@ -27,6 +27,9 @@ use crate::region::Region;
 const FIRST_PATIENCE: u32 = 256;
 /// Objects that are followed; beyond, all are tracked by region.
 const MAX_OBJECTS: usize = 4096;
+/// Numbers of objects that are kept at hand.
+const RECENT: usize = 16;
+const RECENT_SHIFT: u32 = 12;
 /// Decisions that are remembered for reports.
 const MAX_DECISIONS: usize = 1024;
 
@@ -95,6 +98,8 @@ struct Followed {
 #[derive(Debug, Default)]
 pub struct Granularity {
     numbers: HashMap<Object, usize>,
+    /// The numbers that were asked for last, by a few bits of the address.
+    recent: [Option<(Object, usize)>; RECENT],
     objects: Vec<Followed>,
     /// Objects overlap or are too many: nothing is merged any more.
     given_up: bool,
@@ -172,7 +177,7 @@ impl Granularity {
         at: Sequence,
         recorded: &mut impl FnMut(Sequence, &Region),
     ) {
-        if self.given_up || self.numbers.contains_key(&object) {
+        if self.given_up || self.follow(object).is_some() {
             return;
         }
         let overlaps = |other: &Followed| {
@@ -199,8 +204,18 @@ impl Granularity {
         });
     }
 
-    fn follow(&self, object: Object) -> Option<usize> {
-        self.numbers.get(&object).copied()
+    fn follow(&mut self, object: Object) -> Option<usize> {
+        let recent = self
+            .recent
+            .get_mut((object.start() >> RECENT_SHIFT) as usize % RECENT)?;
+        if let Some((known, number)) = *recent
+            && known == object
+        {
+            return Some(number);
+        }
+        let number = self.numbers.get(&object).copied()?;
+        *recent = Some((object, number));
+        Some(number)
     }
 
     fn split(&mut self, number: usize, at: Sequence, recorded: &mut impl FnMut(Sequence, &Region)) {

@@ -182,17 +182,22 @@ impl Graph {
         sequence
     }
 
-    /// Adds all instructions of a list whose analysis is known; `held` as by
-    /// [`Graph::hold`].  Nothing that has failed may be remembered.
-    pub(crate) fn replay(&mut self, template: &Arc<Template>, held: bool) -> Sequence {
+    /// Adds all instructions of a list whose analysis is known, each with `held`
+    /// holds and its own of `holds`.  Nothing that has failed may be
+    /// remembered.
+    pub(crate) fn replay(
+        &mut self,
+        template: &Arc<Template>,
+        held: u32,
+        holds: &[u32],
+    ) -> Sequence {
         let first = self.next();
         let number = self.first_list + self.lists.len() as u64;
         self.lists.push_back((first, template.clone()));
-        let held = u32::from(held);
         let mut floor = 0;
         for (place, (&waits, &level)) in template.waits().iter().zip(&template.levels).enumerate() {
             let sequence = first + place as u64;
-            let mut pending = waits + held;
+            let mut pending = waits + held + holds.get(place).copied().unwrap_or(0);
             for &(back, reads) in template.outside(place) {
                 let before = first.wrapping_sub(u64::from(back));
                 if let Some(node) = self.node_mut(before)
@@ -311,11 +316,11 @@ impl Graph {
         self.release_one(sequence, false);
     }
 
-    /// Holds `sequence` back for one more reason, to be lifted by
+    /// Holds `sequence` back for so many more reasons, each to be lifted by
     /// [`Graph::lift`].
-    pub(crate) fn hold(&mut self, sequence: Sequence) {
+    pub(crate) fn hold(&mut self, sequence: Sequence, holds: u32) {
         if let Some(node) = self.node_mut(sequence) {
-            node.pending += 1;
+            node.pending += holds;
         }
     }
 
@@ -371,22 +376,23 @@ impl Graph {
         true
     }
 
-    /// The instructions that wait for `sequence`, in no order.
-    pub fn successors(&self, sequence: Sequence) -> impl Iterator<Item = Sequence> + '_ {
-        let node = sequence
+    /// Calls `visit` with each instruction that waits for `sequence`, in no
+    /// order.
+    pub fn for_each_successor(&self, sequence: Sequence, mut visit: impl FnMut(Sequence)) {
+        let Some(node) = sequence
             .checked_sub(self.base)
-            .and_then(|index| self.nodes.get(index as usize));
-        let (head, list) = node.map_or((EMPTY, NO_LIST), |node| (node.successors, node.replayed));
-        let replayed = self
-            .replayed(list, sequence)
-            .map(|((first, template), place)| {
-                let successors = template.successors(place).iter();
-                successors.map(move |&(after, _)| first + u64::from(after))
-            });
+            .and_then(|index| self.nodes.get(index as usize))
+        else {
+            return;
+        };
         self.edges
-            .iter(head)
-            .map(|(after, _)| after)
-            .chain(replayed.into_iter().flatten())
+            .iter(node.successors)
+            .for_each(|(after, _)| visit(after));
+        if let Some(((first, template), place)) = self.replayed(node.replayed, sequence) {
+            for &(after, _) in template.successors(place) {
+                visit(first + u64::from(after));
+            }
+        }
     }
 
     /// Length of the longest chain before `sequence`, as far as it was

@@ -26,13 +26,35 @@ const SIZES: usize = 4;
 /// last region of each sweep is often shorter, and does not.
 const SECOND: u32 = 8;
 
-/// A group: what it is made of, and which of its kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct GroupId {
-    /// Pitch and size of the objects it is cut from.
-    pub kind: (u64, u64),
-    /// Which of them, by row and column.
-    pub place: (u64, u64),
+/// Numbers of groups.  Groups that get one number are one group: that costs
+/// moves at most.
+pub const GROUPS: usize = 1 << 12;
+
+/// A group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Which it is, below [`GROUPS`].
+    pub number: u16,
+    /// What it is cut from: objects of one pitch and size are of one kind.
+    pub kind: u32,
+}
+
+impl Group {
+    fn new(kind: (u64, u64), place: (u64, u64)) -> Self {
+        let kind = mixed(kind.0, kind.1);
+        let number = mixed(mixed(place.0, place.1), kind);
+        Self {
+            number: (number >> 32) as u16 % GROUPS as u16,
+            kind: (kind >> 32) as u32,
+        }
+    }
+}
+
+/// Two numbers as one, whose upper half depends on all bits of both.
+fn mixed(a: u64, b: u64) -> u64 {
+    let sum = a.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ b.rotate_left(32);
+    let sum = (sum ^ sum >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    sum ^ sum >> 32
 }
 
 /// Cuts objects into groups.
@@ -41,6 +63,8 @@ pub struct Grouping {
     local_bytes: u64,
     /// How often each object was written in runs of which size.
     sizes: HashMap<Object, [(u64, u32); SIZES]>,
+    /// The shape that was met last: bytes and tiles along a side.
+    square: (u64, u64),
 }
 
 impl Grouping {
@@ -48,11 +72,12 @@ impl Grouping {
         Self {
             local_bytes,
             sizes: HashMap::new(),
+            square: (0, 1),
         }
     }
 
     /// The group of an instruction: that of the first region it writes.
-    pub fn of(&mut self, operands: &[Operand]) -> Option<GroupId> {
+    pub fn of(&mut self, operands: &[Operand]) -> Option<Group> {
         let target = operands.iter().find(|operand| operand.access.writes())?;
         let region = &target.region;
         let offset = region.start() - target.object.start();
@@ -73,7 +98,10 @@ impl Grouping {
         let (kind, place) = match region.pitch() {
             Some((pitch, rows)) => {
                 let width = region.run_bytes();
-                let side = (budget / bytes).max(1).isqrt();
+                if self.square.0 != bytes {
+                    self.square = (bytes, (budget / bytes).max(1).isqrt());
+                }
+                let (_, side) = self.square;
                 let place = (
                     offset / pitch / (rows * side).max(1),
                     offset % pitch / (width * side).max(1),
@@ -89,7 +117,7 @@ impl Grouping {
                 ((0, target.object.bytes()), place)
             }
         };
-        Some(GroupId { kind, place })
+        Some(Group::new(kind, place))
     }
 
     /// Counts a write of a run and says whether several sizes are common.

@@ -1,96 +1,87 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Instructions that may run now, and which of them an engine gets next.
 //!
+//! While there is more work than the longest chain takes, what has been begun
+//! is finished first: the deepest instruction, so that results are whole early
+//! and leave the card while others are computed.  Where a chain would decide
+//! the end, the longest comes first, whatever is near.
+//!
 //! Instructions that belong to a group (see [`crate::grouping`]) go to the
 //! engine that has the group; an engine keeps its group until nothing of it is
-//! ready, then takes the one with the longest chain behind it.  Others go by
-//! what is near: what the engine's own work has released, then what nobody is
-//! near to, longest chain first.  An engine with nothing of its own takes from
+//! ready.  Others go by what is near: what the engine's own work has released,
+//! then what nobody is near to.  An engine with nothing of its own takes from
 //! the others, so none idles while something is ready.  It knows numbers of
 //! instructions only.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use hashbrown::HashMap;
-
 use crate::clock::Nanos;
 use crate::graph::Sequence;
-use crate::grouping::GroupId;
+use crate::grouping::{GROUPS, Group};
 
 /// A ready instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ready {
     pub sequence: Sequence,
     /// Modelled time from its start to the end of the longest chain known to
-    /// hang on it.
-    pub rank: Nanos,
+    /// hang on it, when that may decide the end of all.
+    pub urgent: Option<Nanos>,
     /// Length of the chain before it.
     pub level: u32,
-    pub group: Option<GroupId>,
+    pub group: Option<Group>,
 }
 
 /// Shortest chain before it first, then program order: what a group computes
 /// in step shares what it reads.
 type Step = (Reverse<u32>, Reverse<Sequence>);
 
-/// Longest chain first, then program order.
-type Order = (Nanos, Reverse<Sequence>);
+/// Deepest first, then program order.
+type Order = (u32, Reverse<Sequence>);
 
-#[derive(Debug, Default)]
-struct Group {
+/// No engine.
+const NONE: u32 = u32::MAX;
+
+#[derive(Debug)]
+struct Members {
     ready: BinaryHeap<Step>,
-    owner: Option<usize>,
+    owner: u32,
 }
 
 #[derive(Debug, Default)]
 struct Engine {
     near: VecDeque<Sequence>,
-    group: Option<GroupId>,
+    group: Option<Group>,
+}
+
+/// A group in [`ReadyQueue::open`], where its own order does not matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Open {
+    number: u16,
+    kind: u32,
 }
 
 /// The ready instructions of one context for one kind of engine.
 #[derive(Debug)]
 pub struct ReadyQueue {
     engines: Vec<Engine>,
+    urgent: BinaryHeap<(Nanos, Reverse<Sequence>)>,
     anywhere: BinaryHeap<Order>,
-    groups: HashMap<GroupId, Group>,
-    /// Groups that nobody has, by their best instruction; some entries are
-    /// out of date.
-    open: BinaryHeap<(Order, OpenGroup)>,
+    /// By number; none before the first instruction of any.
+    groups: Vec<Members>,
+    /// Groups that nobody has, by their instructions; some entries are out of
+    /// date.
+    open: BinaryHeap<(Order, Open)>,
     len: usize,
-}
-
-/// A group in [`ReadyQueue::open`], where its order does not matter.
-#[derive(Clone, Copy, Debug)]
-struct OpenGroup(GroupId);
-
-impl PartialEq for OpenGroup {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for OpenGroup {}
-
-impl PartialOrd for OpenGroup {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for OpenGroup {
-    fn cmp(&self, _: &Self) -> std::cmp::Ordering {
-        std::cmp::Ordering::Equal
-    }
 }
 
 impl ReadyQueue {
     pub fn new(engines: usize) -> Self {
         Self {
             engines: (0..engines).map(|_| Engine::default()).collect(),
+            urgent: BinaryHeap::new(),
             anywhere: BinaryHeap::new(),
-            groups: HashMap::new(),
+            groups: Vec::new(),
             open: BinaryHeap::new(),
             len: 0,
         }
@@ -103,7 +94,11 @@ impl ReadyQueue {
     /// Adds an instruction, near the engine that released it if one did.
     pub fn push(&mut self, ready: Ready, engine: Option<usize>) {
         self.len += 1;
-        let order = (ready.rank, Reverse(ready.sequence));
+        if let Some(rank) = ready.urgent {
+            self.urgent.push((rank, Reverse(ready.sequence)));
+            return;
+        }
+        let order = (ready.level, Reverse(ready.sequence));
         let releaser = engine.and_then(|engine| self.engines.get_mut(engine));
         let Some(group) = ready.group else {
             match releaser {
@@ -112,25 +107,41 @@ impl ReadyQueue {
             }
             return;
         };
+        if self.groups.is_empty() {
+            self.groups.resize_with(GROUPS, || Members {
+                ready: BinaryHeap::new(),
+                owner: NONE,
+            });
+        }
         // What another kind of group computes next from what is here follows
         // the data, unless its own group is somewhere already.
-        let adopted = releaser
-            .and_then(|engine| engine.group)
-            .filter(|here| here.kind != group.kind && !self.is_owned(&group))
-            .unwrap_or(group);
-        let entry = self.groups.entry(adopted).or_default();
-        entry
-            .ready
-            .push((Reverse(ready.level), Reverse(ready.sequence)));
-        if entry.owner.is_none() {
-            self.open.push((order, OpenGroup(adopted)));
+        let here = releaser.and_then(|engine| engine.group);
+        let own = self.groups.get(usize::from(group.number));
+        let adopted = match here {
+            Some(here) if here.kind != group.kind && own.is_some_and(|own| own.owner == NONE) => {
+                here
+            }
+            _ => group,
+        };
+        if let Some(members) = self.groups.get_mut(usize::from(adopted.number)) {
+            members
+                .ready
+                .push((Reverse(ready.level), Reverse(ready.sequence)));
+            if members.owner == NONE {
+                let Group { number, kind } = adopted;
+                self.open.push((order, Open { number, kind }));
+            }
         }
     }
 
     /// Takes the instruction that `engine` runs next.
     pub fn pop(&mut self, engine: usize) -> Option<Sequence> {
+        if self.len == 0 {
+            return None;
+        }
         let taken = self
-            .pop_near(engine)
+            .pop_urgent()
+            .or_else(|| self.pop_near(engine))
             .or_else(|| self.pop_group(engine))
             .or_else(|| self.anywhere.pop().map(|(_, Reverse(sequence))| sequence))
             .or_else(|| self.steal())?;
@@ -138,10 +149,8 @@ impl ReadyQueue {
         Some(taken)
     }
 
-    fn is_owned(&self, group: &GroupId) -> bool {
-        self.groups
-            .get(group)
-            .is_some_and(|group| group.owner.is_some())
+    fn pop_urgent(&mut self) -> Option<Sequence> {
+        self.urgent.pop().map(|(_, Reverse(sequence))| sequence)
     }
 
     fn pop_near(&mut self, engine: usize) -> Option<Sequence> {
@@ -152,11 +161,8 @@ impl ReadyQueue {
     fn pop_group(&mut self, engine: usize) -> Option<Sequence> {
         let state = self.engines.get_mut(engine)?;
         if let Some(group) = state.group {
-            if let Some((_, Reverse(sequence))) = self
-                .groups
-                .get_mut(&group)
-                .and_then(|group| group.ready.pop())
-            {
+            let members = self.groups.get_mut(usize::from(group.number))?;
+            if let Some((_, Reverse(sequence))) = members.ready.pop() {
                 return Some(sequence);
             }
             // Keep the group while there is no other: its next instructions
@@ -165,15 +171,17 @@ impl ReadyQueue {
                 return None;
             }
             state.group = None;
-            self.groups.remove(&group);
+            members.owner = NONE;
         }
-        while let Some((_, OpenGroup(id))) = self.open.pop() {
-            if let Some(group) = self.groups.get_mut(&id)
-                && group.owner.is_none()
-                && let Some((_, Reverse(sequence))) = group.ready.pop()
+        while let Some((_, Open { number, kind })) = self.open.pop() {
+            let Some(members) = self.groups.get_mut(usize::from(number)) else {
+                continue;
+            };
+            if members.owner == NONE
+                && let Some((_, Reverse(sequence))) = members.ready.pop()
             {
-                group.owner = Some(engine);
-                state.group = Some(id);
+                members.owner = engine as u32;
+                state.group = Some(Group { number, kind });
                 return Some(sequence);
             }
         }
@@ -184,8 +192,9 @@ impl ReadyQueue {
     fn steal(&mut self) -> Option<Sequence> {
         let groups = &self.groups;
         let ready_of = |engine: &Engine| {
-            let group = engine.group.and_then(|group| groups.get(&group));
-            group.map_or(0, |group| group.ready.len())
+            let group = engine.group.map(|group| usize::from(group.number));
+            let members = group.and_then(|number| groups.get(number));
+            members.map_or(0, |members| members.ready.len())
         };
         let richest = self
             .engines
@@ -195,8 +204,9 @@ impl ReadyQueue {
             .map(|(number, _)| number)?;
         let engine = self.engines.get_mut(richest)?;
         engine.near.pop_front().or_else(|| {
-            let group = self.groups.get_mut(&engine.group?)?;
-            group.ready.pop().map(|(_, Reverse(sequence))| sequence)
+            let group = usize::from(engine.group?.number);
+            let (_, Reverse(sequence)) = self.groups.get_mut(group)?.ready.pop()?;
+            Some(sequence)
         })
     }
 }
@@ -205,20 +215,20 @@ impl ReadyQueue {
 mod tests {
     use super::*;
 
-    fn ready(sequence: u64, rank: u64, group: Option<u64>) -> Ready {
+    fn ready(sequence: u64, level: u32, group: Option<u16>) -> Ready {
         Ready {
             sequence,
-            rank: Nanos(rank),
-            level: 0,
-            group: group.map(|place| GroupId {
-                kind: (place / 10, 0),
-                place: (place, 0),
+            urgent: None,
+            level,
+            group: group.map(|number| Group {
+                kind: u32::from(number / 10),
+                number,
             }),
         }
     }
 
     #[test]
-    fn near_work_comes_first_then_the_longest_chain_then_what_can_be_stolen() {
+    fn near_work_comes_first_then_the_deepest_then_what_can_be_stolen() {
         let mut queue = ReadyQueue::new(2);
         queue.push(ready(0, 5, None), None);
         queue.push(ready(1, 9, None), None);
@@ -231,10 +241,28 @@ mod tests {
     }
 
     #[test]
+    fn what_decides_the_end_comes_before_what_is_near() {
+        let mut queue = ReadyQueue::new(1);
+        queue.push(ready(0, 5, None), Some(0));
+        for (sequence, rank) in [(1, 10), (2, 30), (3, 20)] {
+            let urgent = Some(Nanos(rank));
+            queue.push(
+                Ready {
+                    urgent,
+                    ..ready(sequence, 0, None)
+                },
+                None,
+            );
+        }
+        let order: Vec<_> = std::iter::from_fn(|| queue.pop(0)).collect();
+        assert_eq!(order, [2, 3, 1, 0]);
+    }
+
+    #[test]
     fn an_engine_stays_in_its_group_and_the_other_takes_the_next() {
         let mut queue = ReadyQueue::new(2);
         for sequence in 0..6 {
-            queue.push(ready(sequence, 9 - sequence, Some(sequence % 2)), None);
+            queue.push(ready(sequence, 0, Some((sequence % 2) as u16)), None);
         }
         assert_eq!(queue.pop(0), Some(0));
         assert_eq!(queue.pop(1), Some(1));

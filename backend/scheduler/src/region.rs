@@ -6,6 +6,10 @@
 //! nothing behind this module meets a view that is empty, wraps or leaves the
 //! address space.  Nothing here knows tensors, instructions or tracking.
 
+use std::hash::BuildHasher;
+use std::sync::LazyLock;
+
+use hashbrown::DefaultHashBuilder;
 use thiserror::Error;
 
 use crate::diophantine::{Reach, Term, reach};
@@ -58,6 +62,10 @@ impl Dim {
     }
 }
 
+/// The key of this process, so that nobody can choose regions that are hard to
+/// tell apart.
+static KEY: LazyLock<DefaultHashBuilder> = LazyLock::new(DefaultHashBuilder::default);
+
 /// A set of bytes: every sum of `start`, one multiple of each dimension's
 /// stride, and an offset below `run`.
 ///
@@ -69,13 +77,17 @@ pub struct Region {
     start: u64,
     end: u64,
     run: u64,
+    /// Of all the other fields: regions are looked up far more often than they
+    /// are made.
+    hash: u64,
     rank: u8,
     dims: [Dim; MAX_RANK],
 }
 
 impl PartialEq for Region {
     fn eq(&self, other: &Self) -> bool {
-        self.start == other.start
+        self.hash == other.hash
+            && self.start == other.start
             && self.end == other.end
             && self.run == other.run
             && self.dims() == other.dims()
@@ -88,10 +100,7 @@ impl std::hash::Hash for Region {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         state.write_u64(self.start);
         state.write_u64(self.run);
-        for dim in self.dims() {
-            state.write_u64(dim.count);
-            state.write_u64(dim.stride);
-        }
+        state.write_u64(self.hash);
     }
 }
 
@@ -117,9 +126,15 @@ impl Region {
             start,
             end: start + length,
             run: length,
+            hash: KEY.hash_one((start, length)),
             rank: 0,
             dims: [Dim::default(); MAX_RANK],
         }
+    }
+
+    /// A number that is the same for equal regions of this process.
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
     }
 
     /// The bytes that a view reads: `shape` elements of `element` bytes, the
@@ -354,6 +369,7 @@ impl Checked {
             start: self.start,
             end: self.end,
             run: self.element,
+            hash: 0,
             rank: 0,
             dims: [Dim::default(); MAX_RANK],
         };
@@ -385,6 +401,10 @@ impl Checked {
             region.dims[usize::from(region.rank)] = dim;
             region.rank += 1;
         }
+        region.hash = match region.dims() {
+            [] => KEY.hash_one((region.start, region.run)),
+            dims => KEY.hash_one((region.start, region.run, dims)),
+        };
         region
     }
 }

@@ -15,12 +15,14 @@
 //! forgotten.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hashbrown::HashMap;
 
 use crate::cells::CellId;
+use crate::clock::Nanos;
 use crate::graph::Sequence;
+use crate::grouping::Group;
 use crate::list::{Access, ListName, Object};
 
 /// Instructions back to which analysis keeps even what has ended, so that a
@@ -44,6 +46,14 @@ const MAX_PAST: usize = 256;
 /// whether that reads what this one writes.
 pub type Successor = (u32, bool);
 
+/// What the order of instructions goes by; wrong hints cost time only.
+#[derive(Clone, Copy, Debug)]
+pub struct Hint {
+    /// Modelled time to the end of the longest chain in the list.
+    pub rank: Nanos,
+    pub group: Option<Group>,
+}
+
 /// What analysis found for one list.
 #[derive(Debug, Default)]
 pub struct Template {
@@ -59,6 +69,8 @@ pub struct Template {
     waits: Vec<u32>,
     /// Longest chain of instructions of the list before each.
     pub levels: Vec<u32>,
+    /// One for each instruction, once it was replayed.
+    pub hints: OnceLock<Vec<Hint>>,
     /// Objects written.
     pub written: Vec<Object>,
     /// The lists before this one with their lengths, latest first.

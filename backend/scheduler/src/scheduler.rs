@@ -10,7 +10,6 @@
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
 
-use hashbrown::HashMap;
 use thiserror::Error;
 
 use crate::analyser::{Analyser, Limits};
@@ -19,6 +18,7 @@ use crate::context::Context;
 use crate::graph::{Outcome, Sequence};
 use crate::list::{CommandList, Unit};
 use crate::policy::Policy;
+use crate::slots::{Name, Slots};
 
 /// What a [`Scheduler`] is built for.
 #[derive(Clone, Copy, Debug)]
@@ -38,11 +38,11 @@ pub struct Config {
 
 /// A context of this scheduler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ContextId(u64);
+pub struct ContextId(Name);
 
 /// A submitted list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ListId(u64);
+pub struct ListId(Name);
 
 /// An engine that asks for work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -133,12 +133,10 @@ struct Submitted {
 #[derive(Debug)]
 pub struct Scheduler {
     config: Config,
-    contexts: HashMap<ContextId, Context>,
+    contexts: Slots<Context>,
     /// Contexts in the order in which ties are broken.
-    turn: VecDeque<ContextId>,
-    lists: HashMap<ListId, Submitted>,
-    next_context: u64,
-    next_list: u64,
+    turn: Vec<ContextId>,
+    lists: Slots<Submitted>,
     ended: VecDeque<ListEnd>,
     /// What [`Scheduler::settle`] still has to do.
     tasks: Vec<Task>,
@@ -150,11 +148,9 @@ impl Scheduler {
     pub fn new(config: Config) -> Self {
         Self {
             config,
-            contexts: HashMap::new(),
-            turn: VecDeque::new(),
-            lists: HashMap::new(),
-            next_context: 0,
-            next_list: 0,
+            contexts: Slots::new(),
+            turn: Vec::new(),
+            lists: Slots::new(),
             ended: VecDeque::new(),
             tasks: Vec::new(),
         }
@@ -163,12 +159,10 @@ impl Scheduler {
     /// A new context; while several want engines, each gets time in proportion
     /// to its weight.
     pub fn add_context(&mut self, weight: NonZeroU32) -> ContextId {
-        let id = ContextId(self.next_context);
-        self.next_context += 1;
         let floor = self.least_served().unwrap_or_default();
-        self.contexts
-            .insert(id, Context::new(&self.config, weight, floor));
-        self.turn.push_back(id);
+        let context = Context::new(&self.config, weight, floor);
+        let id = ContextId(self.contexts.insert(context));
+        self.turn.push(id);
         id
     }
 
@@ -177,7 +171,7 @@ impl Scheduler {
     /// longer matters.  Its memory must not be given away before that: returns
     /// the number of instructions taken and not finished.
     pub fn remove_context(&mut self, context: ContextId, now: Nanos) -> usize {
-        let Some(removed) = self.contexts.remove(&context) else {
+        let Some(removed) = self.contexts.remove(context.0) else {
             return 0;
         };
         self.turn.retain(|&other| other != context);
@@ -185,11 +179,11 @@ impl Scheduler {
             .lists
             .iter()
             .filter(|(_, list)| list.context == context)
-            .map(|(&id, _)| id)
+            .map(|(id, _)| ListId(id))
             .collect();
         lists.sort_unstable();
         for id in &lists {
-            if let Some(list) = self.lists.get_mut(id) {
+            if let Some(list) = self.lists.get_mut(id.0) {
                 list.failed.get_or_insert(0);
                 list.remaining = 0;
                 list.gates = 0;
@@ -211,58 +205,110 @@ impl Scheduler {
         after: &[ListId],
         now: Nanos,
     ) -> Result<ListId, SubmitError> {
+        self.add_list(context, list, Vec::new(), after, now)
+    }
+
+    /// Takes a list whose instructions wait for something beside each other:
+    /// each is held until [`Scheduler::lift`] was called for it as often as
+    /// `holds` says.
+    ///
+    /// # Errors
+    /// [`SubmitError`]; nothing has changed then.
+    pub fn submit_held(
+        &mut self,
+        context: ContextId,
+        list: CommandList,
+        holds: Vec<u32>,
+        now: Nanos,
+    ) -> Result<ListId, SubmitError> {
+        self.add_list(context, list, holds, &[], now)
+    }
+
+    /// Takes one hold from an instruction of a list that was submitted with
+    /// some.
+    pub fn lift(&mut self, list: ListId, position: u32, now: Nanos) {
+        let Some(submitted) = self.lists.get(list.0) else {
+            return;
+        };
+        let context = submitted.context;
+        let Some(owner) = self.contexts.get_mut(context.0) else {
+            return;
+        };
+        if position < submitted.analysed {
+            let sequence = submitted.first + u64::from(position);
+            owner.lift(sequence..sequence + 1);
+            self.tasks.push(Task::Advance(context, None));
+            self.settle(now);
+        } else {
+            owner.take_hold(list, position);
+        }
+    }
+
+    fn add_list(
+        &mut self,
+        context: ContextId,
+        list: CommandList,
+        holds: Vec<u32>,
+        after: &[ListId],
+        now: Nanos,
+    ) -> Result<ListId, SubmitError> {
         let floor = self.least_served().unwrap_or_default();
         let owner = self
             .contexts
-            .get_mut(&context)
+            .get_mut(context.0)
             .ok_or(SubmitError::NoContext)?;
-        if after.iter().any(|list| list.0 >= self.next_list) {
+        if after.iter().any(|list| !self.lists.was_named(list.0)) {
             return Err(SubmitError::UnknownList);
         }
         let length = list.len() as u32;
-        let id = ListId(self.next_list);
+        let id = ListId(self.lists.next_name());
         owner.catch_up(floor);
-        owner.enqueue(id, list, self.config.queued_instructions)?;
-        self.next_list += 1;
+        owner.enqueue(id, list, holds, self.config.queued_instructions)?;
         let mut gates = 0;
         for waited in after {
-            if let Some(waited) = self.lists.get_mut(waited) {
+            if let Some(waited) = self.lists.get_mut(waited.0) {
                 waited.waiters.push(id);
                 gates += 1;
             }
         }
-        self.lists.insert(
-            id,
-            Submitted {
-                context,
-                remaining: length,
-                failed: None,
-                started: None,
-                gates,
-                waiters: Vec::new(),
-                first: 0,
-                analysed: 0,
-            },
-        );
+        self.lists.insert(Submitted {
+            context,
+            remaining: length,
+            failed: None,
+            started: None,
+            gates,
+            waiters: Vec::new(),
+            first: 0,
+            analysed: 0,
+        });
         self.tasks.push(Task::Close(id));
         self.tasks.push(Task::Advance(context, None));
         self.settle(now);
         Ok(id)
     }
 
+    /// Whether a context has submitted instructions that wait for room to be
+    /// analysed.
+    #[must_use]
+    pub fn is_analysing(&self, context: ContextId) -> bool {
+        self.contexts
+            .get(context.0)
+            .is_some_and(Context::is_analysing)
+    }
+
     /// Whether an instruction for engines of a kind may run.
     #[must_use]
     pub fn has_ready(&self, unit: Unit) -> bool {
         self.contexts
-            .values()
-            .any(|context| context.has_ready(unit))
+            .iter()
+            .any(|(_, context)| context.has_ready(unit))
     }
 
     /// The instruction that `engine` runs next, if one may run.
     pub fn take(&mut self, engine: Engine, now: Nanos) -> Option<Work> {
         let mut best: Option<(u128, ContextId)> = None;
         for id in &self.turn {
-            let Some(context) = self.contexts.get(id) else {
+            let Some(context) = self.contexts.get(id.0) else {
                 continue;
             };
             if context.has_ready(engine.unit())
@@ -274,9 +320,9 @@ impl Scheduler {
         let (_, id) = best?;
         let taken = self
             .contexts
-            .get_mut(&id)?
+            .get_mut(id.0)?
             .take(engine.unit(), engine.number())?;
-        if let Some(list) = self.lists.get_mut(&taken.list) {
+        if let Some(list) = self.lists.get_mut(taken.list.0) {
             list.started.get_or_insert(now);
         }
         Some(Work {
@@ -290,18 +336,19 @@ impl Scheduler {
 
     /// Reports what became of work that was taken.
     pub fn finish(&mut self, work: &Work, outcome: Outcome, now: Nanos) {
-        let Some(context) = self.contexts.get_mut(&work.context) else {
+        let Some(context) = self.contexts.get_mut(work.context.0) else {
             return;
         };
         if !context.finish(work.sequence, outcome) {
             return;
         }
-        if let Some(list) = self.lists.get_mut(&work.list) {
+        self.advance(work.context, Some(work.engine));
+        if let Some(list) = self.lists.get_mut(work.list.0) {
             note_end(list, work.position, 1, outcome);
+            if list.remaining == 0 {
+                self.tasks.push(Task::Close(work.list));
+            }
         }
-        self.tasks.push(Task::Close(work.list));
-        self.tasks
-            .push(Task::Advance(work.context, Some(work.engine)));
         self.settle(now);
     }
 
@@ -313,13 +360,13 @@ impl Scheduler {
     /// The analysis of a context: what it has counted and holds.
     #[must_use]
     pub fn analyser(&self, context: ContextId) -> Option<&Analyser> {
-        self.contexts.get(&context).map(Context::analyser)
+        self.contexts.get(context.0).map(Context::analyser)
     }
 
     /// Instructions that a context has submitted and that have not ended.
     #[must_use]
     pub fn pending(&self, context: ContextId) -> usize {
-        self.contexts.get(&context).map_or(0, Context::pending)
+        self.contexts.get(context.0).map_or(0, Context::pending)
     }
 
     /// Whether nothing is queued, ready or running.
@@ -329,7 +376,8 @@ impl Scheduler {
     }
 
     fn least_served(&self) -> Option<u128> {
-        let active = self.contexts.values().filter(|context| context.is_active());
+        let active = self.contexts.iter().map(|(_, context)| context);
+        let active = active.filter(|context| context.is_active());
         active.map(Context::served).min()
     }
 
@@ -348,14 +396,14 @@ impl Scheduler {
     /// Analyses what there is room for, and gives what was released to the
     /// engines, until nothing moves any more.
     fn advance(&mut self, id: ContextId, engine: Option<Engine>) {
-        let Some(context) = self.contexts.get_mut(&id) else {
+        let Some(context) = self.contexts.get_mut(id.0) else {
             return;
         };
         let lists = &mut self.lists;
         let near = engine.map(|engine| (engine.unit(), engine.number()));
         loop {
             let analysed = context.analyse(|list, sequence, instructions| {
-                lists.get_mut(&list).is_some_and(|list| {
+                lists.get_mut(list.0).is_some_and(|list| {
                     if list.analysed == 0 {
                         list.first = sequence;
                     }
@@ -365,7 +413,7 @@ impl Scheduler {
             });
             if analysed.is_err() {
                 for part in context.abandon() {
-                    if let Some(list) = lists.get_mut(&part.list) {
+                    if let Some(list) = lists.get_mut(part.list.0) {
                         note_end(list, part.position, part.instructions, Outcome::Failed);
                         self.tasks.push(Task::Close(part.list));
                     }
@@ -376,7 +424,7 @@ impl Scheduler {
                 return;
             }
             for taken in poisoned {
-                if let Some(list) = lists.get_mut(&taken.list) {
+                if let Some(list) = lists.get_mut(taken.list.0) {
                     note_end(list, taken.position, 1, Outcome::Failed);
                     self.tasks.push(Task::Close(taken.list));
                 }
@@ -388,15 +436,15 @@ impl Scheduler {
     fn close(&mut self, id: ListId, now: Nanos) {
         let over = self
             .lists
-            .get(&id)
+            .get(id.0)
             .is_some_and(|list| list.remaining == 0 && list.gates == 0);
         if !over {
             return;
         }
-        let Some(list) = self.lists.remove(&id) else {
+        let Some(list) = self.lists.remove(id.0) else {
             return;
         };
-        if let Some(owner) = self.contexts.get_mut(&list.context) {
+        if let Some(owner) = self.contexts.get_mut(list.context.0) {
             owner.list_ended();
         }
         self.ended.push_back(ListEnd {
@@ -407,7 +455,7 @@ impl Scheduler {
             finished: now,
         });
         for waiter in list.waiters {
-            let Some(waiting) = self.lists.get_mut(&waiter) else {
+            let Some(waiting) = self.lists.get_mut(waiter.0) else {
                 continue;
             };
             waiting.gates = waiting.gates.saturating_sub(1);
@@ -416,7 +464,7 @@ impl Scheduler {
             }
             let held = waiting.first..waiting.first + u64::from(waiting.analysed);
             let context = waiting.context;
-            if let Some(owner) = self.contexts.get_mut(&context) {
+            if let Some(owner) = self.contexts.get_mut(context.0) {
                 owner.lift(held);
             }
             self.tasks.push(Task::Close(waiter));

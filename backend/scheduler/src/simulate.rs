@@ -2,11 +2,19 @@
 //! A card on a virtual clock: the scheduler itself, with modelled engines.
 //!
 //! Instructions are analysed in order by the analysis unit and reach the
-//! scheduler as they are.  A compute engine takes ready instructions a few
-//! ahead, fetches what they read over the shared link, and runs each when its
-//! data are there; what it writes stays in its local memory until it has to
-//! leave.  The unit of tracking is the unit of moves: a policy of blocks moves
-//! blocks, as long as those of every instruction fit into a local memory.
+//! scheduler as they are.  One whose data are not on the card is held until the
+//! link has brought them; [`planner`] says in which order.  A compute engine
+//! takes ready instructions a few ahead, reads what they need into its local
+//! memory, and runs each when that is done.  What nobody will write again goes
+//! home over the link while it has nothing to bring.  The unit of tracking is
+//! the unit of moves: a policy of blocks moves blocks, as long as those of every
+//! instruction fit into a local memory.
+
+mod atoms;
+mod channel;
+mod local;
+mod planner;
+mod visible;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -18,13 +26,18 @@ use crate::analyser::Limits;
 use crate::clock::Nanos;
 use crate::granularity::Decision;
 use crate::graph::Outcome;
-use crate::list::{Access, CommandList, Operand};
-use crate::local::{LocalMemories, sectors};
+use crate::list::{CommandList, Unit};
 use crate::policy::Policy;
 use crate::profile::Profile;
-use crate::region::Region;
 use crate::scheduler::{Config, ContextId, Engine, ListId, Scheduler, SubmitError, Work};
-use crate::workload::{OBJECT_ALIGNMENT, Program, ProgramError};
+use crate::workload::{Program, ProgramError};
+
+pub use atoms::compulsory_bytes;
+use atoms::{Atom, Atoms, moving_policy};
+use channel::Channel;
+use local::LocalMemories;
+use planner::Planner;
+use visible::Visible;
 
 /// Instructions that the analysis unit hands over at once.
 const BATCH: usize = 256;
@@ -58,12 +71,9 @@ pub struct Span {
 /// One move over the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transfer {
-    /// The compute engine whose local memory is filled or drained; none for
-    /// the last drain, which is everybody's.
-    pub engine: Option<usize>,
-    /// Bytes into the local memory.
+    /// Bytes brought to the card.
     pub filled: u64,
-    /// Bytes out of local memories.
+    /// Bytes written home.
     pub drained: u64,
     /// When it was asked for.
     pub asked: Nanos,
@@ -95,6 +105,8 @@ pub struct Run {
     pub moved_bytes: u64,
     /// Moves these were made of.
     pub moves: u64,
+    /// Bytes into, out of and between local memories.
+    pub local_bytes: u64,
     /// Modelled time of the analysis unit.
     pub analysis: Nanos,
     /// Times an object's unit of tracking was split, and merged.
@@ -125,45 +137,6 @@ pub enum SimulationError {
     Stuck(usize),
 }
 
-/// Each distinct input byte once in and each final output byte once out.
-#[must_use]
-pub fn compulsory_bytes(list: &CommandList, line: u64) -> u64 {
-    let sector = sector_bytes(list, line);
-    let mut seen = hashbrown::HashMap::<u64, bool>::new();
-    let mut total = 0;
-    for (_, operands) in list.iter() {
-        for operand in operands.iter().filter(|operand| operand.access.reads()) {
-            sectors(&operand.region, sector, |at| {
-                seen.entry(at).or_insert_with(|| {
-                    total += 1;
-                    false
-                });
-            });
-        }
-        for operand in operands.iter().filter(|operand| operand.access.writes()) {
-            sectors(&operand.region, sector, |at| {
-                if !seen.insert(at, true).unwrap_or(false) {
-                    total += 1;
-                }
-            });
-        }
-    }
-    total * sector
-}
-
-/// The largest power of two, at least a line, that divides every run.
-fn sector_bytes(list: &CommandList, line: u64) -> u64 {
-    let mut bits = 0;
-    for operand in list.operands() {
-        let region = &operand.region;
-        bits |= region.start() | region.run_bytes();
-        for dim in region.dims() {
-            bits |= dim.stride;
-        }
-    }
-    (1u64 << bits.trailing_zeros().min(16)).max(line)
-}
-
 /// An instruction that an engine has taken and that waits for its data.
 #[derive(Clone, Copy, Debug)]
 struct Claim {
@@ -177,47 +150,45 @@ struct EngineState {
     running: Option<(Claim, Nanos)>,
 }
 
+impl EngineState {
+    fn taken(&self) -> usize {
+        self.claims.len() + usize::from(self.running.is_some())
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
     Ended(usize),
-    Arrived(usize),
+    Read(usize),
+    /// A move over the link is over: the atoms of this fill are there.
+    Moved(usize),
     Analysed,
-}
-
-/// The link and the moves in flight on it.
-#[derive(Debug)]
-struct Link {
-    free: Nanos,
-    slots: BinaryHeap<Reverse<Nanos>>,
-}
-
-impl Link {
-    /// When a move of `bytes` that is asked for `now` has arrived.
-    fn transfer(&mut self, now: Nanos, bytes: u64, profile: &Profile) -> Nanos {
-        let slot = self.slots.pop().map_or(now, |Reverse(free)| free.max(now));
-        let ready = slot.plus(profile.move_latency).max(self.free);
-        let done = ready.plus(profile.transfer(bytes));
-        self.free = done;
-        self.slots.push(Reverse(done));
-        done
-    }
 }
 
 struct Simulation<'a> {
     setup: Setup,
     program: &'a Program,
+    atoms: Atoms,
     scheduler: Scheduler,
     context: ContextId,
     /// Each submitted list with the place of its first instruction.
     lists: hashbrown::HashMap<ListId, usize>,
+    /// The same in program order.
+    batches: Vec<(usize, ListId)>,
     next: usize,
+    /// The analysis unit waits for work to end.
+    stalled: bool,
     engines: Vec<EngineState>,
     memories: LocalMemories,
-    /// The unit of moves.
-    moving: Policy,
-    link: Link,
+    memory: Channel,
+    visible: Visible,
+    planner: Planner,
+    /// Who waits for each atom to be brought.
+    waiting: Vec<Vec<u32>>,
+    link: Channel,
+    fills: Vec<Vec<Atom>>,
     events: BinaryHeap<Reverse<(Nanos, Event)>>,
-    counted: (u64, u64),
+    counted: (u64, u64, u64),
     run: Run,
 }
 
@@ -235,30 +206,38 @@ pub fn simulate(program: &Program, setup: Setup) -> Result<Run, SimulationError>
     });
     let context = scheduler.add_context(NonZeroU32::MIN);
     let profile = setup.profile;
-    let slots = setup.dma_engines * profile.moves_in_flight;
     let moving = moving_policy(&program.list, setup.policy, &profile);
-    let sector = match moving {
-        Policy::Block(bits) => 1 << bits,
-        Policy::Tensor => OBJECT_ALIGNMENT,
-        Policy::Exact | Policy::Adaptive => sector_bytes(&program.list, profile.line_bytes),
-    };
+    let atoms = Atoms::new(&program.list, moving, profile.line_bytes);
+    let pieces = atoms.pieces().len();
     let mut simulation = Simulation {
         setup,
         program,
         scheduler,
         context,
         lists: hashbrown::HashMap::new(),
+        batches: Vec::new(),
         next: 0,
+        stalled: false,
         engines: (0..setup.engines).map(|_| EngineState::default()).collect(),
-        moving,
-        memories: LocalMemories::new(setup.engines, profile.local_bytes, sector),
-        link: Link {
-            free: Nanos(0),
-            slots: (0..slots).map(|_| Reverse(Nanos(0))).collect(),
-        },
+        memories: LocalMemories::new(setup.engines, profile.local_bytes, pieces),
+        memory: Channel::new(
+            profile.memory_bytes_per_ns,
+            profile.memory_latency,
+            setup.dma_engines * profile.memory_moves_in_flight,
+        ),
+        visible: Visible::new(profile.visible_bytes, &atoms),
+        planner: Planner::new(pieces),
+        waiting: vec![Vec::new(); pieces],
+        link: Channel::new(
+            profile.link_bytes_per_ns,
+            profile.move_latency,
+            setup.dma_engines * profile.moves_in_flight,
+        ),
+        fills: Vec::new(),
         events: BinaryHeap::new(),
-        counted: (0, 0),
+        counted: (0, 0, 0),
         run: Run::default(),
+        atoms,
     };
     simulation.run()?;
     Ok(simulation.run)
@@ -268,28 +247,33 @@ impl Simulation<'_> {
     fn run(&mut self) -> Result<(), SimulationError> {
         let mut now = Nanos(0);
         self.analyse(now)?;
+        self.move_next(now);
         while let Some(Reverse((time, event))) = self.events.pop() {
             now = time;
             match event {
                 Event::Analysed => self.analyse(now)?,
-                Event::Arrived(_) => {}
-                Event::Ended(engine) => self.end(engine, now),
+                Event::Read(_) => {}
+                Event::Moved(fill) => self.arrive(fill, now),
+                Event::Ended(engine) => {
+                    self.end(engine, now);
+                    if self.stalled {
+                        self.analyse(now)?;
+                    }
+                }
             }
             match event {
-                Event::Arrived(engine) => self.start(engine, now),
-                _ => (0..self.engines.len()).for_each(|engine| self.fill(engine, now)),
+                Event::Read(engine) => self.start(engine, now),
+                _ => self.dispatch(now),
             }
+            self.move_next(now);
         }
         let done = self.run.spans.len();
         if done < self.program.list.len() {
             return Err(SimulationError::Stuck(self.program.list.len() - done));
         }
-        let drained = self.memories.flush();
-        if drained > 0 {
-            self.run.moves += 1;
-            now = self.transfer(None, 0, drained, now);
-        }
-        self.run.makespan = now.max(self.link.free);
+        self.run.makespan = now.max(self.link.free());
+        self.run.moved_bytes = self.link.bytes();
+        self.run.local_bytes = self.memory.bytes();
         if let Some(analyser) = self.scheduler.analyser(self.context) {
             (self.run.splits, self.run.merges) = analyser.granularity_changes();
             self.run.decisions = analyser.decisions().copied().collect();
@@ -299,31 +283,23 @@ impl Simulation<'_> {
 
     /// Hands the next batch to the scheduler and charges its analysis.
     fn analyse(&mut self, now: Nanos) -> Result<(), SimulationError> {
-        let last = (self.next + BATCH).min(self.program.list.len());
-        if self.next >= last {
-            return Ok(());
+        self.stalled = self.scheduler.is_analysing(self.context);
+        if !self.stalled {
+            self.submit(now)?;
         }
-        let mut batch = CommandList::new(BATCH);
-        for position in self.next..last {
-            if let Some((instruction, operands)) = self.program.list.get(position) {
-                batch
-                    .push(operands, instruction.cost, instruction.unit)
-                    .map_err(ProgramError::from)?;
-            }
-        }
-        let id = self.scheduler.submit(self.context, batch, &[], now)?;
-        self.lists.insert(id, self.next);
-        self.next = last;
         let counters = self
             .scheduler
             .analyser(self.context)
-            .map_or((0, 0), |analyser| {
-                (analyser.cells_touched(), analyser.graph().edge_total())
+            .map_or((0, 0, 0), |analyser| {
+                let (splits, merges) = analyser.granularity_changes();
+                let edges = analyser.graph().edge_total();
+                (analyser.cells_touched(), edges, splits + merges)
             });
-        let cost = self
-            .setup
-            .profile
-            .analysis(counters.0 - self.counted.0, counters.1 - self.counted.1);
+        let cost = self.setup.profile.analysis(
+            counters.0 - self.counted.0,
+            counters.1 - self.counted.1,
+            counters.2 - self.counted.2,
+        );
         self.counted = counters;
         self.run.analysis = self.run.analysis.plus(cost);
         let done = now.plus(cost);
@@ -337,7 +313,50 @@ impl Simulation<'_> {
                 merges,
             });
         }
-        self.events.push(Reverse((done, Event::Analysed)));
+        if !self.stalled && self.next < self.program.list.len() {
+            self.events.push(Reverse((done, Event::Analysed)));
+        }
+        Ok(())
+    }
+
+    /// Submits instructions as long as their data have room on the card.
+    fn submit(&mut self, now: Nanos) -> Result<(), SimulationError> {
+        let mut batch = CommandList::new(BATCH);
+        let mut holds = Vec::new();
+        let (mut uses, mut missing) = (Vec::new(), Vec::new());
+        let first = self.next;
+        while batch.len() < BATCH
+            && let Some((instruction, operands)) = self.program.list.get(self.next)
+        {
+            self.atoms.uses(self.next, &mut uses);
+            if !self.visible.has_room(&self.atoms, &uses) {
+                break;
+            }
+            missing.clear();
+            let number = self.next as u32;
+            let leaving = self.visible.admit(&self.atoms, number, &uses, &mut missing);
+            self.write_home(&leaving, now);
+            self.planner.add(&self.atoms, &uses, &missing);
+            for &atom in &missing {
+                if let Some(waiting) = self.waiting.get_mut(atom as usize) {
+                    waiting.push(number);
+                }
+            }
+            holds.push(missing.len() as u32);
+            batch
+                .push(operands, instruction.cost, instruction.unit)
+                .map_err(ProgramError::from)?;
+            self.next += 1;
+        }
+        if batch.is_empty() {
+            self.stalled = self.next < self.program.list.len();
+            return Ok(());
+        }
+        let id = self
+            .scheduler
+            .submit_held(self.context, batch, holds, now)?;
+        self.lists.insert(id, first);
+        self.batches.push((first, id));
         Ok(())
     }
 
@@ -350,12 +369,21 @@ impl Simulation<'_> {
             return;
         };
         self.scheduler.finish(&claim.work, Outcome::Done, now);
+        let instruction = self.place(&claim.work);
         self.run.spans.push(Span {
-            instruction: self.place(&claim.work),
+            instruction,
             engine,
             start,
             end: now,
         });
+        let (mut uses, mut last) = (Vec::new(), Vec::new());
+        self.atoms.uses(instruction, &mut uses);
+        self.visible.ended(&self.atoms, &uses, &mut last);
+        for atom in last {
+            if self.memories.give_back(atom) {
+                self.memory.transfer(now, self.atoms.bytes(atom));
+            }
+        }
         while let Some(end) = self.scheduler.pop_ended() {
             self.lists.remove(&end.list);
         }
@@ -368,26 +396,37 @@ impl Simulation<'_> {
             .map_or(0, |first| first + work.position as usize)
     }
 
-    /// Lets an engine claim instructions and fetch their data.
-    fn fill(&mut self, engine: usize, now: Nanos) {
-        loop {
-            let ahead = self
-                .engines
-                .get(engine)
-                .map_or(usize::MAX, |it| it.claims.len());
-            if ahead >= self.setup.profile.prefetch {
-                break;
-            }
-            let Some(work) = self.scheduler.take(Engine::Compute(engine), now) else {
-                break;
-            };
-            let arrives = self.fetch(engine, self.place(&work), now);
-            self.events.push(Reverse((arrives, Event::Arrived(engine))));
-            if let Some(state) = self.engines.get_mut(engine) {
-                state.claims.push(Claim { work, arrives });
+    /// Lets engines take instructions: those that have the fewest first.
+    fn dispatch(&mut self, now: Nanos) {
+        for taken in 0..=self.setup.profile.prefetch {
+            for engine in 0..self.engines.len() {
+                if !self.scheduler.has_ready(Unit::Compute) {
+                    return;
+                }
+                if self
+                    .engines
+                    .get(engine)
+                    .is_some_and(|it| it.taken() == taken)
+                {
+                    self.claim(engine, now);
+                }
             }
         }
-        self.start(engine, now);
+    }
+
+    fn claim(&mut self, engine: usize, now: Nanos) {
+        let Some(work) = self.scheduler.take(Engine::Compute(engine), now) else {
+            return;
+        };
+        let arrives = self.read(engine, self.place(&work), now);
+        if let Some(state) = self.engines.get_mut(engine) {
+            state.claims.push(Claim { work, arrives });
+        }
+        if arrives > now {
+            self.events.push(Reverse((arrives, Event::Read(engine))));
+        } else {
+            self.start(engine, now);
+        }
     }
 
     /// Starts the claimed instruction whose data came first.
@@ -416,87 +455,104 @@ impl Simulation<'_> {
             .push(Reverse((now.plus(cost), Event::Ended(engine))));
     }
 
-    /// Moves what an instruction needs and returns when all of it is there.
-    fn fetch(&mut self, engine: usize, position: usize, now: Nanos) -> Nanos {
-        let Some((_, operands)) = self.program.list.get(position) else {
-            return now;
-        };
+    /// Moves what an instruction needs into an engine's local memory and
+    /// returns when all of it is there.
+    fn read(&mut self, engine: usize, position: usize, now: Nanos) -> Nanos {
         let mut arrives = now;
-        for (region, access) in moved_regions(self.moving, operands) {
-            let moved = self
-                .memories
-                .access(engine, &region, access.reads(), access.writes());
-            if moved.filled + moved.drained == 0 {
-                continue;
+        for (used, access) in self.atoms.operands(position) {
+            let filled: u64 = used
+                .iter()
+                .map(|&atom| {
+                    let sized = (atom, self.atoms.bytes(atom));
+                    let (reads, writes) = (access.reads(), access.writes());
+                    self.memories.access(engine, sized, reads, writes)
+                })
+                .sum();
+            if filled > 0 {
+                arrives = arrives.max(self.memory.transfer(now, filled));
             }
-            self.run.moves += moved.moves;
-            let done = self.transfer(Some(engine), moved.filled, moved.drained, now);
-            if moved.filled > 0 {
-                arrives = arrives.max(done);
-            }
+        }
+        let leaving = self.memories.evict(engine, |atom| self.atoms.bytes(atom));
+        if leaving > 0 {
+            self.memory.transfer(now, leaving);
         }
         arrives
     }
 
+    /// Uses the link: fills first, then what goes home.
+    fn move_next(&mut self, now: Nanos) {
+        while self.link.next_slot() <= now {
+            let mut fill = Vec::new();
+            let mut bytes = 0;
+            let enough = self.setup.profile.move_bytes / self.setup.profile.moves_in_flight as u64;
+            while bytes < enough
+                && let Some(atom) = self.planner.next()
+            {
+                self.planner.asked(&self.atoms, atom);
+                bytes += self.atoms.bytes(atom);
+                fill.push(atom);
+            }
+            if bytes > 0 {
+                let end = self.transfer(bytes, 0, now);
+                self.events
+                    .push(Reverse((end, Event::Moved(self.fills.len()))));
+                self.fills.push(fill);
+                continue;
+            }
+            let complete =
+                self.next == self.program.list.len() && !self.scheduler.is_analysing(self.context);
+            let homeward = self.visible.homeward(
+                &self.atoms,
+                self.next as u32,
+                complete,
+                self.setup.profile.move_bytes,
+            );
+            if homeward.is_empty() {
+                return;
+            }
+            self.write_home(&homeward, now);
+        }
+    }
+
+    fn write_home(&mut self, atoms: &[Atom], now: Nanos) {
+        let bytes: u64 = atoms.iter().map(|&atom| self.atoms.bytes(atom)).sum();
+        if bytes > 0 {
+            let end = self.transfer(0, bytes, now);
+            self.events
+                .push(Reverse((end, Event::Moved(self.fills.len()))));
+            self.fills.push(Vec::new());
+        }
+    }
+
+    /// Lets those go on that have waited for a fill.
+    fn arrive(&mut self, fill: usize, now: Nanos) {
+        let arrived = self.fills.get_mut(fill).map(std::mem::take);
+        for atom in arrived.unwrap_or_default() {
+            self.visible.arrived(atom);
+            self.planner.arrived(atom);
+            let waiting = self.waiting.get_mut(atom as usize).map(std::mem::take);
+            for instruction in waiting.unwrap_or_default() {
+                let instruction = instruction as usize;
+                let batch = self
+                    .batches
+                    .partition_point(|&(first, _)| first <= instruction);
+                if let Some(&(first, list)) = self.batches.get(batch.wrapping_sub(1)) {
+                    self.scheduler.lift(list, (instruction - first) as u32, now);
+                }
+            }
+        }
+    }
+
     /// Puts one move on the link and returns when it is over.
-    fn transfer(&mut self, engine: Option<usize>, filled: u64, drained: u64, now: Nanos) -> Nanos {
-        let bytes = filled + drained;
-        self.run.moved_bytes += bytes;
-        let end = self.link.transfer(now, bytes, &self.setup.profile);
+    fn transfer(&mut self, filled: u64, drained: u64, now: Nanos) -> Nanos {
+        let end = self.link.transfer(now, filled + drained);
+        self.run.moves += 1;
         self.run.transfers.push(Transfer {
-            engine,
             filled,
             drained,
             asked: now,
             end,
         });
         end
-    }
-}
-
-/// The operands as a policy moves them.  Its unit is what is moved; a block
-/// that is written in part is fetched as well.
-fn moved_regions(policy: Policy, operands: &[Operand]) -> Vec<(Region, Access)> {
-    let whole = |access: Access| match access {
-        Access::Read => Access::Read,
-        _ => Access::ReadWrite,
-    };
-    match policy {
-        Policy::Exact | Policy::Adaptive => {
-            operands.iter().map(|it| (it.region, it.access)).collect()
-        }
-        Policy::Tensor => operands
-            .iter()
-            .map(|it| {
-                let object = Region::run(it.object.start(), it.object.bytes());
-                (object, whole(it.access))
-            })
-            .collect(),
-        Policy::Block(bits) => {
-            let mut blocks = Vec::new();
-            for operand in operands {
-                sectors(&operand.region, 1 << bits, |block| {
-                    blocks.push((Region::run(block << bits, 1 << bits), whole(operand.access)));
-                });
-            }
-            blocks
-        }
-    }
-}
-
-/// The policy by which memory is moved: its own, unless one instruction's
-/// blocks do not fit into a local memory; then it moves just what is used.
-fn moving_policy(list: &CommandList, policy: Policy, profile: &Profile) -> Policy {
-    let fits = |operands: &[Operand]| {
-        let blocks = moved_regions(policy, operands);
-        let bytes = blocks
-            .iter()
-            .fold(0u64, |sum, (region, _)| sum.saturating_add(region.bytes()));
-        bytes <= profile.local_bytes
-    };
-    if list.iter().all(|(_, operands)| fits(operands)) {
-        policy
-    } else {
-        Policy::Exact
     }
 }

@@ -38,16 +38,18 @@ fn check_list(policy: Policy, random: &mut Random, length: usize, tally: &mut Ta
     let mut all = Vec::new();
     for _ in 0..length {
         let (operands, bytes) = instruction(random, false);
-        analyser.submit(&operands, false);
+        analyser.submit(&operands, 0);
         all.push(bytes);
     }
     let words = length.div_ceil(64);
     let mut before = vec![vec![0u64; words]; length];
     let mut edges: HashMap<usize, Vec<usize>> = HashMap::new();
     for earlier in 0..length {
-        for later in analyser.graph().successors(earlier as u64) {
-            edges.entry(later as usize).or_default().push(earlier);
-        }
+        analyser
+            .graph()
+            .for_each_successor(earlier as u64, |later| {
+                edges.entry(later as usize).or_default().push(earlier);
+            });
     }
     for later in 0..length {
         for &earlier in edges.get(&later).into_iter().flatten() {
@@ -148,7 +150,7 @@ fn run_live(policy: Policy, seed: u64, length: usize, failing: bool, writes: u64
     let mut next = instruction(&mut random, false);
     while all.len() < length || ended.iter().any(|ended| !ended) {
         if all.len() < length && random.below(3) > 0 && analyser.make_room().is_ok() {
-            analyser.submit(&next.0, false);
+            analyser.submit(&next.0, 0);
             let reads_only = random.below(writes) > 0;
             let bytes = std::mem::replace(&mut next, instruction(&mut random, reads_only)).1;
             let poisoned = meet(&tainted, &bytes.reads);

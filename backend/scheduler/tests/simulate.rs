@@ -76,6 +76,45 @@ fn every_schedule_respects_the_exact_graph_and_the_lower_bound() {
 }
 
 #[test]
+fn nothing_is_moved_twice_and_engines_seldom_wait() {
+    let profile = Profile::default();
+    let program = Workload::Attention.program().unwrap();
+    let compulsory = compulsory_bytes(&program.list, profile.line_bytes);
+    let graph = WholeGraph::new(&program.list, Policy::Exact);
+    let critical_path = graph.critical_path(&program.list);
+    for engines in [1, 2, 4, 8, 16] {
+        let bound = lower_bound(&program.list, critical_path, engines, compulsory, &profile);
+        for policy in [Policy::Exact, Policy::Adaptive] {
+            let run = run(&program, policy, engines);
+            assert_eq!(run.moved_bytes, compulsory);
+            let ratio = run.makespan.0 as f64 / bound.0 as f64;
+            assert!(ratio < 1.05, "{policy} on {engines}: {ratio}");
+        }
+    }
+}
+
+#[test]
+fn a_card_too_small_for_a_program_moves_more_and_still_ends() {
+    let mut setup = Setup {
+        policy: Policy::Adaptive,
+        engines: 4,
+        dma_engines: 1,
+        profile: Profile::default(),
+    };
+    let program = Workload::Attention.program().unwrap();
+    let compulsory = compulsory_bytes(&program.list, setup.profile.line_bytes);
+    let mut moved = Vec::new();
+    for visible_bytes in [256 << 20, 8 << 20, 1 << 20, 1] {
+        setup.profile.visible_bytes = visible_bytes;
+        let run = simulate(&program, setup).unwrap();
+        assert_eq!(run.spans.len(), program.list.len());
+        moved.push(run.moved_bytes);
+    }
+    assert_eq!(moved[0], compulsory);
+    assert!(moved.is_sorted() && moved[0] < moved[3], "{moved:?}");
+}
+
+#[test]
 fn a_simulation_is_the_same_every_time() {
     let program = Workload::ResnetBlock.program().unwrap();
     let (first, second) = (

@@ -16,7 +16,7 @@ use augur_scheduler::scheduler::{Config, ContextId, Engine, Scheduler, SubmitErr
 use augur_scheduler::simulate::{Run, Setup, compulsory_bytes, simulate};
 use augur_scheduler::workload::Program;
 
-use super::report::Row;
+use super::report::{self, Row};
 use super::thread_time::thread_time;
 
 /// Instructions of one list when host time is measured.
@@ -83,6 +83,11 @@ pub fn measure(
         },
     )?;
     if explain {
+        report::explain_run(
+            &policy.to_string(),
+            run.local_bytes,
+            bounds.compulsory_bytes,
+        );
         for decision in &run.decisions {
             eprintln!("{policy}: {decision}");
         }

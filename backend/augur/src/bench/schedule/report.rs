@@ -92,17 +92,35 @@ impl Report {
 /// Prints what virtual time is made of.
 pub fn explain(profile: &Profile) {
     eprintln!(
-        "virtual time: local memory {} KiB per engine in lines of {} B; link {} GB/s shared, \
+        "virtual time: {} MiB visible on the card, filled and written home over a link of {} GB/s \
+         shared by all DMA engines, {} ns per move of up to {} KiB, {} moves in flight per DMA \
+         engine; local memory {} KiB per engine in lines of {} B, moved at {} GB/s shared by all, \
          {} ns per move, {} moves in flight per DMA engine; engines fetch {} instructions ahead; \
-         analysis {} ns per tracked cell and {} ns per edge, on {} lanes",
-        profile.local_bytes >> 10,
-        profile.line_bytes,
+         analysis {} ns per tracked cell, {} ns per edge and {} ns per split or merge, on {} lanes",
+        profile.visible_bytes >> 20,
         profile.link_bytes_per_ns,
         profile.move_latency.0,
+        profile.move_bytes >> 10,
         profile.moves_in_flight,
+        profile.local_bytes >> 10,
+        profile.line_bytes,
+        profile.memory_bytes_per_ns,
+        profile.memory_latency.0,
+        profile.memory_moves_in_flight,
         profile.prefetch,
         profile.cell.0,
         profile.edge.0,
+        profile.regrain.0,
         profile.analysis_lanes,
+    );
+}
+
+/// Prints what a policy's run moved on the card, which no figure of the row
+/// says.
+pub fn explain_run(policy: &str, local_bytes: u64, compulsory_bytes: u64) {
+    eprintln!(
+        "{policy}: {:.1} MB into, out of and between local memories, {:.2} x compulsory",
+        local_bytes as f64 / 1e6,
+        local_bytes as f64 / compulsory_bytes.max(1) as f64,
     );
 }
