@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use augur_card::PredictorMode;
+use augur_card::{CardConfig, PredictorMode};
 use augur_qemu::process::{Supervised, Terminal};
 use augur_qemu::{Card, quote};
 use clap::Args;
@@ -54,6 +54,26 @@ impl Default for CardOptions {
             demand_window: Size(64 << 10),
             submit_queues: 2,
         }
+    }
+}
+
+impl CardOptions {
+    /// Refuses a card that cannot be, before anything is built for it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let config = CardConfig {
+            memory_bytes: self.memory.0,
+            aperture_bytes: self.aperture.0,
+            demand_window_bytes: self.demand_window.0,
+            compute_engines: self.engines,
+            predictor: self.predictor,
+            submit_queues: self.submit_queues,
+            ..CardConfig::default()
+        };
+        config.manager()?;
+        Ok(())
     }
 }
 
@@ -193,6 +213,17 @@ mod tests {
     use std::os::unix::net::UnixListener;
 
     use super::*;
+
+    #[test]
+    fn an_impossible_card_is_refused_before_it_is_built() {
+        assert!(CardOptions::default().check().is_ok());
+        let odd = CardOptions {
+            aperture: Size(3 << 20),
+            ..CardOptions::default()
+        };
+        let said = odd.check().unwrap_err().to_string();
+        assert!(said.contains("power of two"), "{said}");
+    }
 
     #[test]
     fn a_listener_is_seen_and_a_left_over_socket_is_not() {

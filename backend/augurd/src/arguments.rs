@@ -3,6 +3,7 @@
 
 use std::os::fd::RawFd;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use augur_card::{CardConfig, Policy, PredictorMode};
 use clap::{ArgGroup, Parser};
@@ -48,7 +49,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     pub engines: Option<u16>,
 
-    /// DMA channels; each is a thread [default: 1]
+    /// DMA channels; each is a thread [default: 2]
     #[arg(long, value_name = "M")]
     pub dma_channels: Option<u16>,
 
@@ -60,6 +61,11 @@ pub struct Arguments {
     /// 2M [default: 64K]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub demand_window: Option<u64>,
+
+    /// Microseconds that a worker looks at its queues before it sleeps, while
+    /// requests come in quick succession; 0 to sleep at once
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(..=10_000))]
+    pub busy_poll: u32,
 
     /// Unit at which dependences between commands are tracked: adaptive, exact,
     /// tensor, 4k, 64k or 1m [default: adaptive]
@@ -127,6 +133,11 @@ pub enum ProfileError {
 }
 
 impl Arguments {
+    /// For how long a worker looks for work before it sleeps.
+    pub fn busy_poll(&self) -> Duration {
+        Duration::from_micros(self.busy_poll.into())
+    }
+
     /// The card that the profile and the options describe.
     ///
     /// # Errors

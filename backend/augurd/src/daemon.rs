@@ -4,6 +4,7 @@
 use std::io;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use augur_card::{Card, CardConfig, CardError};
 use thiserror::Error;
@@ -12,9 +13,10 @@ use vhost_user_backend::{Error as BackendError, VhostUserDaemon};
 use vm_memory::GuestMemoryAtomic;
 use vmm_sys_util::epoll::EventSet;
 
+use crate::busy_poll::BusyPoll;
 use crate::doorbell::Doorbell;
 use crate::front_end::FrontEnd;
-use crate::transport::Transport;
+use crate::transport::{Transport, Worker};
 
 /// Why the card cannot be served, or not any longer.
 #[derive(Debug, Error)]
@@ -42,17 +44,29 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Makes the card and starts its threads.
+    /// Makes the card and starts its threads. Each worker looks for at most
+    /// `busy_poll` at its queues before it sleeps.
     ///
     /// # Errors
     /// [`DaemonError`] when the configuration cannot work or the system is
     /// short of memory, threads or descriptors.
-    pub fn new(config: CardConfig) -> Result<Self, DaemonError> {
+    pub fn new(config: CardConfig, busy_poll: Duration) -> Result<Self, DaemonError> {
         let bells = [Arc::new(Doorbell::new()?), Arc::new(Doorbell::new()?)];
-        let [events, _] = &bells;
-        let front_end = Arc::new(FrontEnd::new(events.clone())?);
+        let [events, submit] = bells.clone();
+        let [control_poll, submit_poll] = BusyPoll::pair(busy_poll);
+        let workers = [
+            Worker {
+                bell: events.clone(),
+                poll: control_poll,
+            },
+            Worker {
+                bell: submit,
+                poll: submit_poll,
+            },
+        ];
+        let front_end = Arc::new(FrontEnd::new(events)?);
         let card = Arc::new(Card::new(config, front_end.clone())?);
-        let transport = Arc::new(Transport::new(card.clone(), front_end, bells.clone()));
+        let transport = Arc::new(Transport::new(card.clone(), front_end, workers));
         let memory = GuestMemoryAtomic::new(vm_memory::GuestMemoryMmap::new());
         let server = VhostUserDaemon::new("vhost-user".into(), transport.clone(), memory)
             .map_err(DaemonError::Start)?;

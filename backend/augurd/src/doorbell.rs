@@ -53,6 +53,12 @@ impl Doorbell {
         let _ = self.consumer.consume();
     }
 
+    /// Whether somebody has rung since the work began that is running now, or since
+    /// this was asked last. For the worker.
+    pub fn rang(&self) -> bool {
+        self.rung.load(Ordering::Relaxed) && self.rung.swap(false, Ordering::SeqCst)
+    }
+
     /// Runs `work` until nobody has rung while it ran.
     pub fn answer(&self, mut work: impl FnMut()) {
         loop {

@@ -4,7 +4,7 @@
 //!
 //! In the order of a request's way: `socket` waits for QEMU, `transport`
 //! answers its messages and starts and stops the `ring`s, `serve` is woken by a
-//! guest's kick (or by a `doorbell`), takes a `chain` from a `queue`, hands its
+//! guest's kick (or by a `doorbell`, or looks for itself: `busy_poll`), takes a `chain` from a `queue`, hands its
 //! bytes to the card and writes the answer; `front_end` asks QEMU for what only
 //! QEMU can do.
 //!
@@ -20,6 +20,7 @@ pub mod misbehaviour;
 pub mod socket;
 pub mod trace_socket;
 
+mod busy_poll;
 mod chain;
 mod doorbell;
 mod front_end;

@@ -51,7 +51,7 @@ fn main() -> ExitCode {
         (Err(error), _) | (_, Err(error)) => return report(&error, WRONG_START),
     };
     become_hard_to_kill();
-    let daemon = match Daemon::new(config) {
+    let daemon = match Daemon::new(config, arguments.busy_poll()) {
         Ok(daemon) => daemon,
         Err(error @ DaemonError::Card(_)) => return report(&error, WRONG_START),
         Err(error) => return report(&error, FAILED),

@@ -39,7 +39,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let path = arguments.socket_path.as_ref().ok_or("it needs a path")?;
     let mut socket = ListeningSocket::bind(path)?;
-    let mut daemon = Daemon::new(arguments.card_config()?)?;
+    let mut daemon = Daemon::new(arguments.card_config()?, arguments.busy_poll())?;
     let mut signals = Signals::new([SIGUSR1, SIGUSR2])?;
     std::thread::spawn(move || {
         for signal in signals.forever() {

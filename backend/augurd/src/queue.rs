@@ -7,6 +7,7 @@
 //! forgotten. Knows the gate of guest memory; never what a request means.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use augur_card::{GuestAccess, GuestMemory};
@@ -83,9 +84,8 @@ impl Queue {
         }
     }
 
-    /// Takes the next chain, copying at most `most_readable` bytes of its
-    /// readable part. A malformed chain is used with length 0. When there is
-    /// nothing, the guest will kick for the next chain.
+    /// As [`Queue::take`], and when there is nothing, the guest will kick for the
+    /// next chain.
     pub fn next(&self, guest: &GuestMemory, most_readable: usize) -> Taken {
         match self.take(guest, most_readable) {
             // Made available before the guest knew that it has to kick. A ring
@@ -96,7 +96,25 @@ impl Queue {
         }
     }
 
-    fn take(&self, guest: &GuestMemory, most_readable: usize) -> Taken {
+    /// Whether a look at the ring says that there is a chain. Unlike a chain that
+    /// was taken, this may be the guest's mistake.
+    pub fn claims_a_chain(&self, guest: &GuestMemory) -> bool {
+        let Some(access) = guest.enter() else {
+            return false;
+        };
+        if !self.is_running() || !self.ring.is_usable() {
+            return false;
+        }
+        let vring = self.ring.get_ref();
+        let queue = vring.get_queue();
+        queue
+            .avail_idx(access.memory(), Ordering::Acquire)
+            .is_ok_and(|index| index.0 != queue.next_avail())
+    }
+
+    /// Takes the next chain, copying at most `most_readable` bytes of its
+    /// readable part. A malformed chain is used with length 0.
+    pub fn take(&self, guest: &GuestMemory, most_readable: usize) -> Taken {
         let Some(access) = guest.enter() else {
             return Taken::Nothing;
         };
@@ -209,7 +227,7 @@ impl Queue {
 
     /// Asks the guest to kick for the next chain; answers whether there is one
     /// already.
-    fn enable_kicks(&self, guest: &GuestMemory) -> bool {
+    pub fn enable_kicks(&self, guest: &GuestMemory) -> bool {
         let Some(access) = guest.enter() else {
             return false;
         };

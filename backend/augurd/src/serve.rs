@@ -22,7 +22,7 @@ use zerocopy::{FromBytes as _, IntoBytes as _};
 use crate::chain::Malformed;
 use crate::queue::{Queue, Taken, TakenChain};
 use crate::ring::Ring;
-use crate::transport::Transport;
+use crate::transport::{Transport, Worker};
 
 /// Bytes of a control request that are looked at. No request is as long, so
 /// that a longer one is still seen to be too long.
@@ -37,17 +37,50 @@ const TURN: usize = 64;
 
 impl Transport {
     /// Answers control requests and delivers events until there are no more.
-    pub(crate) fn serve_control(&self, rings: &[Ring]) {
+    pub(crate) fn serve_control(&self, rings: &[Ring], worker: &Worker) {
         let [control, events, ..] = rings else { return };
         let control = self.running_queue(QUEUE_CONTROL, control);
         let events = self.running_queue(QUEUE_EVENTS, events);
-        loop {
+        let watched: Vec<_> = control.iter().cloned().collect();
+        self.serve_until_idle(&watched, worker, || {
             // First what happened before the request that is answered next.
             let delivered = events.as_deref().is_some_and(|events| self.deliver(events));
             let answered = control
                 .as_deref()
                 .is_some_and(|control| self.answer(control));
-            if !delivered && !answered {
+            delivered || answered
+        });
+    }
+
+    /// Serves as long as `serve` finds something; then lets the guest kick for
+    /// what comes to the `queues`.
+    fn serve_until_idle(
+        &self,
+        queues: &[Arc<Queue>],
+        worker: &Worker,
+        mut serve: impl FnMut() -> bool,
+    ) {
+        let guest = self.card.guest();
+        worker.poll.work_came();
+        loop {
+            while serve() {}
+            let mut rang = false;
+            let is_work = || {
+                rang = worker.bell.rang();
+                rang || queues.iter().any(|queue| queue.claims_a_chain(guest))
+            };
+            if worker.poll.look_on(is_work) {
+                worker.poll.work_came();
+                if serve() || rang {
+                    continue;
+                }
+            }
+            let mut made_meanwhile = false;
+            for queue in queues {
+                made_meanwhile |= queue.enable_kicks(guest);
+            }
+            // A ring that claims to have a chain and gives none stands still.
+            if !made_meanwhile || !serve() {
                 return;
             }
         }
@@ -89,7 +122,7 @@ impl Transport {
         true
     }
 
-    /// Answers control requests; says whether the queue wants another turn.
+    /// Answers control requests; says whether there were any.
     fn answer(&self, queue: &Queue) -> bool {
         let guest = self.card.guest();
         take_turn(queue, guest, MOST_REQUEST_BYTES, |chain, request| {
@@ -113,24 +146,21 @@ impl Transport {
     }
 
     /// Hands submissions to the card until there are no more.
-    pub(crate) fn serve_submissions(&self, rings: &[Ring]) {
+    pub(crate) fn serve_submissions(&self, rings: &[Ring], worker: &Worker) {
         let queues: Vec<_> = (QUEUE_SUBMIT..)
             .zip(rings)
             .filter_map(|(number, ring)| self.running_queue(number, ring))
             .collect();
-        loop {
-            let mut more = false;
+        self.serve_until_idle(&queues, worker, || {
+            let mut any = false;
             for queue in &queues {
-                more |= self.submit(queue);
+                any |= self.submit(queue);
             }
-            if !more {
-                return;
-            }
-        }
+            any
+        });
     }
 
-    /// Hands submissions of one queue to the card; says whether it wants
-    /// another turn.
+    /// Hands submissions of one queue to the card; says whether there were any.
     fn submit(&self, queue: &Arc<Queue>) -> bool {
         let guest = self.card.guest();
         take_turn(queue, guest, MOST_SUBMIT_BYTES, |chain, request| {
@@ -152,7 +182,7 @@ impl Transport {
 }
 
 /// Takes up to a turn's chains and hands each to `serve`; says whether there
-/// may be more.
+/// were any.
 fn take_turn(
     queue: &Queue,
     guest: &GuestMemory,
@@ -160,11 +190,11 @@ fn take_turn(
     mut serve: impl FnMut(TakenChain, Vec<u8>),
 ) -> bool {
     queue.flush(guest);
-    for _ in 0..TURN {
-        match queue.next(guest, most_readable) {
+    for taken in 0..TURN {
+        match queue.take(guest, most_readable) {
             Taken::Chain(chain, readable) => serve(chain, readable),
             Taken::Refused => {}
-            Taken::Nothing => return false,
+            Taken::Nothing => return taken > 0,
         }
     }
     true

@@ -37,6 +37,7 @@ use vmm_sys_util::event::{
 };
 use zerocopy::IntoBytes as _;
 
+use crate::busy_poll::BusyPoll;
 use crate::doorbell::Doorbell;
 use crate::front_end::FrontEnd;
 use crate::queue::{MAX_QUEUE_SIZE, Queue, TakenChain};
@@ -52,7 +53,7 @@ pub struct Transport {
     front_end: Arc<FrontEnd>,
     /// By queue number, from the first time that its worker has seen the ring.
     queues: Vec<OnceLock<Arc<Queue>>>,
-    bells: [Arc<Doorbell>; 2],
+    workers: [Worker; 2],
     /// An events buffer that waits for an event.
     pub(crate) posted: Mutex<Option<TakenChain>>,
     /// Held while rings change between running and stopped.
@@ -61,15 +62,23 @@ pub struct Transport {
     open: AtomicBool,
 }
 
+/// What a worker thread has of its own.
+pub struct Worker {
+    /// Wakes it.
+    pub bell: Arc<Doorbell>,
+    /// For how long it looks on before it sleeps.
+    pub poll: BusyPoll,
+}
+
 impl Transport {
     /// The back end of a card.
-    pub fn new(card: Arc<Card>, front_end: Arc<FrontEnd>, bells: [Arc<Doorbell>; 2]) -> Self {
+    pub fn new(card: Arc<Card>, front_end: Arc<FrontEnd>, workers: [Worker; 2]) -> Self {
         let queues = QUEUE_SUBMIT + card.config_space().submit_queues;
         Transport {
             card,
             front_end,
             queues: (0..queues).map(|_| OnceLock::new()).collect(),
-            bells,
+            workers,
             posted: Mutex::new(None),
             transition: Mutex::new(()),
             open: AtomicBool::new(false),
@@ -168,7 +177,7 @@ impl Transport {
     }
 
     fn ring_bells(&self) {
-        self.bells.iter().for_each(|bell| bell.ring());
+        self.workers.iter().for_each(|worker| worker.bell.ring());
     }
 
     fn transition(&self) -> MutexGuard<'_, ()> {
@@ -305,15 +314,15 @@ impl VhostUserBackend for Transport {
         rings: &[Ring],
         worker: usize,
     ) -> io::Result<()> {
-        let Some(bell) = self.bells.get(worker) else {
+        let Some(own) = self.workers.get(worker) else {
             return Ok(());
         };
         if u64::from(event) == self.bell_event() {
-            bell.acknowledge();
+            own.bell.acknowledge();
         }
-        bell.answer(|| match worker {
-            CONTROL_WORKER => self.serve_control(rings),
-            _ => self.serve_submissions(rings),
+        own.bell.answer(|| match worker {
+            CONTROL_WORKER => self.serve_control(rings, own),
+            _ => self.serve_submissions(rings, own),
         });
         // An error would end the worker, and the card with it.
         Ok(())

@@ -115,7 +115,7 @@ impl Default for CardConfig {
             aperture_bytes: 256 << 20,
             demand_window_bytes: 64 << 10,
             compute_engines: 2,
-            dma_channels: 1,
+            dma_channels: 2,
             tracking: Policy::Adaptive,
             predictor: PredictorMode::Off,
             speculative_bytes: 0,

@@ -54,6 +54,7 @@ impl Arguments {
     /// # Errors
     /// When something cannot be built, booted or measured.
     pub fn run(self) -> anyhow::Result<ExitCode> {
+        self.card.check()?;
         let project = Project::find()?;
         let daemon = StorageDaemon::ensure(&project)?;
         let load_before = load();

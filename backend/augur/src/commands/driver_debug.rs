@@ -31,6 +31,7 @@ impl Arguments {
     /// # Errors
     /// When the guest cannot be built or booted, or does not tell its addresses.
     pub fn run(self) -> anyhow::Result<ExitCode> {
+        self.card.check()?;
         let project = Project::find()?;
         let parts = Parts::ensure(&project)?;
         let sockets = sockets::folder()?;

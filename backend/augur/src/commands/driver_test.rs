@@ -39,6 +39,7 @@ impl Arguments {
     /// When the driver does not compile or the guest does not boot.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let began = Instant::now();
+        self.card.check()?;
         let project = Project::find()?;
         if self.build_only {
             let root = ToolRoot::with_kernel(&project, self.kernel)?;

@@ -52,6 +52,7 @@ impl Arguments {
             .iter()
             .map(input_file)
             .collect::<Result<_, _>>()?;
+        self.card.check()?;
         let project = Project::find()?;
         let parts = if self.cards == 0 {
             Parts::ensure_without_card(&project)?

@@ -54,6 +54,7 @@ impl Arguments {
     /// # Errors
     /// When the image cannot be used, or something cannot be built or booted.
     pub fn run(self) -> anyhow::Result<ExitCode> {
+        self.card.check()?;
         let project = Project::find()?;
         let image = self.image.unwrap_or_else(|| project.path(PHOTO));
         let memory_mib = guest_memory_mib(&image)?;

@@ -33,6 +33,7 @@ impl Arguments {
     /// # Errors
     /// When the guest cannot be built or booted.
     pub fn run(self) -> anyhow::Result<ExitCode> {
+        self.card.check()?;
         let project = Project::find()?;
         let parts = Parts::ensure(&project)?;
         let options = GuestOptions {

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What waits for DMA channels, by urgency.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use augur_memory::{HomeRun, Piece, WindowRef};
+
+use super::part::Part;
+use crate::dispatch::Work;
+
+/// Jobs that may go before the least urgent one.
+const TURNS: usize = 16;
+
+const CLASSES: usize = 4;
+pub(super) const DEMAND: usize = 0;
+pub(super) const AHEAD: usize = 1;
+pub(super) const BULK: usize = 2;
+const BACKGROUND: usize = 3;
+
+/// Something for a channel to do.
+pub(crate) enum DmaJob {
+    /// Fill a window that was predicted, from byte `done` on.
+    Fill {
+        window: WindowRef,
+        pieces: Vec<Piece>,
+        done: u64,
+    },
+    /// Copy a window home.
+    WriteHome {
+        window: WindowRef,
+        pieces: Vec<Piece>,
+    },
+    /// A transfer command, or a part of one.
+    Transfer(Part),
+    /// Make freed frames read as zero.
+    Scrub(HomeRun),
+}
+
+struct Jobs {
+    classes: [VecDeque<DmaJob>; CLASSES],
+    /// Jobs taken since the least urgent that waits had its turn.
+    turns: usize,
+    open: bool,
+}
+
+/// Jobs by urgency.
+pub(crate) struct DmaQueue {
+    jobs: Mutex<Jobs>,
+    arrived: Condvar,
+    /// Jobs of each class that wait.
+    waiting: [AtomicUsize; CLASSES],
+    /// Channels that wait for a job.
+    idle: AtomicUsize,
+}
+
+impl DmaQueue {
+    pub fn new() -> Self {
+        DmaQueue {
+            jobs: Mutex::new(Jobs {
+                classes: Default::default(),
+                turns: 0,
+                open: true,
+            }),
+            arrived: Condvar::new(),
+            waiting: Default::default(),
+            idle: AtomicUsize::new(0),
+        }
+    }
+
+    pub fn push_demand(&self, job: DmaJob) {
+        self.push(DEMAND, job);
+    }
+
+    pub fn push_ahead(&self, job: DmaJob) {
+        self.push(AHEAD, job);
+    }
+
+    /// A transfer, or a part of one, that has yet to be done.
+    pub(super) fn push_bulk(&self, part: Part) {
+        self.push(BULK, DmaJob::Transfer(part));
+    }
+
+    /// Channels that wait for something to do.
+    pub(super) fn idle(&self) -> usize {
+        self.idle.load(Ordering::Relaxed)
+    }
+
+    /// Transfers may have become ready.
+    pub fn wake(&self) {
+        drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner));
+        self.arrived.notify_all();
+    }
+
+    pub fn push_background(&self, job: DmaJob) {
+        self.push(BACKGROUND, job);
+    }
+
+    fn push(&self, class: usize, job: DmaJob) {
+        self.waiting[class].fetch_add(1, Ordering::Relaxed);
+        self.jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .classes[class]
+            .push_back(job);
+        self.arrived.notify_one();
+    }
+
+    /// Puts back a fill ahead of use that made way for something more urgent.
+    pub(super) fn put_back(&self, job: DmaJob) {
+        self.waiting[AHEAD].fetch_add(1, Ordering::Relaxed);
+        self.jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .classes[AHEAD]
+            .push_front(job);
+    }
+
+    /// Takes the fill of a window out of the queue, for a program has touched it:
+    /// the pieces, and how many bytes of them are done. `None` when a channel is
+    /// at it, or has done it.
+    pub fn take_fill(&self, wanted: WindowRef) -> Option<(Vec<Piece>, u64)> {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = jobs.classes[AHEAD]
+            .iter()
+            .position(|job| matches!(job, DmaJob::Fill { window, .. } if *window == wanted))?;
+        match jobs.classes[AHEAD].remove(place) {
+            Some(DmaJob::Fill { pieces, done, .. }) => {
+                self.waiting[AHEAD].fetch_sub(1, Ordering::Relaxed);
+                Some((pieces, done))
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn waits(&self, class: usize) -> bool {
+        self.waiting[class].load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether something more urgent than a transfer waits.
+    pub(super) fn has_urgent(&self) -> bool {
+        self.waits(DEMAND) || self.waits(AHEAD)
+    }
+
+    /// Waits for the next job; `None` once the queue is closed. `ready` answers a
+    /// transfer that may start.
+    pub(super) fn pop(&self, ready: impl Fn() -> Option<Work>) -> Option<DmaJob> {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if !jobs.open {
+                return None;
+            }
+            jobs.turns += 1;
+            let reverse = jobs.turns > TURNS;
+            for step in 0..CLASSES {
+                let class = if reverse { CLASSES - 1 - step } else { step };
+                let mut job = jobs.classes[class].pop_front();
+                if job.is_some() {
+                    self.waiting[class].fetch_sub(1, Ordering::Relaxed);
+                }
+                if class == BULK && job.is_none() {
+                    job = ready().map(|work| DmaJob::Transfer(Part::whole(work)));
+                }
+                if job.is_some() {
+                    if reverse {
+                        jobs.turns = 0;
+                    }
+                    return job;
+                }
+            }
+            self.idle.fetch_add(1, Ordering::Relaxed);
+            jobs = self
+                .arrived
+                .wait(jobs)
+                .unwrap_or_else(PoisonError::into_inner);
+            self.idle.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Lets every channel go.
+    pub fn close(&self) {
+        self.jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .open = false;
+        self.arrived.notify_all();
+    }
+}
