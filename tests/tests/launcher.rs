@@ -1,5 +1,10 @@
 //! What a guest gives back to the host, with no card involved in the answer.
 
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use augur::build::programs;
+use augur::project::Project;
 use augur_e2e::Builder;
 use augur_e2e::fixture::LIMIT;
 
@@ -86,4 +91,31 @@ fn a_guest_that_ends_early_does_not_look_like_success() {
     let job = guest.machine().begin(&["poweroff", "-f"]).unwrap();
     let error = guest.machine().next(&job, LIMIT).unwrap_err().to_string();
     assert!(error.contains("powered off"), "{error}");
+}
+
+#[test]
+fn a_shell_answers_to_what_is_typed_and_ends_with_its_guest() {
+    let card = programs::card(&Project::find().unwrap()).unwrap();
+    // Cargo puts the launcher beside the card's process.
+    let mut shell = Command::new(card.with_file_name("augur"))
+        .arg("shell")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Held open, as a terminal is.
+    let mut keys = shell.stdin.take().unwrap();
+    keys.write_all(b"echo sum $((40 + 2))\naugur-smi --json | head -c 1\nexit\n")
+        .unwrap();
+    let output = shell.wait_with_output().unwrap();
+    drop(keys);
+    let (said, notes) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{said}\n{notes}");
+    assert!(said.contains("sum 42"), "{said}\n{notes}");
+    assert!(said.lines().any(|line| line.starts_with('{')), "{said}");
+    assert!(notes.contains("logs: "), "{notes}");
 }
