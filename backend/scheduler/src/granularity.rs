@@ -20,7 +20,7 @@ use hashbrown::HashMap;
 
 use crate::graph::{Graph, Sequence, Standing};
 use crate::list::{Object, Operand};
-use crate::region::Region;
+use crate::region::{Dim, Region};
 
 /// Reads without a write after which an object that was never split again may
 /// be merged.
@@ -80,18 +80,45 @@ impl fmt::Display for Decision {
     }
 }
 
+/// A region of one dimension or none outside its run, in less room: most are,
+/// and one is kept for each read.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    start: u64,
+    run: u64,
+    rows: Dim,
+}
+
 #[derive(Debug)]
 struct Followed {
     object: Object,
     whole: bool,
-    /// Reads while whole, those known to have ended dropped now and then.
-    reads: Vec<(Sequence, Region)>,
-    prune_at: usize,
+    /// Reads while whole, oldest first, without the oldest that have ended.
+    reads: VecDeque<(Sequence, Row)>,
+    /// Those that are no [`Row`].
+    odd_reads: VecDeque<(Sequence, Region)>,
     /// Reads while whole, all of them.
     read_total: u64,
     last_write: Option<Sequence>,
     quiet: u32,
     patience: u32,
+}
+
+impl Followed {
+    /// Reads that are kept.
+    fn held(&self) -> usize {
+        self.reads.len() + self.odd_reads.len()
+    }
+}
+
+/// Drops the oldest read when it can no longer matter.
+fn drop_ended<T>(reads: &mut VecDeque<(Sequence, T)>, graph: &Graph) {
+    if reads
+        .front()
+        .is_some_and(|&(reader, _)| !graph.matters(reader))
+    {
+        reads.pop_front();
+    }
 }
 
 /// The units of tracking of all objects of a context.
@@ -139,15 +166,26 @@ impl Granularity {
         let Some(followed) = self.objects.get_mut(number) else {
             return false;
         };
-        if followed.reads.len() >= followed.prune_at {
-            let before = followed.reads.len();
-            followed.reads.retain(|&(reader, _)| graph.matters(reader));
-            self.reads_held -= before - followed.reads.len();
-            followed.prune_at = (followed.reads.len() * 2).max(64);
+        let before = followed.held();
+        // Two for each that comes, so that the work is even.
+        for _ in 0..2 {
+            drop_ended(&mut followed.reads, graph);
+            drop_ended(&mut followed.odd_reads, graph);
         }
-        followed.reads.push((reader, operand.region));
+        let region = &operand.region;
+        let (start, run) = (region.start(), region.run_bytes());
+        let rows = match region.dims() {
+            [] => Some(Dim::default()),
+            &[rows] => Some(rows),
+            _ => None,
+        };
+        match rows {
+            Some(rows) => followed.reads.push_back((reader, Row { start, run, rows })),
+            None => followed.odd_reads.push_back((reader, *region)),
+        }
+        self.reads_held += followed.held();
+        self.reads_held -= before;
         followed.read_total += 1;
-        self.reads_held += 1;
         true
     }
 
@@ -195,8 +233,8 @@ impl Granularity {
         self.objects.push(Followed {
             object,
             whole: true,
-            reads: Vec::new(),
-            prune_at: 64,
+            reads: VecDeque::new(),
+            odd_reads: VecDeque::new(),
             read_total: 0,
             last_write: None,
             quiet: 0,
@@ -227,20 +265,24 @@ impl Granularity {
         }
         followed.whole = false;
         followed.patience = followed.patience.saturating_mul(2);
+        self.reads_held -= followed.held();
+        let in_flight = followed.held();
         let reads = std::mem::take(&mut followed.reads);
-        followed.prune_at = 64;
-        self.reads_held -= reads.len();
+        let odd_reads = std::mem::take(&mut followed.odd_reads);
         // An object that nobody had read has nothing to split.
         if followed.read_total > 0 {
             let change = Change::Split {
                 reads: followed.read_total,
-                in_flight: reads.len(),
+                in_flight,
             };
             let object = followed.object;
             self.splits += 1;
             self.note(at, object, change);
         }
-        for (reader, region) in &reads {
+        for (reader, row) in reads {
+            recorded(reader, &Region::rows(row.start, row.run, row.rows));
+        }
+        for (reader, region) in &odd_reads {
             recorded(*reader, region);
         }
     }
@@ -259,12 +301,12 @@ impl Granularity {
 
     /// Forgets reads that have ended.
     pub fn sweep(&mut self, graph: &Graph) {
+        let in_flight = |reader| graph.standing(reader) == Standing::InFlight;
         for followed in &mut self.objects {
-            let before = followed.reads.len();
-            followed
-                .reads
-                .retain(|&(reader, _)| graph.standing(reader) == Standing::InFlight);
-            self.reads_held -= before - followed.reads.len();
+            let before = followed.held();
+            followed.reads.retain(|&(reader, _)| in_flight(reader));
+            followed.odd_reads.retain(|&(reader, _)| in_flight(reader));
+            self.reads_held -= before - followed.held();
         }
     }
 

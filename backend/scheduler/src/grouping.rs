@@ -22,6 +22,8 @@ const SHARE: (u64, u64) = (9, 16);
 const MAX_OBJECTS: usize = 4096;
 /// Sizes counted for each.
 const SIZES: usize = 4;
+/// Writes of one size after which its object is looked at again.
+const LOOK_EVERY: u32 = 32;
 /// A second size matters from this part of the writes of the first on; the
 /// last region of each sweep is often shorter, and does not.
 const SECOND: u32 = 8;
@@ -63,6 +65,9 @@ pub struct Grouping {
     local_bytes: u64,
     /// How often each object was written in runs of which size.
     sizes: HashMap<Object, [(u64, u32); SIZES]>,
+    /// The object and size of the last write of a run, whether the object's
+    /// sizes varied, and how often that was met since it was looked at.
+    latest: Option<(Object, u64, bool, u32)>,
     /// The shape that was met last: bytes and tiles along a side.
     square: (u64, u64),
 }
@@ -72,6 +77,7 @@ impl Grouping {
         Self {
             local_bytes,
             sizes: HashMap::new(),
+            latest: None,
             square: (0, 1),
         }
     }
@@ -113,7 +119,8 @@ impl Grouping {
                     return None;
                 }
                 let regions = (self.local_bytes / 4 * 3 / (bytes + apart)).max(1);
-                let place = (offset / (regions * bytes).next_power_of_two(), 0);
+                let span = (regions * bytes).next_power_of_two();
+                let place = (offset >> span.trailing_zeros(), 0);
                 ((0, target.object.bytes()), place)
             }
         };
@@ -122,6 +129,26 @@ impl Grouping {
 
     /// Counts a write of a run and says whether several sizes are common.
     fn sizes_vary(&mut self, object: Object, bytes: u64) -> bool {
+        let mut writes = 1;
+        if let Some((known, size, vary, met)) = &mut self.latest {
+            if (*known, *size) == (object, bytes) && *met < LOOK_EVERY {
+                *met += 1;
+                return *vary;
+            }
+            let (known, size) = (*known, *size);
+            let met = std::mem::take(met);
+            if (known, size) == (object, bytes) {
+                writes += met;
+            } else if met > 0 {
+                self.count(known, size, met);
+            }
+        }
+        let vary = self.count(object, bytes, writes);
+        self.latest = Some((object, bytes, vary, 0));
+        vary
+    }
+
+    fn count(&mut self, object: Object, bytes: u64, writes: u32) -> bool {
         if self.sizes.len() >= MAX_OBJECTS && !self.sizes.contains_key(&object) {
             return false;
         }
@@ -130,11 +157,11 @@ impl Grouping {
             .iter_mut()
             .find(|(size, count)| *size == bytes || *count == 0)
         {
-            Some(slot) => *slot = (bytes, slot.1.saturating_add(1)),
+            Some(slot) => *slot = (bytes, slot.1.saturating_add(writes)),
             // The rarest makes room.
             None => {
                 if let Some(slot) = sizes.iter_mut().min_by_key(|(_, count)| *count) {
-                    *slot = (bytes, 1);
+                    *slot = (bytes, writes);
                 }
             }
         }

@@ -22,6 +22,7 @@ pub mod graph;
 mod grid;
 mod grouping;
 mod history;
+mod levels;
 pub mod list;
 pub mod overlap;
 pub mod placement;

@@ -19,6 +19,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use crate::clock::Nanos;
 use crate::graph::Sequence;
 use crate::grouping::{GROUPS, Group};
+use crate::levels::{Levels, Queue, Queues};
 
 /// A ready instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,19 +33,14 @@ pub struct Ready {
     pub group: Option<Group>,
 }
 
-/// Shortest chain before it first, then program order: what a group computes
-/// in step shares what it reads.
-type Step = (Reverse<u32>, Reverse<Sequence>);
-
-/// Deepest first, then program order.
-type Order = (u32, Reverse<Sequence>);
-
 /// No engine.
 const NONE: u32 = u32::MAX;
 
-#[derive(Debug)]
+/// What of a group is ready, in the order in which it was released: what a
+/// group computes in step shares what it reads.
+#[derive(Clone, Copy, Debug)]
 struct Members {
-    ready: BinaryHeap<Step>,
+    ready: Queue,
     owner: u32,
 }
 
@@ -54,24 +50,17 @@ struct Engine {
     group: Option<Group>,
 }
 
-/// A group in [`ReadyQueue::open`], where its own order does not matter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Open {
-    number: u16,
-    kind: u32,
-}
-
 /// The ready instructions of one context for one kind of engine.
 #[derive(Debug)]
 pub struct ReadyQueue {
     engines: Vec<Engine>,
     urgent: BinaryHeap<(Nanos, Reverse<Sequence>)>,
-    anywhere: BinaryHeap<Order>,
+    anywhere: Levels<Sequence>,
     /// By number; none before the first instruction of any.
     groups: Vec<Members>,
-    /// Groups that nobody has, by their instructions; some entries are out of
-    /// date.
-    open: BinaryHeap<(Order, Open)>,
+    members: Queues<Sequence>,
+    /// Groups that nobody has and of which something is ready.
+    open: Levels<Group>,
     len: usize,
 }
 
@@ -80,9 +69,10 @@ impl ReadyQueue {
         Self {
             engines: (0..engines).map(|_| Engine::default()).collect(),
             urgent: BinaryHeap::new(),
-            anywhere: BinaryHeap::new(),
+            anywhere: Levels::new(),
             groups: Vec::new(),
-            open: BinaryHeap::new(),
+            members: Queues::new(),
+            open: Levels::new(),
             len: 0,
         }
     }
@@ -98,20 +88,20 @@ impl ReadyQueue {
             self.urgent.push((rank, Reverse(ready.sequence)));
             return;
         }
-        let order = (ready.level, Reverse(ready.sequence));
         let releaser = engine.and_then(|engine| self.engines.get_mut(engine));
         let Some(group) = ready.group else {
             match releaser {
                 Some(engine) => engine.near.push_back(ready.sequence),
-                None => self.anywhere.push(order),
+                None => self.anywhere.push(ready.level, ready.sequence),
             }
             return;
         };
         if self.groups.is_empty() {
-            self.groups.resize_with(GROUPS, || Members {
-                ready: BinaryHeap::new(),
+            let nobody = Members {
+                ready: Queue::EMPTY,
                 owner: NONE,
-            });
+            };
+            self.groups.resize(GROUPS, nobody);
         }
         // What another kind of group computes next from what is here follows
         // the data, unless its own group is somewhere already.
@@ -124,12 +114,9 @@ impl ReadyQueue {
             _ => group,
         };
         if let Some(members) = self.groups.get_mut(usize::from(adopted.number)) {
-            members
-                .ready
-                .push((Reverse(ready.level), Reverse(ready.sequence)));
-            if members.owner == NONE {
-                let Group { number, kind } = adopted;
-                self.open.push((order, Open { number, kind }));
+            self.members.push(&mut members.ready, ready.sequence);
+            if members.owner == NONE && members.ready.len() == 1 {
+                self.open.push(ready.level, adopted);
             }
         }
     }
@@ -143,7 +130,7 @@ impl ReadyQueue {
             .pop_urgent()
             .or_else(|| self.pop_near(engine))
             .or_else(|| self.pop_group(engine))
-            .or_else(|| self.anywhere.pop().map(|(_, Reverse(sequence))| sequence))
+            .or_else(|| self.anywhere.pop())
             .or_else(|| self.steal())?;
         self.len -= 1;
         Some(taken)
@@ -162,30 +149,20 @@ impl ReadyQueue {
         let state = self.engines.get_mut(engine)?;
         if let Some(group) = state.group {
             let members = self.groups.get_mut(usize::from(group.number))?;
-            if let Some((_, Reverse(sequence))) = members.ready.pop() {
-                return Some(sequence);
-            }
+            let next = self.members.pop(&mut members.ready);
             // Keep the group while there is no other: its next instructions
             // may be released any moment.
-            if self.open.is_empty() {
-                return None;
+            if next.is_some() || self.open.is_empty() {
+                return next;
             }
             state.group = None;
             members.owner = NONE;
         }
-        while let Some((_, Open { number, kind })) = self.open.pop() {
-            let Some(members) = self.groups.get_mut(usize::from(number)) else {
-                continue;
-            };
-            if members.owner == NONE
-                && let Some((_, Reverse(sequence))) = members.ready.pop()
-            {
-                members.owner = engine as u32;
-                state.group = Some(Group { number, kind });
-                return Some(sequence);
-            }
-        }
-        None
+        let group = self.open.pop()?;
+        let members = self.groups.get_mut(usize::from(group.number))?;
+        members.owner = engine as u32;
+        state.group = Some(group);
+        self.members.pop(&mut members.ready)
     }
 
     /// From the engine that has the most.
@@ -205,8 +182,8 @@ impl ReadyQueue {
         let engine = self.engines.get_mut(richest)?;
         engine.near.pop_front().or_else(|| {
             let group = usize::from(engine.group?.number);
-            let (_, Reverse(sequence)) = self.groups.get_mut(group)?.ready.pop()?;
-            Some(sequence)
+            let members = self.groups.get_mut(group)?;
+            self.members.pop(&mut members.ready)
         })
     }
 }

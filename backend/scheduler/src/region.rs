@@ -132,6 +132,26 @@ impl Region {
         }
     }
 
+    /// The region that has this start, run and dimension outside it; none when
+    /// that counts nothing.
+    pub(crate) fn rows(start: u64, run: u64, rows: Dim) -> Self {
+        let mut region = Self::run(start, run);
+        if rows.count > 0 {
+            region.end += rows.reach();
+            region.rank = 1;
+            region.dims[0] = rows;
+            region.hash = region.named();
+        }
+        region
+    }
+
+    fn named(&self) -> u64 {
+        match self.dims() {
+            [] => KEY.hash_one((self.start, self.run)),
+            dims => KEY.hash_one((self.start, self.run, dims)),
+        }
+    }
+
     /// A number that is the same for equal regions of this process.
     pub(crate) fn hash(&self) -> u64 {
         self.hash
@@ -401,10 +421,7 @@ impl Checked {
             region.dims[usize::from(region.rank)] = dim;
             region.rank += 1;
         }
-        region.hash = match region.dims() {
-            [] => KEY.hash_one((region.start, region.run)),
-            dims => KEY.hash_one((region.start, region.run, dims)),
-        };
+        region.hash = region.named();
         region
     }
 }
