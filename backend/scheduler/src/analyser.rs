@@ -189,6 +189,11 @@ impl Analyser {
         self.graph.pop_released()
     }
 
+    /// Whether [`Analyser::pop_released`] has one.
+    pub(crate) fn has_released(&self) -> bool {
+        self.graph.has_released()
+    }
+
     /// Ends a released instruction; false, and nothing changes, when it is not
     /// in flight or not released.
     pub fn finish(&mut self, sequence: Sequence, outcome: Outcome) -> bool {

@@ -87,7 +87,8 @@ pub struct Context {
     /// Service charged for a nanosecond: 2^32 by the weight.
     rate: u64,
     served: u128,
-    released: Vec<(Ready, bool)>,
+    /// Released at once, to be made ready in order.
+    released: Vec<(Ready, Unit)>,
 }
 
 impl Context {
@@ -191,6 +192,9 @@ impl Context {
         &mut self,
         mut held: impl FnMut(ListId, Sequence, usize) -> bool,
     ) -> Result<(), Refusal> {
+        if self.queue.is_empty() {
+            return Ok(());
+        }
         // The first instruction that was looked at anew.
         let mut fresh = None;
         let mut refusal = Ok(());
@@ -266,6 +270,11 @@ impl Context {
     /// Whether some of what is queued is not analysed.
     pub fn is_analysing(&self) -> bool {
         !self.queue.is_empty()
+    }
+
+    /// Whether there may be something to analyse or to make ready.
+    pub fn has_news(&self) -> bool {
+        self.analyser.has_released() || self.is_analysing()
     }
 
     /// Notes that a list has ended.
@@ -375,23 +384,32 @@ impl Context {
                 level: self.analyser.graph().level(release.sequence),
                 group: info.group,
             };
-            self.released.push((ready, info.unit == Unit::Dma));
+            let unit = info.unit;
+            if self.released.is_empty() && !self.analyser.has_released() {
+                self.make_ready(ready, unit, engine);
+                return poisoned;
+            }
+            self.released.push((ready, unit));
         }
         // The first in program order is taken first from what is near.
-        if self.released.len() > 1 {
-            self.released
-                .sort_unstable_by_key(|(ready, _)| std::cmp::Reverse(ready.sequence));
-        }
-        for (ready, moves) in self.released.drain(..) {
-            let (queue, unit) = if moves {
-                (&mut self.dma, Unit::Dma)
-            } else {
-                (&mut self.compute, Unit::Compute)
-            };
-            let near = engine.filter(|(kind, _)| *kind == unit);
-            queue.push(ready, near.map(|(_, number)| number));
+        self.released
+            .sort_unstable_by_key(|(ready, _)| ready.sequence);
+        while let Some((ready, unit)) = self.released.pop() {
+            self.make_ready(ready, unit, engine);
         }
         poisoned
+    }
+
+    fn make_ready(&mut self, ready: Ready, unit: Unit, engine: Option<(Unit, usize)>) {
+        let queue = match unit {
+            Unit::Compute => &mut self.compute,
+            Unit::Dma => &mut self.dma,
+        };
+        let near = match engine {
+            Some((kind, number)) if kind == unit => Some(number),
+            _ => None,
+        };
+        queue.push(ready, near);
     }
 
     /// Takes what an engine runs next and charges its cost.

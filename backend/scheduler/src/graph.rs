@@ -334,6 +334,11 @@ impl Graph {
         self.released.pop()
     }
 
+    /// Whether [`Graph::pop_released`] has one.
+    pub(crate) fn has_released(&self) -> bool {
+        !self.released.is_empty()
+    }
+
     /// Ends `sequence` and releases what waited for it only.  Returns false,
     /// and does nothing, when it is not in flight.
     pub(crate) fn finish(&mut self, sequence: Sequence, outcome: Outcome) -> bool {

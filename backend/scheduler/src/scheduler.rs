@@ -342,14 +342,18 @@ impl Scheduler {
         if !context.finish(work.sequence, outcome) {
             return;
         }
-        self.advance(work.context, Some(work.engine));
+        if context.has_news() {
+            self.advance(work.context, Some(work.engine));
+        }
         if let Some(list) = self.lists.get_mut(work.list.0) {
             note_end(list, work.position, 1, outcome);
             if list.remaining == 0 {
                 self.tasks.push(Task::Close(work.list));
             }
         }
-        self.settle(now);
+        if !self.tasks.is_empty() {
+            self.settle(now);
+        }
     }
 
     /// A list that has ended since the last call.

@@ -54,9 +54,10 @@ struct Row {
     height_by_bound: f64,
     fits: bool,
     seconds: f64,
-    /// The same for placing buffers as they come.
+    /// The same for placing buffers as they come, which moves some.
     online_height: u64,
     online_by_bound: f64,
+    online_moved_bytes: u64,
     online_seconds: f64,
 }
 
@@ -180,6 +181,7 @@ impl Arguments {
             seconds,
             online_height: online.height,
             online_by_bound: over(online.height),
+            online_moved_bytes: online.moved,
             online_seconds: begun.elapsed().as_secs_f64(),
         };
         if let Some(path) = &self.out {
@@ -203,7 +205,7 @@ impl Row {
             out,
             "{} buffers, at most {} bytes live at once, capacity {}\n\
              offline {:>16} bytes  {:.3} x bound  {fits}  {:.3} s\n\
-             online  {:>16} bytes  {:.3} x bound  {:.6} s",
+             online  {:>16} bytes  {:.3} x bound  {:.6} s, {} bytes moved",
             self.buffers,
             self.lower_bound,
             self.capacity,
@@ -213,6 +215,7 @@ impl Row {
             self.online_height,
             self.online_by_bound,
             self.online_seconds,
+            self.online_moved_bytes,
         )?;
         Ok(())
     }

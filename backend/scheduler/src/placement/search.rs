@@ -4,8 +4,9 @@
 //! After MiniMalloc (Moffitt, ASPLOS 2023): buffers are placed by rising
 //! offsets, each on top of what it meets, which reaches every placement worth
 //! having.  Buffers that no longer meet, directly or through others that are
-//! to be placed, are solved apart.  A branch ends when at some moment the
-//! lowest place left and what still has to be placed exceed the capacity.
+//! to be placed, are solved apart.  A branch ends when at some moment what is
+//! still to be placed, one on the other and none below its least offset, ends
+//! above the capacity.
 
 use std::ops::ControlFlow;
 
@@ -14,9 +15,6 @@ use super::Buffer;
 /// Parts of more buffers are not searched: each level of the search is one
 /// buffer deep.
 const MAX_DEPTH: usize = 4096;
-
-/// The floor of a moment at which nothing is left to be placed.
-const NOTHING_LEFT: u64 = u64::MAX;
 
 /// How a search ended.
 #[derive(Debug)]
@@ -53,10 +51,8 @@ struct Search<'a, E> {
     neighbours: &'a [Vec<u32>],
     capacity: u64,
     states: Vec<State>,
-    /// For each moment, the size of what is not placed, and the lowest offset
-    /// left to any of it.
-    waiting: Vec<u64>,
-    floors: Vec<u64>,
+    /// For each moment, where what is not placed ends at least.
+    heights: Vec<u64>,
     /// Least offsets before they were raised, to be restored.
     trail: Vec<(u32, u64)>,
     nodes: u64,
@@ -95,22 +91,11 @@ pub fn search(
             state.rank = rank;
         }
     }
-    let mut waiting = vec![0; moments.len()];
-    for state in &states {
-        for moment in waiting
-            .get_mut(state.first..state.last)
-            .into_iter()
-            .flatten()
-        {
-            *moment += state.size;
-        }
-    }
     let mut search = Search {
         neighbours,
         capacity,
         states,
-        floors: vec![0; waiting.len()],
-        waiting,
+        heights: vec![0; moments.len()],
         trail: Vec::new(),
         nodes,
         expired,
@@ -140,12 +125,12 @@ impl<E: FnMut() -> ControlFlow<()>> Search<'_, E> {
     fn solve(&mut self, part: Vec<u32>, after: (u64, usize)) -> Result<(), Failed> {
         let mut apart = self.split(part);
         if apart.len() == 1 {
-            return self.place_one(&apart.swap_remove(0), after);
+            return self.place_one(apart.swap_remove(0), after);
         }
         // The smallest first: where one fails, the others need not be tried.
         apart.sort_by_key(Vec::len);
         for (number, members) in apart.iter().enumerate() {
-            if let Err(failed) = self.place_one(members, after) {
+            if let Err(failed) = self.place_one(members.clone(), after) {
                 let done = apart.iter().take(number).flatten();
                 done.for_each(|&at| self.unplace(at));
                 return Err(failed);
@@ -155,13 +140,19 @@ impl<E: FnMut() -> ControlFlow<()>> Search<'_, E> {
     }
 
     /// Places the buffers of one part by trying each that may come next.
-    fn place_one(&mut self, part: &[u32], after: (u64, usize)) -> Result<(), Failed> {
+    fn place_one(&mut self, mut part: Vec<u32>, after: (u64, usize)) -> Result<(), Failed> {
         let (offset, _) = after;
         if self.nodes == 0 || self.nodes.is_multiple_of(256) && (self.expired)().is_break() {
             return Err(Failed::Stopped);
         }
         self.nodes -= 1;
-        if !self.has_room(part, offset) {
+        // Lowest first: what is passed over can come no more until something
+        // raises it.
+        part.sort_by_key(|&at| {
+            let it = self.state(at);
+            (it.least, it.rank)
+        });
+        if !self.has_room(&part, offset) {
             return Err(Failed::Impossible);
         }
         let ends = part.iter().map(|&at| {
@@ -169,19 +160,17 @@ impl<E: FnMut() -> ControlFlow<()>> Search<'_, E> {
             it.least.max(offset) + it.size
         });
         let lowest_end = ends.min().unwrap_or(0);
-        // Lowest first: what is passed over can come no more until something
-        // raises it.
-        let mut candidates: Vec<(u64, usize, usize, u32)> = part
-            .iter()
-            .enumerate()
-            .map(|(position, &at)| (self.state(at).least, self.state(at).rank, position, at))
-            .filter(|&(least, rank, ..)| after <= (least, rank) && least < lowest_end)
-            .collect();
-        candidates.sort_unstable();
-        for (least, rank, position, at) in candidates {
+        for (position, &at) in part.iter().enumerate() {
+            let State { least, rank, .. } = self.state(at);
+            if least >= lowest_end {
+                break;
+            }
+            if (least, rank) < after {
+                continue;
+            }
             let mark = self.trail.len();
             if self.put(at) {
-                let mut rest = part.to_vec();
+                let mut rest = part.clone();
                 rest.remove(position);
                 match self.solve(rest, (least, rank)) {
                     Ok(()) => return Ok(()),
@@ -201,26 +190,33 @@ impl<E: FnMut() -> ControlFlow<()>> Search<'_, E> {
         }
     }
 
-    /// Whether what is to be placed fits, moment by moment, above the lowest
-    /// offset that is left to it there.
+    /// Whether what is to be placed fits, moment by moment, one on the other:
+    /// no order ends lower at a moment than that of the least offsets, in which
+    /// `part` is.
     fn has_room(&mut self, part: &[u32], offset: u64) -> bool {
         let first = part.iter().map(|&at| self.state(at).first).min();
         let last = part.iter().map(|&at| self.state(at).last).max();
         let (first, last) = (first.unwrap_or(0), last.unwrap_or(0));
-        for floor in self.floors.get_mut(first..last).into_iter().flatten() {
-            *floor = NOTHING_LEFT;
+        for height in self.heights.get_mut(first..last).into_iter().flatten() {
+            *height = offset;
         }
         for &at in part {
             let it = self.state(at);
-            let least = it.least.max(offset);
-            for floor in self.floors.get_mut(it.first..it.last).into_iter().flatten() {
-                *floor = least.min(*floor);
+            let mut highest = 0;
+            for height in self
+                .heights
+                .get_mut(it.first..it.last)
+                .into_iter()
+                .flatten()
+            {
+                *height = it.least.max(*height) + it.size;
+                highest = highest.max(*height);
+            }
+            if highest > self.capacity {
+                return false;
             }
         }
-        let floors = self.floors.get(first..last).unwrap_or_default();
-        let waiting = self.waiting.get(first..last).unwrap_or_default();
-        let mut moments = floors.iter().zip(waiting);
-        moments.all(|(&floor, waiting)| floor == NOTHING_LEFT || floor + waiting <= self.capacity)
+        true
     }
 
     /// Places a buffer at its least offset; whether what it meets still fits.
@@ -229,14 +225,6 @@ impl<E: FnMut() -> ControlFlow<()>> Search<'_, E> {
         let end = it.least + it.size;
         if let Some(state) = self.states.get_mut(at as usize) {
             state.placed = true;
-        }
-        for moment in self
-            .waiting
-            .get_mut(it.first..it.last)
-            .into_iter()
-            .flatten()
-        {
-            *moment -= it.size;
         }
         let mut fits = end <= self.capacity;
         for &other in self.neighbours.get(at as usize).into_iter().flatten() {
@@ -253,19 +241,8 @@ impl<E: FnMut() -> ControlFlow<()>> Search<'_, E> {
     }
 
     fn unplace(&mut self, at: u32) {
-        let it = self.state(at);
-        if it.placed {
-            if let Some(state) = self.states.get_mut(at as usize) {
-                state.placed = false;
-            }
-            for moment in self
-                .waiting
-                .get_mut(it.first..it.last)
-                .into_iter()
-                .flatten()
-            {
-                *moment += it.size;
-            }
+        if let Some(state) = self.states.get_mut(at as usize) {
+            state.placed = false;
         }
     }
 
