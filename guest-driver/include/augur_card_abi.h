@@ -60,6 +60,8 @@
 #define AUGUR_CONV_EDGE	2
 /* matmul: add to what the destination holds. */
 #define AUGUR_MATMUL_ACCUMULATE	1
+/* matmul: subtract from what the destination holds; not together with AUGUR_MATMUL_ACCUMULATE. */
+#define AUGUR_MATMUL_SUBTRACT	2
 /* Readable bytes of one submission. */
 #define AUGUR_MAX_SUBMIT_BYTES	1048576
 /* Bytes of one transfer. */
@@ -243,6 +245,10 @@
 #define AUGUR_OP_GATHER	15
 /* table(indices(i),...) = src(i,...), in order of i; operands table, src, indices: i32 of rank 1. u8 or f32. As GATHER for indices. No parameters. */
 #define AUGUR_OP_SCATTER	16
+/* a(n,n) = l, lower triangular with zeros above the diagonal, where l * transposed l is the symmetric matrix whose lower triangle a held (the rest of a is not read). f32. Without a positive pivot the command fails with BAD_OPERAND while it runs. No parameters. */
+#define AUGUR_OP_CHOLESKY	17
+/* x(m,n) = y with y * transposed l(n,n) = what x held; l lower triangular, what stands above its diagonal is not read. f32. No parameters. */
+#define AUGUR_OP_TRIANGULAR_SOLVE	18
 
 /* How REDUCE reduces. */
 /* The sum. */
@@ -913,7 +919,7 @@ struct augur_resample_params {
 
 /* Parameters of MATMUL. */
 struct augur_matmul_params {
-	/* AUGUR_MATMUL_ACCUMULATE, or zero. */
+	/* AUGUR_MATMUL_ACCUMULATE, AUGUR_MATMUL_SUBTRACT, or zero. */
 	__le32 flags;
 	/* Zero. */
 	__le32 reserved;

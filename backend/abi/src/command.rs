@@ -15,6 +15,8 @@ pub const CONV_ABSOLUTE: u32 = 1;
 pub const CONV_EDGE: u32 = 2;
 /// Flag of [`MatmulParams`]: add to what the destination holds.
 pub const MATMUL_ACCUMULATE: u32 = 1;
+/// Flag of [`MatmulParams`]: subtract from what the destination holds.
+pub const MATMUL_SUBTRACT: u32 = 2;
 
 wire_enumerations! {
     /// Element types.
@@ -67,6 +69,10 @@ wire_enumerations! {
         Gather = 15 => "GATHER",
         /// table(indices(i),...) = src(i,...), in order of i; operands table, src, indices: i32 of rank 1. u8 or f32. As GATHER for indices. No parameters.
         Scatter = 16 => "SCATTER",
+        /// a(n,n) = l, lower triangular with zeros above the diagonal, where l * transposed l is the symmetric matrix whose lower triangle a held (the rest of a is not read). f32. Without a positive pivot the command fails with BAD_OPERAND while it runs. No parameters.
+        Cholesky = 17 => "CHOLESKY",
+        /// x(m,n) = y with y * transposed l(n,n) = what x held; l lower triangular, what stands above its diagonal is not read. f32. No parameters.
+        TriangularSolve = 18 => "TRIANGULAR_SOLVE",
     }
 
     /// How REDUCE reduces.
@@ -95,13 +101,14 @@ impl Opcode {
     /// Number of operands, the destination included.
     pub const fn operands(self) -> usize {
         match self {
-            Opcode::Fill | Opcode::TransferIn | Opcode::TransferOut => 1,
+            Opcode::Fill | Opcode::TransferIn | Opcode::TransferOut | Opcode::Cholesky => 1,
             Opcode::Copy
             | Opcode::Resample
             | Opcode::Relu
             | Opcode::Scale
             | Opcode::Reduce
-            | Opcode::Softmax => 2,
+            | Opcode::Softmax
+            | Opcode::TriangularSolve => 2,
             Opcode::Conv2d
             | Opcode::Add
             | Opcode::Multiply
@@ -115,7 +122,11 @@ impl Opcode {
     /// Bytes of the parameters between header and operands.
     pub const fn parameter_bytes(self) -> usize {
         match self {
-            Opcode::Copy | Opcode::Gather | Opcode::Scatter => 0,
+            Opcode::Copy
+            | Opcode::Gather
+            | Opcode::Scatter
+            | Opcode::Cholesky
+            | Opcode::TriangularSolve => 0,
             Opcode::Reduce => ReduceParams::BYTES,
             Opcode::Softmax => SoftmaxParams::BYTES,
             Opcode::LayerNorm => LayerNormParams::BYTES,
@@ -207,7 +218,7 @@ wire_structures! {
 
     /// Parameters of MATMUL.
     pub struct MatmulParams("augur_matmul_params") {
-        /// AUGUR_MATMUL_ACCUMULATE, or zero.
+        /// AUGUR_MATMUL_ACCUMULATE, AUGUR_MATMUL_SUBTRACT, or zero.
         pub flags: u32,
         /// Zero.
         pub reserved: u32,

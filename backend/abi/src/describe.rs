@@ -212,6 +212,11 @@ const CONSTANTS: &[(&str, u64, &str)] = &[
         "matmul: add to what the destination holds.",
     ),
     (
+        "AUGUR_MATMUL_SUBTRACT",
+        crate::command::MATMUL_SUBTRACT as u64,
+        "matmul: subtract from what the destination holds; not together with AUGUR_MATMUL_ACCUMULATE.",
+    ),
+    (
         "AUGUR_MAX_SUBMIT_BYTES",
         crate::submit::MAX_SUBMIT_BYTES as u64,
         "Readable bytes of one submission.",

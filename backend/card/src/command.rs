@@ -8,6 +8,7 @@
 
 use augur_abi::Status;
 use augur_abi::command::{CommandHeader, Opcode, Operand as WireOperand};
+use augur_kernels::matmul::Update;
 use augur_memory::Access;
 use augur_scheduler::list::Access as RegionAccess;
 use augur_scheduler::overlap::overlaps;
@@ -37,7 +38,14 @@ impl Command {
         match self.operation {
             Operation::TransferOut { .. } => RegionAccess::Read,
             // Which rows a scatter writes is not known before it runs.
-            Operation::Matmul { accumulate: true } | Operation::Scatter if index == 0 => {
+            Operation::Matmul {
+                update: Update::Add | Update::Subtract,
+            }
+            | Operation::Scatter
+            | Operation::Cholesky
+            | Operation::TriangularSolve
+                if index == 0 =>
+            {
                 RegionAccess::ReadWrite
             }
             _ if index == 0 => RegionAccess::Write,
@@ -46,7 +54,8 @@ impl Command {
     }
 
     /// About how long an engine or channel takes, for fairness between contexts:
-    /// 20 multiply-adds, 8 bytes of a filter or 12 bytes of a move in a nanosecond.
+    /// 20 multiply-adds of a product, 10 of a triangle, 8 bytes of a filter or 12
+    /// bytes of a move in a nanosecond.
     pub fn estimated_ns(&self) -> u64 {
         let elements = |index: usize| self.operands.get(index).map_or(0, Operand::elements);
         let bytes: u64 = self
@@ -66,6 +75,10 @@ impl Command {
                     .map_or(1, |o| u64::from(o.shape[3]))
                     .max(1);
                 elements(0).saturating_mul(elements(2) / outputs) / 8
+            }
+            Operation::Cholesky | Operation::TriangularSolve => {
+                let size = self.operands.last().map_or(1, |it| u64::from(it.shape[0]));
+                elements(0).saturating_mul(size) / 20
             }
             _ => bytes / 12,
         }
@@ -196,7 +209,12 @@ mod tests {
         bytes.extend([0xff; 9]);
         let (command, taken) = parse(&bytes).unwrap();
         assert_eq!(taken, length);
-        assert_eq!(command.operation, Operation::Matmul { accumulate: false });
+        assert_eq!(
+            command.operation,
+            Operation::Matmul {
+                update: Update::Replace
+            }
+        );
         let accesses = command.accesses();
         assert_eq!(
             accesses[0],
@@ -295,7 +313,7 @@ mod tests {
         /// Anything at all is answered without a panic, and what is accepted can be
         /// laid out.
         #[test]
-        fn any_bytes_are_answered(mut bytes in prop::collection::vec(any::<u8>(), 0..400), opcode in 0u16..18, patch in any::<bool>()) {
+        fn any_bytes_are_answered(mut bytes in prop::collection::vec(any::<u8>(), 0..400), opcode in 0u16..20, patch in any::<bool>()) {
             if patch && bytes.len() >= CommandHeader::BYTES
                 && let Some(opcode) = Opcode::from_code(opcode)
             {

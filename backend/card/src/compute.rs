@@ -9,8 +9,8 @@ use std::time::Duration;
 use augur_abi::command::ReduceKind;
 use augur_abi::{DataType, Status};
 use augur_kernels::{
-    Element, KernelError, View, conv2d, copy, elementwise, fill, matmul, normalize, reduce,
-    resample, rows,
+    Element, KernelError, View, cholesky, conv2d, copy, elementwise, fill, matmul, normalize,
+    reduce, resample, rows, triangular,
 };
 use augur_memory::{Access, DeviceAddress, Pin, PinError};
 
@@ -262,14 +262,14 @@ fn dispatch(operands: &Operands<'_>, cancelled: &AtomicBool) -> Result<(), Statu
         (Operation::Scale { scale, bias }, _) => {
             elementwise::scale_f32(o.view(0)?, o.view(1)?, scale, bias, cancelled)
         }
-        (Operation::Matmul { accumulate }, DataType::I32) => {
-            matmul::run_i8(o.view(0)?, o.view(1)?, o.view(2)?, accumulate, cancelled)
+        (Operation::Matmul { update }, DataType::I32) => {
+            matmul::run_i8(o.view(0)?, o.view(1)?, o.view(2)?, update, cancelled)
         }
-        (Operation::Matmul { accumulate }, _) if o.data_type(1) == Some(DataType::Bf16) => {
-            matmul::run_bf16(o.view(0)?, o.view(1)?, o.view(2)?, accumulate, cancelled)
+        (Operation::Matmul { update }, _) if o.data_type(1) == Some(DataType::Bf16) => {
+            matmul::run_bf16(o.view(0)?, o.view(1)?, o.view(2)?, update, cancelled)
         }
-        (Operation::Matmul { accumulate }, _) => {
-            matmul::run_f32(o.view(0)?, o.view(1)?, o.view(2)?, accumulate, cancelled)
+        (Operation::Matmul { update }, _) => {
+            matmul::run_f32(o.view(0)?, o.view(1)?, o.view(2)?, update, cancelled)
         }
         (Operation::Reduce { kind, axis }, _) => match kind {
             ReduceKind::Sum => reduce::sum_f32(o.view(0)?, o.view(1)?, axis, cancelled),
@@ -300,6 +300,8 @@ fn dispatch(operands: &Operands<'_>, cancelled: &AtomicBool) -> Result<(), Statu
         (Operation::Scatter, _) => {
             rows::scatter::<f32>(o.view(0)?, o.view(1)?, o.view(2)?, cancelled)
         }
+        (Operation::Cholesky, _) => cholesky::run_f32(o.view(0)?, cancelled),
+        (Operation::TriangularSolve, _) => triangular::run_f32(o.view(0)?, o.view(1)?, cancelled),
         (Operation::TransferIn { .. } | Operation::TransferOut { .. }, _) => {
             return Err(Status::DeviceError);
         }

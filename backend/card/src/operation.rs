@@ -4,12 +4,16 @@
 
 use augur_abi::command::{
     CONV_ABSOLUTE, CONV_EDGE, Conv2dParams, ElementwiseParams, FillParams, LayerNormParams,
-    MATMUL_ACCUMULATE, MatmulParams, Opcode, ReduceKind, ReduceParams, ResampleParams,
-    SoftmaxParams, TransferParams,
+    MATMUL_ACCUMULATE, MATMUL_SUBTRACT, MatmulParams, Opcode, ReduceKind, ReduceParams,
+    ResampleParams, SoftmaxParams, TransferParams,
 };
 use augur_abi::{DataType, Status};
 use augur_kernels::conv2d::{FinishF32, FinishU8, Geometry};
-use augur_kernels::{Bf16, conv2d, copy, elementwise, matmul, normalize, reduce, resample, rows};
+use augur_kernels::matmul::Update;
+use augur_kernels::{
+    Bf16, cholesky, conv2d, copy, elementwise, matmul, normalize, reduce, resample, rows,
+    triangular,
+};
 use zerocopy::FromBytes;
 
 use crate::operand::Operand;
@@ -40,7 +44,7 @@ pub(crate) enum Operation {
         bias: f32,
     },
     Matmul {
-        accumulate: bool,
+        update: Update,
     },
     Reduce {
         kind: ReduceKind,
@@ -55,6 +59,8 @@ pub(crate) enum Operation {
     },
     Gather,
     Scatter,
+    Cholesky,
+    TriangularSolve,
     TransferIn {
         transfer: usize,
         offset: u64,
@@ -63,6 +69,32 @@ pub(crate) enum Operation {
         transfer: usize,
         offset: u64,
     },
+}
+
+impl Operation {
+    /// Its name, for people.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Operation::Copy => "copy",
+            Operation::Fill { .. } => "fill",
+            Operation::Conv2dU8 { .. } | Operation::Conv2dF32 { .. } => "conv2d",
+            Operation::Resample { .. } => "resample",
+            Operation::Add => "add",
+            Operation::Multiply => "multiply",
+            Operation::Relu => "relu",
+            Operation::Scale { .. } => "scale",
+            Operation::Matmul { .. } => "matmul",
+            Operation::Reduce { .. } => "reduce",
+            Operation::Softmax { .. } => "softmax",
+            Operation::LayerNorm { .. } => "layer norm",
+            Operation::Gather => "gather",
+            Operation::Scatter => "scatter",
+            Operation::Cholesky => "cholesky",
+            Operation::TriangularSolve => "solve",
+            Operation::TransferIn { .. } => "transfer in",
+            Operation::TransferOut { .. } => "transfer out",
+        }
+    }
 }
 
 fn parameters<T: FromBytes>(bytes: &[u8]) -> Result<T, Status> {
@@ -154,13 +186,17 @@ pub(crate) fn check(
         }
         (Opcode::Matmul, [destination, a, b]) => {
             let MatmulParams { flags, reserved } = parameters(bytes)?;
-            if reserved != 0 || flags & !MATMUL_ACCUMULATE != 0 {
+            let update = match flags {
+                0 => Update::Replace,
+                MATMUL_ACCUMULATE => Update::Add,
+                MATMUL_SUBTRACT => Update::Subtract,
+                _ => return Err(Status::Invalid),
+            };
+            if reserved != 0 {
                 return Err(Status::Invalid);
             }
             check_matmul(destination, a, b)?;
-            Ok(Operation::Matmul {
-                accumulate: flags & MATMUL_ACCUMULATE != 0,
-            })
+            Ok(Operation::Matmul { update })
         }
         (Opcode::TransferIn | Opcode::TransferOut, [operand]) => {
             let TransferParams {
@@ -226,6 +262,16 @@ pub(crate) fn check(
         (Opcode::Scatter, [table, listed, indices]) => {
             check_rows(listed, table, indices)?;
             Ok(Operation::Scatter)
+        }
+        (Opcode::Cholesky, [matrix]) => {
+            all_floats(operands)?;
+            cholesky::check(&matrix.layout()?).map_err(bad)?;
+            Ok(Operation::Cholesky)
+        }
+        (Opcode::TriangularSolve, [x, l]) => {
+            all_floats(operands)?;
+            triangular::check(&x.layout()?, &l.layout()?).map_err(bad)?;
+            Ok(Operation::TriangularSolve)
         }
         // Every opcode has exactly as many operands as `Opcode::operands` says.
         _ => Err(Status::Invalid),

@@ -213,7 +213,7 @@ fn matrices() -> Result<(), Failure> {
             &format!("matmul f32 {side}x{side}x{side}"),
             flops,
             "GFLOP/s",
-            || matmul::run_f32(a, b, c, false, &GO_ON),
+            || matmul::run_f32(a, b, c, matmul::Update::Replace, &GO_ON),
         )?;
     }
     let side = 1024;
@@ -221,12 +221,12 @@ fn matrices() -> Result<(), Failure> {
     let [a, b] = [tensor::<i8>(&[side, side])?, tensor(&[side, side])?];
     let sums = tensor::<i32>(&[side, side])?;
     report("matmul i8 1024x1024x1024", flops, "Gop/s", || {
-        matmul::run_i8(sums, a, b, false, &GO_ON)
+        matmul::run_i8(sums, a, b, matmul::Update::Replace, &GO_ON)
     })?;
     let sums = tensor::<f32>(&[side, side])?;
     let [a, b] = [tensor::<Bf16>(&[side, side])?, tensor(&[side, side])?];
     report("matmul bf16 1024x1024x1024", flops, "GFLOP/s", || {
-        matmul::run_bf16(sums, a, b, false, &GO_ON)
+        matmul::run_bf16(sums, a, b, matmul::Update::Replace, &GO_ON)
     })?;
     lines()
 }

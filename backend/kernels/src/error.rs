@@ -76,6 +76,12 @@ pub enum KernelError {
         /// What was found there.
         index: i32,
     },
+    /// A matrix is not positive definite; some of its columns are factors already.
+    #[error("column {column} has no positive pivot")]
+    NotPositive {
+        /// The first column without.
+        column: u64,
+    },
     /// Nothing was written: source and destination of a copy overlap in a way
     /// that needs more private memory than [`crate::copy::MAX_STAGED_BYTES`].
     #[error("an overlapping copy of {bytes} bytes cannot be staged")]

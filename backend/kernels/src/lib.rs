@@ -33,6 +33,7 @@ mod layout;
 mod product;
 mod view;
 
+pub mod cholesky;
 pub mod conv2d;
 pub mod copy;
 pub mod elementwise;
@@ -42,6 +43,7 @@ pub mod normalize;
 pub mod reduce;
 pub mod resample;
 pub mod rows;
+pub mod triangular;
 
 pub use element::{Bf16, Element};
 pub use error::{KernelError, LayoutError, ShapeError};

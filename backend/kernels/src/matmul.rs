@@ -16,6 +16,17 @@ const BLOCK: u64 = 1024;
 /// The same of products that are computed in private memory.
 const STAGED_BLOCK: u64 = 256;
 
+/// What becomes of what the destination held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Update {
+    /// dst = a · b; what it held is not read.
+    Replace,
+    /// dst += a · b.
+    Add,
+    /// dst -= a · b.
+    Subtract,
+}
+
 /// Checks shapes.
 pub fn check<D: Element, S: Element>(
     destination: &Layout<D>,
@@ -36,7 +47,7 @@ pub fn check<D: Element, S: Element>(
     Ok(())
 }
 
-/// dst = a · b in f32, or dst += a · b if `accumulate`.
+/// dst = a · b in f32, or dst ± a · b.
 ///
 /// Sums are taken in an order of the `gemm` crate's choice: the error of an
 /// element is at most (k + 2)·2⁻²⁴·(|a|·|b|), to first order.
@@ -44,10 +55,22 @@ pub fn run_f32(
     destination: View<f32>,
     a: View<f32>,
     b: View<f32>,
-    accumulate: bool,
+    update: Update,
     cancelled: &AtomicBool,
 ) -> Result<(), KernelError> {
     check(destination.layout(), a.layout(), b.layout())?;
+    multiply(destination, a, b, update, cancelled)
+}
+
+/// As [`run_f32`], of views whose first two dimensions fit and whose others have
+/// one element.
+pub(crate) fn multiply(
+    destination: View<f32>,
+    a: View<f32>,
+    b: View<f32>,
+    update: Update,
+    cancelled: &AtomicBool,
+) -> Result<(), KernelError> {
     let [rows, columns, ..] = destination.shape();
     let depth = a.shape()[1];
     for row in (0..rows).step_by(BLOCK as usize) {
@@ -60,11 +83,15 @@ pub fn run_f32(
             for level in (0..depth).step_by(BLOCK as usize) {
                 cancel::check(cancelled)?;
                 let levels = BLOCK.min(depth - level);
+                let update = match update {
+                    Update::Replace if level > 0 => Update::Add,
+                    update => update,
+                };
                 multiply_views(
                     block,
                     a.narrowed(0, row, height).narrowed(1, level, levels),
                     b.narrowed(0, level, levels).narrowed(1, column, width),
-                    accumulate || level > 0,
+                    update,
                 );
             }
         }
@@ -72,31 +99,32 @@ pub fn run_f32(
     Ok(())
 }
 
-/// dst = a · b in i32, wrapping, or dst += a · b if `accumulate`.
+/// dst = a · b in i32, or dst ± a · b, wrapping.
 pub fn run_i8(
     destination: View<i32>,
     a: View<i8>,
     b: View<i8>,
-    accumulate: bool,
+    update: Update,
     cancelled: &AtomicBool,
 ) -> Result<(), KernelError> {
     staged(
         destination,
         a,
         b,
-        accumulate,
+        update,
         cancelled,
+        i32::wrapping_neg,
         accumulate_integers,
     )
 }
 
-/// dst = a · b in f32 of factors of bf16, or dst += a · b if `accumulate`;
-/// with the error of [`run_f32`].
+/// dst = a · b in f32 of factors of bf16, or dst ± a · b; with the error of
+/// [`run_f32`].
 pub fn run_bf16(
     destination: View<f32>,
     a: View<Bf16>,
     b: View<Bf16>,
-    accumulate: bool,
+    update: Update,
     cancelled: &AtomicBool,
 ) -> Result<(), KernelError> {
     let widened = |half: &[Bf16]| half.iter().map(|&half| half.into()).collect::<Vec<f32>>();
@@ -104,8 +132,9 @@ pub fn run_bf16(
         destination,
         a,
         b,
-        accumulate,
+        update,
         cancelled,
+        std::ops::Neg::neg,
         |sums: &mut [f32], a, b, dimensions| {
             accumulate_dense(sums, &widened(a), &widened(b), dimensions);
         },
@@ -113,13 +142,15 @@ pub fn run_bf16(
 }
 
 /// Multiplies block by block in private memory, with a function that adds the
-/// product of two dense matrices to a third.
+/// product of two dense matrices to a third. What is subtracted from is negated
+/// before and after that, which is exact.
 fn staged<S: Element, F: Element>(
     destination: View<S>,
     a: View<F>,
     b: View<F>,
-    accumulate: bool,
+    update: Update,
     cancelled: &AtomicBool,
+    negated: impl Fn(S) -> S,
     multiply: impl Fn(&mut [S], &[F], &[F], (usize, usize, usize)),
 ) -> Result<(), KernelError> {
     check(destination.layout(), a.layout(), b.layout())?;
@@ -136,10 +167,12 @@ fn staged<S: Element, F: Element>(
             let (m, n) = (block(rows - row), block(columns - column));
             let (height, width) = (Span::dense(0, m), Span::dense(1, n));
             let sums = &mut sums[..m * n];
-            if accumulate {
-                destination.load(&place(row, column), height, width, sums);
-            } else {
-                sums.fill(S::default());
+            match update {
+                Update::Replace => sums.fill(S::default()),
+                _ => destination.load(&place(row, column), height, width, sums),
+            }
+            if update == Update::Subtract {
+                negate(sums, &negated);
             }
             for level in (0..depth).step_by(most_levels) {
                 cancel::check(cancelled)?;
@@ -149,8 +182,17 @@ fn staged<S: Element, F: Element>(
                 b.load(&place(level, column), Span::dense(0, k), width, right);
                 multiply(sums, left, right, (m, n, k));
             }
+            if update == Update::Subtract {
+                negate(sums, &negated);
+            }
             destination.store(&place(row, column), height, width, sums);
         }
     }
     Ok(())
+}
+
+fn negate<S: Copy>(values: &mut [S], negated: impl Fn(S) -> S) {
+    for value in values {
+        *value = negated(*value);
+    }
 }

@@ -5,6 +5,7 @@
 use gemm::Parallelism;
 
 use crate::View;
+use crate::matmul::Update;
 
 /// acc(m,n) += a(m,k) · b(k,n); all are dense and row-major.
 pub(crate) fn accumulate_dense(
@@ -44,9 +45,9 @@ pub(crate) fn accumulate_dense(
     }
 }
 
-/// dst(m,n) = a(m,k) · b(k,n), or dst += if `accumulate`. The three views have
-/// rank 2 and these shapes.
-pub(crate) fn multiply_views(destination: View<f32>, a: View<f32>, b: View<f32>, accumulate: bool) {
+/// dst(m,n) = a(m,k) · b(k,n), or dst ± a · b. The first two dimensions of the
+/// views are these; the others have one element.
+pub(crate) fn multiply_views(destination: View<f32>, a: View<f32>, b: View<f32>, update: Update) {
     let dimensions = |view: &View<f32>| {
         let [rows, columns, ..] = view.shape();
         (rows as usize, columns as usize)
@@ -73,7 +74,7 @@ pub(crate) fn multiply_views(destination: View<f32>, a: View<f32>, b: View<f32>,
             destination.pointer(),
             dst_cs,
             dst_rs,
-            accumulate,
+            update != Update::Replace,
             a.pointer(),
             a_cs,
             a_rs,
@@ -81,7 +82,11 @@ pub(crate) fn multiply_views(destination: View<f32>, a: View<f32>, b: View<f32>,
             b_cs,
             b_rs,
             1.0,
-            1.0,
+            if update == Update::Subtract {
+                -1.0
+            } else {
+                1.0
+            },
             false,
             false,
             false,

@@ -5,6 +5,7 @@ mod common;
 
 use std::sync::atomic::AtomicBool;
 
+use augur_kernels::matmul::Update;
 use augur_kernels::{Bf16, KernelError, Layout, ShapeError, matmul};
 use common::*;
 use proptest::prelude::*;
@@ -21,12 +22,25 @@ fn dimensions() -> impl Strategy<Value = (u32, u32, u32)> {
     ]
 }
 
+fn update() -> impl Strategy<Value = Update> {
+    prop::sample::select(vec![Update::Replace, Update::Add, Update::Subtract])
+}
+
+/// What is kept of what the destination held, and the sign of the product.
+fn terms(update: Update, held: f64) -> (f64, f64) {
+    match update {
+        Update::Replace => (0.0, 1.0),
+        Update::Add => (held, 1.0),
+        Update::Subtract => (held, -1.0),
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn products_are_within_the_error_of_their_sums(
-        (m, n, k) in dimensions(), accumulate: bool,
+        (m, n, k) in dimensions(), update in update(),
         to in placement(), a in source_placement(), b in source_placement(),
     ) {
         let mut destination = Tensor::with(&[m, n], &to, unit_float);
@@ -34,13 +48,13 @@ proptest! {
         let mut b = Tensor::with(&[k, n], &b, unit_float);
         let before = destination.surroundings();
         let addend: Vec<f32> = indices(&[m, n]).map(|index| destination.get(&index)).collect();
-        matmul::run_f32(destination.view(), a.view(), b.view(), accumulate, &GO_ON).unwrap();
+        matmul::run_f32(destination.view(), a.view(), b.view(), update, &GO_ON).unwrap();
         for (index, addend) in indices(&[m, n]).zip(addend) {
-            let addend = if accumulate { f64::from(addend) } else { 0.0 };
+            let (addend, sign) = terms(update, addend.into());
             let (mut sum, mut magnitude) = (addend, addend.abs());
             for level in 0..k {
                 let product = f64::from(a.get(&[index[0], level])) * f64::from(b.get(&[level, index[1]]));
-                sum += product;
+                sum += sign * product;
                 magnitude += product.abs();
             }
             // In whatever order: each product is rounded once and takes part
@@ -60,7 +74,7 @@ proptest! {
 
     #[test]
     fn products_of_bytes_are_exact(
-        (m, n, k) in dimensions(), accumulate: bool, extreme: bool,
+        (m, n, k) in dimensions(), update in update(), extreme: bool,
         to in placement(), a in source_placement(), b in source_placement(),
     ) {
         let byte = |bits: u64| if extreme { i8::MIN } else { bits as i8 };
@@ -69,12 +83,16 @@ proptest! {
         let mut b = Tensor::with(&[k, n], &b, byte);
         let before = destination.surroundings();
         let addend: Vec<i32> = indices(&[m, n]).map(|index| destination.get(&index)).collect();
-        matmul::run_i8(destination.view(), a.view(), b.view(), accumulate, &GO_ON).unwrap();
+        matmul::run_i8(destination.view(), a.view(), b.view(), update, &GO_ON).unwrap();
         for (index, addend) in indices(&[m, n]).zip(addend) {
             let sum: i64 = (0..k)
                 .map(|level| i64::from(a.get(&[index[0], level])) * i64::from(b.get(&[level, index[1]])))
                 .sum();
-            let expected = if accumulate { sum.wrapping_add(addend.into()) } else { sum } as i32;
+            let expected = match update {
+                Update::Replace => sum,
+                Update::Add => i64::from(addend) + sum,
+                Update::Subtract => i64::from(addend) - sum,
+            } as i32;
             prop_assert_eq!(destination.get(&index), expected, "{:?}", index);
         }
         prop_assert_eq!(destination.surroundings(), before);
@@ -82,7 +100,7 @@ proptest! {
 
     #[test]
     fn products_of_bf16_are_within_the_error_of_their_sums(
-        (m, n, k) in dimensions(), accumulate: bool,
+        (m, n, k) in dimensions(), update in update(),
         to in placement(), a in source_placement(), b in source_placement(),
     ) {
         let half = |bits: u64| Bf16((unit_float(bits).to_bits() >> 16) as u16);
@@ -92,13 +110,13 @@ proptest! {
         let mut b = Tensor::with(&[k, n], &b, half);
         let before = destination.surroundings();
         let addend: Vec<f32> = indices(&[m, n]).map(|index| destination.get(&index)).collect();
-        matmul::run_bf16(destination.view(), a.view(), b.view(), accumulate, &GO_ON).unwrap();
+        matmul::run_bf16(destination.view(), a.view(), b.view(), update, &GO_ON).unwrap();
         for (index, addend) in indices(&[m, n]).zip(addend) {
-            let addend = if accumulate { f64::from(addend) } else { 0.0 };
+            let (addend, sign) = terms(update, addend.into());
             let (mut sum, mut magnitude) = (addend, addend.abs());
             for level in 0..k {
                 let product = exact(a.get(&[index[0], level])) * exact(b.get(&[level, index[1]]));
-                sum += product;
+                sum += sign * product;
                 magnitude += product.abs();
             }
             // As for f32.
@@ -116,7 +134,14 @@ fn what_is_not_accumulated_is_not_read() {
     let mut destination = Tensor::with(&[5, 7], &dense, |_| f32::NAN);
     let mut a = Tensor::with(&[5, 3], &dense, unit_float);
     let mut b = Tensor::with(&[3, 7], &dense, unit_float);
-    matmul::run_f32(destination.view(), a.view(), b.view(), false, &GO_ON).unwrap();
+    matmul::run_f32(
+        destination.view(),
+        a.view(),
+        b.view(),
+        Update::Replace,
+        &GO_ON,
+    )
+    .unwrap();
     assert!(indices(&[5, 7]).all(|index| destination.get(&index).is_finite()));
 }
 
@@ -138,7 +163,7 @@ fn a_cancelled_product_stops() {
     let mut tensors = [0; 3].map(|_| Tensor::<f32>::with(&[4, 4], &dense, |_| 1.0));
     let [d, a, b] = &mut tensors;
     let stop = AtomicBool::new(true);
-    let ended = matmul::run_f32(d.view(), a.view(), b.view(), false, &stop);
+    let ended = matmul::run_f32(d.view(), a.view(), b.view(), Update::Replace, &stop);
     assert_eq!(ended, Err(KernelError::Cancelled));
     assert_eq!(d.get(&[0, 0]), 1.0);
 }

@@ -168,6 +168,12 @@ impl<T: Element> Tensor<T> {
         unsafe { self.memory.as_ptr().byte_add(at).cast::<T>().read() }
     }
 
+    pub fn set(&mut self, index: &[u32], value: T) {
+        let at = self.address(index);
+        // SAFETY: `address` is that of an element within `memory`.
+        unsafe { self.pointer().byte_add(at).cast::<T>().write(value) };
+    }
+
     /// All bytes of the memory, those of elements replaced by zero: what a
     /// kernel must leave alone.
     pub fn surroundings(&mut self) -> Vec<u64> {

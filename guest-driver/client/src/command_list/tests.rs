@@ -89,6 +89,10 @@ fn every_command_has_the_size_that_its_opcode_says() {
         .expect("fits");
     list.gather(&oblong, &square, &indices).expect("fits");
     list.scatter(&square, &oblong, &indices).expect("fits");
+    list.matmul_subtract(&square, &square, &square)
+        .expect("fits");
+    list.cholesky(&square).expect("fits");
+    list.triangular_solve(&oblong, &square).expect("fits");
     list.upload(&bytes, &input).expect("fits");
     list.download(&mut output, &bytes).expect("fits");
 
@@ -108,6 +112,9 @@ fn every_command_has_the_size_that_its_opcode_says() {
         Opcode::LayerNorm,
         Opcode::Gather,
         Opcode::Scatter,
+        Opcode::Matmul,
+        Opcode::Cholesky,
+        Opcode::TriangularSolve,
         Opcode::TransferIn,
         Opcode::TransferOut,
     ] {
