@@ -102,6 +102,11 @@ pub struct Arguments {
     #[arg(long, value_name = "PATH")]
     pub trace_socket: Option<PathBuf>,
 
+    /// Record what each engine did when, how finely memory was tracked, and why that
+    /// changed: one JSON object a line
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub schedule: Option<PathBuf>,
+
     /// TOML file with the card's sizes and limits
     #[arg(long, value_name = "FILE.toml")]
     pub profile: Option<PathBuf>,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Files of what the card learns: the model that outlives the process, and the
-//! trace of accesses.
+//! Files of what the card learns and does: the model that outlives the process,
+//! the trace of accesses, and the schedule.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
@@ -31,6 +31,14 @@ pub enum LearnedError {
     /// The trace cannot be written.
     #[error("cannot write the trace {path}: {error}")]
     Trace {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The schedule cannot be written.
+    #[error("cannot write the schedule {path}: {error}")]
+    Schedule {
         /// The file.
         path: PathBuf,
         /// What the system says.
@@ -92,4 +100,16 @@ pub fn record(card: &Card, path: &Path) -> Result<(), LearnedError> {
         error,
     })?;
     Ok(card.record(Box::new(BufWriter::new(file)), || true)?)
+}
+
+/// Records the card's schedule in a file.
+///
+/// # Errors
+/// [`LearnedError::Schedule`] or [`LearnedError::Card`].
+pub fn record_schedule(card: &Card, path: &Path) -> Result<(), LearnedError> {
+    let file = File::create(path).map_err(|error| LearnedError::Schedule {
+        path: path.into(),
+        error,
+    })?;
+    Ok(card.record_schedule(Box::new(BufWriter::new(file)))?)
 }

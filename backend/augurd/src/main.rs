@@ -63,6 +63,10 @@ fn main() -> ExitCode {
         .and_then(|()| match arguments.record.as_deref() {
             Some(path) => learned::record(daemon.card(), path),
             None => Ok(()),
+        })
+        .and_then(|()| match arguments.schedule.as_deref() {
+            Some(path) => learned::record_schedule(daemon.card(), path),
+            None => Ok(()),
         });
     if let Err(error) = begun {
         return report(&error, WRONG_START);

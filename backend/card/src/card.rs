@@ -19,7 +19,7 @@ use crate::device_memory::DeviceMemory;
 use crate::guest::GuestMemory;
 use crate::host::{Host, ListDone};
 use crate::shared::Shared;
-use crate::{compute, control, dma, header, prediction, submit};
+use crate::{compute, control, dma, header, prediction, schedule, submit};
 
 /// How often the memory manager is told the time while it waits for something.
 const TICK: Duration = Duration::from_millis(2);
@@ -166,6 +166,20 @@ impl Card {
                 log::warn!("the trace ends here: {error}");
             }
             shared.prediction.recorder.stop_for_host();
+        })
+    }
+
+    /// Records the schedule, until the card is shut down: one JSON object a line
+    /// for each command (`span`), now and then how finely memory is tracked
+    /// (`tracking`), and why that changed (`decision`).
+    ///
+    /// # Errors
+    /// When the host gives no thread.
+    pub fn record_schedule(&self, sink: Box<dyn Write + Send>) -> Result<(), CardError> {
+        self.spawn("schedule".to_owned(), move |shared| {
+            if let Err(error) = schedule::write(shared, sink) {
+                log::error!("the schedule ends here: {error}");
+            }
         })
     }
 

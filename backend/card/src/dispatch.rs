@@ -10,6 +10,7 @@ use augur_abi::Status;
 use augur_memory::{ContextId, Nanos};
 use augur_scheduler::analyser::Limits;
 use augur_scheduler::clock::Nanos as SchedulerNanos;
+use augur_scheduler::granularity::Decision;
 use augur_scheduler::graph::Outcome;
 use augur_scheduler::list::{CommandList, Unit};
 use augur_scheduler::policy::Policy;
@@ -28,7 +29,32 @@ pub(crate) struct Work {
     pub list: Arc<List>,
     /// Index in the list.
     pub command: usize,
+    /// When it was taken.
+    pub taken_at: Nanos,
+    engine: Engine,
     taken: Taken,
+}
+
+impl Work {
+    /// Who has taken it.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+}
+
+/// How the memory of a context is tracked.
+#[derive(Clone, Debug)]
+pub(crate) struct Tracking {
+    /// Units that are tracked.
+    pub regions: usize,
+    /// Orderings between commands so far.
+    pub edges: u64,
+    /// Times that a unit was split so far, and merged.
+    pub splits: u64,
+    /// See `splits`.
+    pub merges: u64,
+    /// Why, since this was asked for the last time.
+    pub decisions: Vec<Decision>,
 }
 
 /// A list that has ended, and how.
@@ -69,6 +95,8 @@ struct State {
     engagements: Vec<Engagement>,
     contexts: HashMap<ContextId, SchedulerContext>,
     lists: HashMap<ListId, Arc<List>>,
+    /// Splits and merges that were told of, for each context.
+    decided: HashMap<ContextId, u64>,
     open: bool,
 }
 
@@ -103,6 +131,7 @@ impl Dispatch {
                 engagements: (0..compute_engines).map(|_| Engagement::Working).collect(),
                 contexts: HashMap::new(),
                 lists: HashMap::new(),
+                decided: HashMap::new(),
                 open: true,
             }),
             ready: Condvar::new(),
@@ -123,6 +152,7 @@ impl Dispatch {
     /// Ends a context: what no engine has taken never runs. Answers its lists.
     pub fn remove_context(&self, context: ContextId, now: Nanos) -> Ends {
         let mut state = self.lock();
+        state.decided.remove(&context);
         if let Some(known) = state.contexts.remove(&context) {
             state.scheduler.remove_context(known, theirs(now));
         }
@@ -254,6 +284,30 @@ impl Dispatch {
         self.settle(state)
     }
 
+    /// How a context's memory is tracked now.
+    pub fn tracking(&self, context: ContextId) -> Option<Tracking> {
+        let mut state = self.lock();
+        let known = *state.contexts.get(&context)?;
+        let analyser = state.scheduler.analyser(known)?;
+        let (splits, merges) = analyser.granularity_changes();
+        let told = state.decided.get(&context).copied().unwrap_or(0);
+        let new = (splits + merges).saturating_sub(told);
+        let all = analyser.decisions().count();
+        let tracking = Tracking {
+            regions: analyser.cells(),
+            edges: analyser.graph().edge_total(),
+            splits,
+            merges,
+            decisions: analyser
+                .decisions()
+                .skip(all.saturating_sub(new as usize))
+                .copied()
+                .collect(),
+        };
+        state.decided.insert(context, splits + merges);
+        Some(tracking)
+    }
+
     /// Lets every engine go.
     pub fn close(&self) {
         self.lock().open = false;
@@ -277,6 +331,8 @@ impl State {
                     return Some(Work {
                         list: list.clone(),
                         command,
+                        taken_at: now,
+                        engine,
                         taken,
                     });
                 }

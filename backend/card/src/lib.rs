@@ -27,6 +27,7 @@ mod operand;
 mod operation;
 mod power;
 mod prediction;
+mod schedule;
 mod shared;
 mod status;
 mod submit;

@@ -121,6 +121,8 @@ fn check_transfer(command: &Command, transfers: &[Transfer]) -> Result<(), Statu
 /// A list on its way through the card.
 pub(crate) struct List {
     pub context: ContextId,
+    /// The driver's number of it.
+    pub number: u32,
     pub commands: Vec<Command>,
     pub transfers: Vec<Transfer>,
     /// Raised when the list is given up, or its context ends.
@@ -142,6 +144,7 @@ impl List {
     ) -> Self {
         List {
             context: submission.context,
+            number: submission.number,
             commands: submission.commands,
             transfers: submission.transfers,
             cancelled,

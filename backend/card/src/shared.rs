@@ -30,6 +30,7 @@ use crate::header;
 use crate::host::Host;
 use crate::power::Power;
 use crate::prediction::Prediction;
+use crate::schedule::ScheduleRecord;
 
 /// A context, beside what the memory manager knows of it.
 pub(crate) struct ContextInfo {
@@ -89,6 +90,8 @@ pub(crate) struct Shared {
     pub dma: DmaQueue,
     /// What the learning thread is told.
     pub prediction: Prediction,
+    /// What engines and channels did, for the host.
+    pub schedule: ScheduleRecord,
     pub totals: Totals,
     pub inflight_bytes: AtomicU64,
     pub stopping: AtomicBool,
@@ -129,6 +132,7 @@ impl Shared {
             host,
             clock: SystemClock::start(),
             dma: DmaQueue::new(),
+            schedule: ScheduleRecord::default(),
             totals: Totals::default(),
             inflight_bytes: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
@@ -310,7 +314,9 @@ impl Shared {
         if let Some(info) = self.core().contexts.get_mut(&work.list.context) {
             info.commands += 1;
         }
-        let ended = self.dispatch.finish(work, result, self.now());
+        let now = self.now();
+        self.schedule.ended(self, work, now);
+        let ended = self.dispatch.finish(work, result, now);
         self.tell(ended);
     }
 

@@ -190,10 +190,10 @@ fn admit(
     let brief = is_brief(&submission);
     shared.note_commands(submission.context, &submission.commands);
     let list = Arc::new(List::new(submission, cancelled, footprint, done));
-    match shared
-        .dispatch
-        .submit(&list, instructions, shared.now(), brief)
-    {
+    let now = shared.now();
+    let submitted = shared.dispatch.submit(&list, instructions, now, brief);
+    shared.schedule.sample(shared, list.context, now);
+    match submitted {
         Ok(ends) if brief => {
             shared.tell_lists(ends.lists);
             if ends.transfers_ready {
