@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use augur_card::{CardConfig, PredictorMode};
+use augur_card::{CardConfig, Policy, PredictorMode};
 use augur_qemu::process::{Supervised, Terminal};
 use augur_qemu::{Card, quote};
 use clap::Args;
@@ -39,9 +39,16 @@ pub struct CardOptions {
     /// Window that answers a page fault, a power of two from 4K to 2M
     #[arg(long, value_name = "SIZE", default_value = "64K")]
     pub demand_window: Size,
+    /// Unit at which dependences between commands are tracked: adaptive, exact,
+    /// tensor, 4k, 64k or 1m
+    #[arg(long, value_name = "UNIT", default_value_t = Policy::Adaptive)]
+    pub tracking: Policy,
     /// Queues for submissions
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub submit_queues: u16,
+    /// Whether the card records its schedule in the run folder.
+    #[arg(skip)]
+    pub records_schedule: bool,
 }
 
 impl Default for CardOptions {
@@ -52,7 +59,9 @@ impl Default for CardOptions {
             engines: 2,
             predictor: PredictorMode::default(),
             demand_window: Size(64 << 10),
+            tracking: Policy::Adaptive,
             submit_queues: 2,
+            records_schedule: false,
         }
     }
 }
@@ -106,6 +115,10 @@ impl CardProcess {
         command.args(["--engines", &options.engines.to_string()]);
         command.args(["--predictor", options.predictor.name()]);
         command.args(["--demand-window", &options.demand_window.to_string()]);
+        command.args(["--tracking", &options.tracking.to_string()]);
+        if options.records_schedule {
+            command.arg("--schedule").arg(schedule_beside(&log));
+        }
         command.args(["--submit-queues", &options.submit_queues.to_string()]);
         command.arg("--trace-socket").arg(trace_socket(&socket));
         command.args(additional);
@@ -187,6 +200,11 @@ pub(crate) const TRACE: &str = "trace";
 
 fn trace_socket(socket: &Path) -> PathBuf {
     socket.with_extension(TRACE)
+}
+
+/// Where the card that logs to `log` records its schedule.
+pub fn schedule_beside(log: &Path) -> PathBuf {
+    log.with_extension("schedule.jsonl")
 }
 
 impl Drop for CardProcess {

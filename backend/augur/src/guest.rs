@@ -13,7 +13,7 @@ use crate::build::initramfs::InputFile;
 use crate::build::programs::{self, Program};
 use crate::build::tool_root::{Kernel, ToolRoot};
 use crate::build::{driver, initramfs};
-use crate::card_process::{CardOptions, CardProcess};
+use crate::card_process::{CardOptions, CardProcess, schedule_beside};
 use crate::exit::Failure;
 use crate::project::Project;
 use crate::run_folder::RunFolder;
@@ -203,6 +203,20 @@ impl GuestOptions {
     }
 }
 
+/// Where the card with this number logs.
+fn card_log(folder: &RunFolder, index: usize) -> PathBuf {
+    if index == 0 {
+        folder.join("card.log")
+    } else {
+        folder.join(&format!("card{index}.log"))
+    }
+}
+
+/// Where the card with this number has recorded its schedule, once it has ended.
+pub fn card_schedule(folder: &RunFolder, index: usize) -> PathBuf {
+    schedule_beside(&card_log(folder, index))
+}
+
 /// A running guest with its cards. Dropping it ends all of them.
 #[derive(Debug)]
 pub struct Guest {
@@ -226,11 +240,7 @@ impl Guest {
         let sockets = sockets::folder()?;
         let mut cards = Vec::new();
         for (index, card) in options.cards.iter().enumerate() {
-            let log = if index == 0 {
-                "card.log".to_owned()
-            } else {
-                format!("card{index}.log")
-            };
+            let log = card_log(&folder, index);
             let socket = sockets.path().join(format!("card{index}"));
             let program = parts.card.as_ref().map(|card| card.program.as_path());
             let program = program.context("these parts were made for guests without a card")?;
@@ -238,13 +248,7 @@ impl Guest {
                 Some((other, additional)) => (other.as_path(), additional.as_slice()),
                 None => (program, [].as_slice()),
             };
-            cards.push(CardProcess::start(
-                program,
-                additional,
-                card,
-                socket,
-                folder.join(&log),
-            )?);
+            cards.push(CardProcess::start(program, additional, card, socket, log)?);
         }
         let initramfs = Temporary::new(folder.join("initramfs"));
         let driver = parts.card.as_ref().map(|card| card.driver.as_path());

@@ -117,31 +117,57 @@ pub struct Comparison {
 /// # Errors
 /// When the guest does not boot or a job fails.
 pub fn measure(parts: &Parts, mib: u64) -> anyhow::Result<Comparison> {
+    let options = GuestOptions {
+        cards: cards(),
+        ..GuestOptions::new("ahead")
+    };
+    let guest = Guest::boot(parts, &options)?;
+    let comparison = measure_in(&guest, mib)?;
+    guest.power_off(END)?;
+    Ok(comparison)
+}
+
+fn ways() -> impl Iterator<Item = (PredictorMode, Size)> {
     let on_demand = DEMAND_WINDOWS.map(|window| (PredictorMode::Off, window));
     let ahead = [PredictorMode::Classic, PredictorMode::Full].map(|mode| (mode, PREDICTED_WINDOW));
-    let mut rows: Vec<Row> = on_demand
-        .into_iter()
-        .chain(ahead)
+    on_demand.into_iter().chain(ahead)
+}
+
+/// A card for each way of mapping.
+pub fn cards() -> Vec<CardOptions> {
+    ways()
+        .map(|(predictor, demand_window)| CardOptions {
+            memory: MEMORY,
+            aperture: APERTURE,
+            predictor,
+            demand_window,
+            ..CardOptions::default()
+        })
+        .collect()
+}
+
+/// Runs the jobs in a guest whose first cards are [`cards`].
+///
+/// # Errors
+/// When a job fails.
+pub fn measure_in(guest: &Guest, mib: u64) -> anyhow::Result<Comparison> {
+    let mut rows: Vec<Row> = ways()
         .map(|(mode, window)| Row {
             mode,
             window,
             figures: Vec::new(),
         })
         .collect();
-    let cards = rows.iter().map(|row| CardOptions {
-        memory: MEMORY,
-        aperture: APERTURE,
-        predictor: row.mode,
-        demand_window: row.window,
-        ..CardOptions::default()
-    });
-    let options = GuestOptions {
-        cards: cards.collect(),
-        ..GuestOptions::new("ahead")
-    };
     let _beat = Heartbeat::start("mapping on demand and ahead of use");
-    let guest = Guest::boot(parts, &options)?;
-    let words = ["augur-job", "aperture", "--mib", &mib.to_string()];
+    let numbers: Vec<String> = (0..rows.len()).map(|card| card.to_string()).collect();
+    let words = [
+        "augur-job",
+        "aperture",
+        "--mib",
+        &mib.to_string(),
+        "--cards",
+        &numbers.join(","),
+    ];
     let job = guest.machine().begin(&words)?;
     let mut said = Vec::new();
     let code = guest
@@ -156,7 +182,6 @@ pub fn measure(parts: &Parts, mib: u64) -> anyhow::Result<Comparison> {
         let row = rows.get_mut(line.card).context("a card too many")?;
         row.figures.push(line.figure);
     }
-    guest.power_off(END)?;
     Ok(Comparison { rows })
 }
 

@@ -1,5 +1,5 @@
 //! The benchmarks of `augur bench`, one module each.  They run the card's own
-//! crates and report, [`card`] and [`ahead`] in real time and in a guest, the others on a
+//! crates and report, [`card`], [`ahead`] and [`tracking`] in real time and in a guest, the others on a
 //! virtual clock; what they measure knows nothing of them.
 
 pub mod ahead;
@@ -7,3 +7,4 @@ pub mod card;
 pub mod place;
 pub mod predict;
 pub mod schedule;
+pub mod tracking;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use crate::bench::{ahead, card, place, predict, schedule};
+use crate::bench::{ahead, card, place, predict, schedule, tracking};
 
 /// Arguments of `augur bench`.
 #[derive(Debug, Args)]
@@ -26,6 +26,8 @@ enum What {
     Predict(predict::Arguments),
     /// Schedule a program on regions, with one unit of tracking or all of them.
     Schedule(schedule::Arguments),
+    /// Run one command list under several units of tracking, in a guest.
+    Tracking(tracking::Arguments),
 }
 
 impl Arguments {
@@ -40,6 +42,7 @@ impl Arguments {
             What::Place(arguments) => arguments.run(),
             What::Predict(arguments) => arguments.run(),
             What::Schedule(arguments) => arguments.run(),
+            What::Tracking(arguments) => arguments.run(),
         }
     }
 }

@@ -10,15 +10,15 @@ use anyhow::Context;
 use clap::Args;
 use image::{ImageFormat, ImageReader};
 
-use crate::bench::ahead;
+use crate::bench::{ahead, tracking};
 use crate::build::initramfs::InputFile;
 use crate::card_process::CardOptions;
 use crate::exit::{self, Failure};
-use crate::guest::{Guest, GuestOptions, Parts};
+use crate::guest::{Guest, GuestOptions, Parts, card_schedule};
 use crate::plan::Plan;
 use crate::progress::Heartbeat;
 use crate::project::Project;
-use crate::report::{self, RunFacts};
+use crate::report::{self, Recorded, RunFacts, Schedule};
 use crate::size::Size;
 
 /// The photograph that is processed when none is given.
@@ -67,7 +67,10 @@ impl Arguments {
         eprintln!("guest: {acceleration}; {}", parts.qemu.description);
         let options = GuestOptions {
             memory_mib,
-            cards: vec![self.card],
+            cards: vec![CardOptions {
+                records_schedule: true,
+                ..self.card
+            }],
             input: vec![InputFile {
                 name: "image".into(),
                 path: image,
@@ -104,26 +107,57 @@ impl Arguments {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
+        println!();
+        let comparisons = Comparisons::measure(&parts)?;
         let facts = RunFacts {
             name,
             acceleration,
             qemu: parts.qemu.description.clone(),
             boot_seconds,
+            schedule: Schedule::read(&card_schedule(&folder, 0))?,
+            tracking: comparisons.recorded,
         };
         let report = report::write(&folder.results(), &facts)
             .with_context(|| format!("the job ended with exit code {code} and left no report"))?;
-        println!();
-        let comparison = ahead::measure(&parts, AHEAD_MIB)?;
-        print!("{}", comparison.table());
         println!();
         println!("report:  {}", Project::shown(&report));
         println!("results: {}", Project::shown(&folder.results()));
         println!("logs:    {}", Project::shown(folder.path()));
         println!("next:    make shell   (then: augur-smi)");
-        Ok(if code == 0 && comparison.all_right() {
+        Ok(if code == 0 && comparisons.all_right {
             ExitCode::SUCCESS
         } else {
             ExitCode::from(exit::FAILED)
+        })
+    }
+}
+
+/// What stands behind the job: the card's two ideas against doing without them, in
+/// one guest.
+struct Comparisons {
+    recorded: Vec<Recorded>,
+    all_right: bool,
+}
+
+impl Comparisons {
+    /// Measures and prints the tables.
+    fn measure(parts: &Parts) -> anyhow::Result<Self> {
+        let mut cards = ahead::cards();
+        let first = cards.len();
+        cards.extend(tracking::cards());
+        let options = GuestOptions {
+            cards,
+            ..GuestOptions::new("comparisons")
+        };
+        let guest = Guest::boot(parts, &options)?;
+        let ahead = ahead::measure_in(&guest, AHEAD_MIB)?;
+        println!("{}", ahead.table());
+        let tracking = tracking::measure_in(&guest, first, &tracking::Work::default())?;
+        print!("{}", tracking.table());
+        let folder = guest.power_off(END)?;
+        Ok(Self {
+            recorded: tracking.recorded(&folder)?,
+            all_right: ahead.all_right() && tracking.all_right(),
         })
     }
 }

@@ -7,10 +7,12 @@
 //! thousand cells as an element of its own. Knows nothing of what is plotted.
 
 mod axes;
+mod gantt;
 mod page;
 
 pub use axes::{Axes, Scale};
-pub use page::{Page, Table, escape};
+pub use gantt::{COLUMNS, Worker, gantt};
+pub use page::{Page, Table, escape, style};
 
 /// Classes of series, in the order in which they are given out.
 pub const SERIES: [&str; 8] = ["s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7"];

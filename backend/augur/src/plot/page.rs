@@ -24,6 +24,19 @@ svg .reference{stroke-dasharray:5 4}.legend{display:flex;flex-wrap:wrap;gap:.2em
 .legend i{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin-right:.4em;background:currentColor}\
 .legend b{font-weight:normal;color:var(--ink)}details summary{cursor:pointer}";
 
+/// The style sheet of pages with plots.
+pub fn style() -> String {
+    let mut style = STYLE.to_owned();
+    for series in SERIES {
+        let _ = write!(
+            style,
+            "svg .{series}{{stroke:var(--{series})}}svg .fill.{series}{{fill:var(--{series});stroke:none}}\
+             .legend .{series}{{color:var(--{series})}}"
+        );
+    }
+    style
+}
+
 /// A page under way.
 pub struct Page {
     html: String,
@@ -33,18 +46,12 @@ impl Page {
     /// A page called `title`.
     pub fn new(title: &str) -> Self {
         let title = escape(title);
-        let mut html = format!(
+        let html = format!(
             "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
-             <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title><style>{STYLE}"
+             <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title>\
+             <style>{}</style><h1>{title}</h1>",
+            style()
         );
-        for series in SERIES {
-            let _ = write!(
-                html,
-                "svg .{series}{{stroke:var(--{series})}}svg .fill.{series}{{fill:var(--{series});stroke:none}}\
-                 .legend .{series}{{color:var(--{series})}}"
-            );
-        }
-        let _ = write!(html, "</style><h1>{title}</h1>");
         Self { html }
     }
 

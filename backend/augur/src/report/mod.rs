@@ -5,6 +5,7 @@
 
 mod job;
 mod page;
+mod schedule;
 mod timeline;
 
 use std::fs;
@@ -14,6 +15,7 @@ use anyhow::Context;
 
 pub use job::Job;
 pub use page::escape;
+pub use schedule::{Recorded, Schedule};
 
 /// What the host knows of a run and the job does not.
 #[derive(Debug, Clone)]
@@ -26,6 +28,10 @@ pub struct RunFacts {
     pub qemu: String,
     /// Seconds until the guest took commands.
     pub boot_seconds: f64,
+    /// What the card's engines did.
+    pub schedule: Schedule,
+    /// One list under several units of tracking.
+    pub tracking: Vec<Recorded>,
 }
 
 /// Reads `report.json` in the folder `results` and writes `report.html` there;

@@ -10,17 +10,14 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::RunFacts;
 use super::job::{Image, Job};
-use super::timeline;
+use super::{schedule, timeline};
+use crate::plot::style;
 
 const STYLE: &str = "\
-body{font:15px/1.5 system-ui,sans-serif;max-width:1040px;margin:2em auto;padding:0 1em;color:#1a1d21;background:#fff}\
-h1{font-size:1.5em}h2{font-size:1.15em;margin-top:2em}\
-.passed{color:#166b2c}.failed{color:#b3261e}\
-table{border-collapse:collapse}td,th{padding:.2em .8em;border-bottom:1px solid #dde1e6;text-align:right}\
-td:first-child,th:first-child{text-align:left}\
-figure{display:inline-block;margin:0 1em 1em 0;max-width:48%}img{max-width:100%}figcaption{color:#5a626b}\
-svg{width:100%;font-size:11px}svg .even{fill:#f0f3f6}svg .odd{fill:#e4e9ee}\
-svg .curve{fill:none;stroke:#1565c0;stroke-width:1.5}svg .fault{stroke:#b3261e}\
+.passed{color:var(--good)}.failed{color:var(--bad)}\
+.pictures figure{display:inline-block;margin:0 1em 1em 0;max-width:48%}img{max-width:100%}\
+svg .even{fill:var(--back)}svg .odd{fill:var(--grid)}\
+svg .curve{fill:none;stroke:var(--s0);stroke-width:1.5}svg .fault{stroke:var(--bad)}\
 .columns{display:flex;gap:3em;flex-wrap:wrap}";
 
 /// The whole page; pictures are read from the folder `results`.
@@ -36,9 +33,10 @@ pub fn render(job: &Job, facts: &RunFacts, results: &Path) -> anyhow::Result<Str
     let mut page = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>Augur: {verdict}</title>\
-         <style>{STYLE}</style><h1>Augur run {name}: <span class=\"{class}\">{verdict}</span></h1>\
+         <style>{plots}{STYLE}</style><h1>Augur run {name}: <span class=\"{class}\">{verdict}</span></h1>\
          <p>Card: {memory} MiB of memory, {aperture} MiB of aperture, {engines} compute engines. \
          Guest: {acceleration}; {qemu}; ready after {boot:.1} s.</p>",
+        plots = style(),
         name = escape(&facts.name),
         memory = job.card.memory_bytes >> 20,
         aperture = job.card.aperture_bytes >> 20,
@@ -70,6 +68,8 @@ pub fn render(job: &Job, facts: &RunFacts, results: &Path) -> anyhow::Result<Str
     }
     page += "<h2>Timeline of windows</h2>";
     page += &timeline::draw(job);
+    page += &schedule::of_job(&facts.schedule);
+    page += &schedule::compared(&facts.tracking);
     page += &steps(job);
     page += "<div class=\"columns\">";
     page += &counters("Card counters (this job)", &job.counters);
@@ -79,7 +79,7 @@ pub fn render(job: &Job, facts: &RunFacts, results: &Path) -> anyhow::Result<Str
 }
 
 fn pictures(image: &Image, results: &Path) -> anyhow::Result<String> {
-    let mut html = String::from("<h2>Image</h2>");
+    let mut html = String::from("<h2>Image</h2><div class=\"pictures\">");
     let before = ("before", image.before.as_str(), image.width, image.height);
     let after = image.outputs.iter().map(|output| {
         (
@@ -104,6 +104,7 @@ fn pictures(image: &Image, results: &Path) -> anyhow::Result<String> {
             STANDARD.encode(bytes)
         );
     }
+    html += "</div>";
     Ok(html)
 }
 
@@ -166,6 +167,7 @@ fn grouped(value: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Schedule;
     use super::*;
 
     const REPORT: &str = r#"{"passed": false, "failures": ["<blur> differs"],
@@ -189,6 +191,8 @@ mod tests {
             acceleration: "TCG".into(),
             qemu: "q".into(),
             boot_seconds: 3.0,
+            schedule: Schedule::default(),
+            tracking: Vec::new(),
         };
         render(
             &serde_json::from_str(REPORT).unwrap(),

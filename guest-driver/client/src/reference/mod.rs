@@ -3,5 +3,6 @@
 //! guest's CPU, written from the datasheet's definitions and sharing no code
 //! with the card.
 
+pub mod factor;
 pub mod image;
 pub mod product;

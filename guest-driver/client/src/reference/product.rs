@@ -16,7 +16,7 @@
 /// Largest error of an entry, relative to `(|A| |B|)ij`.
 pub const TOLERANCE: f64 = 1e-4;
 /// Standard deviations of Hoeffding's bound.
-const DEVIATIONS: f64 = 6.0;
+pub(super) const DEVIATIONS: f64 = 6.0;
 
 /// Square matrices by rows: `c` is to be `a` times `b`.
 #[derive(Clone, Copy, Debug)]
@@ -175,7 +175,7 @@ fn dot(row: &[f32], vector: &[f64]) -> f64 {
 }
 
 /// Euclidean (for a matrix: Frobenius) norm.
-fn norm(entries: &[f32]) -> f64 {
+pub(super) fn norm(entries: &[f32]) -> f64 {
     let squares = entries.iter().map(|&entry| f64::from(entry).powi(2));
     squares.sum::<f64>().sqrt()
 }

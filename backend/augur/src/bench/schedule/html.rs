@@ -5,12 +5,7 @@
 use augur_scheduler::simulate::Run;
 
 use super::report::Row;
-use crate::plot::{Axes, Page, SERIES, Table, cells};
-
-/// Cells across a chart.
-const COLUMNS: usize = 900;
-/// Cells of one bar, of which the last is a gap.
-const BAR: usize = 8;
+use crate::plot::{Axes, COLUMNS, Page, SERIES, Table, Worker, gantt};
 
 /// One policy's figures and its run on the modelled card.
 pub struct Picture {
@@ -46,7 +41,7 @@ pub fn page(pictures: &[Picture], engines: usize) -> Page {
             row.makespan_ns as f64 / 1e6,
             row.makespan_ns as f64 / row.lower_bound_ns.max(1) as f64
         );
-        page.figure(&gantt(&picture.run, engines, longest), &caption);
+        page.figure(&chart(&picture.run, engines, longest), &caption);
     }
     granularity(&mut page, pictures, longest);
     page
@@ -89,87 +84,27 @@ fn figures(page: &mut Page, pictures: &[Picture]) {
     page.table(&table, None);
 }
 
-/// Adds the time from `start` to `end` to the cells that it covers, in cells.
-fn cover(busy: &mut [f64], start: u64, end: u64, longest: u64) {
-    let scale = busy.len() as f64 / longest.max(1) as f64;
-    let (start, end) = (start as f64 * scale, end as f64 * scale);
-    for (index, cell) in (0..).zip(busy).skip(start as usize) {
-        let (left, right) = (f64::from(index), f64::from(index) + 1.0);
-        if left >= end {
-            break;
-        }
-        *cell += end.min(right) - start.max(left);
-    }
-}
-
 /// Engines, and below them the link, over `longest` nanoseconds.
-fn gantt(run: &Run, engines: usize, longest: u64) -> String {
-    let mut busy = vec![vec![0.0; COLUMNS]; engines + 1];
+fn chart(run: &Run, engines: usize, longest: u64) -> String {
+    let mut workers: Vec<Worker> = (0..engines)
+        .map(|engine| Worker {
+            name: format!("engine {engine}"),
+            class: "s0",
+            spans: Vec::new(),
+        })
+        .collect();
     for span in &run.spans {
-        if let Some(cells) = busy.get_mut(span.engine) {
-            cover(cells, span.start.0, span.end.0, longest);
+        if let Some(worker) = workers.get_mut(span.engine) {
+            worker.spans.push((span.start.0, span.end.0));
         }
     }
-    for transfer in &run.transfers {
-        if let Some(cells) = busy.get_mut(engines) {
-            cover(cells, transfer.asked.0, transfer.end.0, longest);
-        }
-    }
-    let rows = busy.len();
-    let height = 50.0 + (16.0 * rows as f64).min(420.0);
-    let mut axes = Axes::new(
-        (1040.0, height),
-        80.0,
-        (0.0, longest.max(1) as f64 / 1e6),
-        (0.0, rows as f64),
-    );
-    let grid = (COLUMNS, rows * BAR);
-    for (shade, opacity) in [(1, 0.3), (2, 0.6), (3, 1.0)] {
-        for (class, from, to) in [("s0", 0, engines), ("s1", engines, rows)] {
-            let mut path = String::new();
-            for (row, busy) in busy.iter().enumerate().take(to).skip(from) {
-                bars(&mut path, row * BAR, busy, shade);
-            }
-            axes.grid(class, opacity, grid, &path);
-        }
-    }
-    axes.x_ticks(8, |value| format!("{value}"));
-    axes.x_title("modelled time, ms");
-    let every = rows.div_ceil(16);
-    for row in (0..rows).filter(|row| row % every == 0 || row + 1 == rows) {
-        let y = axes.y.at((rows - row) as f64 - 0.5) + 4.0;
-        let name = if row == engines {
-            "link".to_owned()
-        } else {
-            format!("engine {row}")
-        };
-        axes.label(72.0, y, "end", &name);
-    }
-    axes.finish("engines over time")
-}
-
-/// The runs of cells whose share of busy time has this shade, as a bar.
-fn bars(path: &mut String, top: usize, busy: &[f64], shade: u32) {
-    let shade_of = |share: &f64| match *share {
-        share if share <= 0.005 => 0,
-        share if share < 0.34 => 1,
-        share if share < 0.67 => 2,
-        _ => 3,
-    };
-    let mut start = None;
-    for x in 0..=busy.len() {
-        let here = busy.get(x).is_some_and(|share| shade_of(share) == shade);
-        match (here, start) {
-            (true, None) => start = Some(x),
-            (false, Some(first)) => {
-                for y in top..top + BAR - 1 {
-                    cells(path, first, y, x - first);
-                }
-                start = None;
-            }
-            _ => {}
-        }
-    }
+    let moves = run.transfers.iter();
+    workers.push(Worker {
+        name: "link".to_owned(),
+        class: "s1",
+        spans: moves.map(|it| (it.asked.0, it.end.0)).collect(),
+    });
+    gantt(&workers, longest, "modelled time, ms")
 }
 
 fn granularity(page: &mut Page, pictures: &[Picture], longest: u64) {
@@ -239,27 +174,9 @@ mod tests {
     }
 
     #[test]
-    fn the_chart_is_as_busy_as_the_engines_were() {
-        let run = run(2);
-        let mut busy = vec![0.0; COLUMNS];
-        for span in run.spans.iter().filter(|span| span.engine == 1) {
-            cover(&mut busy, span.start.0, span.end.0, run.makespan.0);
-        }
-        let drawn: f64 = busy.iter().sum();
-        let own = run.spans.iter().filter(|span| span.engine == 1);
-        let worked: u64 = own.map(|span| span.end.0 - span.start.0).sum();
-        let expected = worked as f64 / run.makespan.0 as f64 * COLUMNS as f64;
-        assert!(
-            (drawn - expected).abs() < 0.01 * expected,
-            "{drawn} {expected}"
-        );
-        assert!(busy.iter().all(|share| *share < 1.001), "one at a time");
-    }
-
-    #[test]
     fn every_engine_and_the_link_have_a_bar() {
         let run = run(3);
-        let svg = gantt(&run, 3, run.makespan.0);
+        let svg = chart(&run, 3, run.makespan.0);
         for name in ["engine 0", "engine 2", "link"] {
             assert!(svg.contains(name), "{name}");
         }

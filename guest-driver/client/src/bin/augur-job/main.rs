@@ -6,6 +6,8 @@
 //! step, land in a directory.
 
 mod aperture;
+mod cards;
+mod factor;
 mod failure;
 mod filters;
 mod images;
@@ -20,6 +22,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use augur_client::Device;
+use cards::Cards;
 use clap::{Args, Parser, Subcommand};
 use failure::Failure;
 use report::Report;
@@ -58,6 +61,18 @@ enum Job {
         /// Bytes that each job moves on each card, in MiB.
         #[arg(long, value_name = "MIB", default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..=65536))]
         mib: u64,
+
+        #[command(flatten)]
+        cards: Cards,
+    },
+    /// The Cholesky factor of a random matrix, tile by tile in one command list, on
+    /// every card of the machine: a line of JSON for each.
+    Cholesky {
+        #[command(flatten)]
+        work: factor::Arguments,
+
+        #[command(flatten)]
+        cards: Cards,
     },
     /// Both, with one report.
     All {
@@ -113,7 +128,8 @@ fn main() -> ExitCode {
 /// Does the job; whether every check passed.
 fn run(job: Job) -> Result<bool, Failure> {
     let (image, matrices, common) = match job {
-        Job::Aperture { mib } => return through_aperture(mib << 20),
+        Job::Aperture { mib, cards } => return through_aperture(&cards, mib << 20),
+        Job::Cholesky { work, cards } => return factor::run(&cards.open()?, &work),
         Job::Image { image, common } => (Some(image), None, common),
         Job::Matmul { matrices, common } => (None, Some(matrices), common),
         Job::All {
@@ -137,14 +153,10 @@ fn run(job: Job) -> Result<bool, Failure> {
 }
 
 /// Measures every card; whether every result was right.
-fn through_aperture(bytes: u64) -> Result<bool, Failure> {
+fn through_aperture(cards: &Cards, bytes: u64) -> Result<bool, Failure> {
     let mut right = true;
-    for (index, device) in Device::open_all()
-        .map_err(Failure::no_card)?
-        .iter()
-        .enumerate()
-    {
-        for figure in aperture::run(device, bytes)? {
+    for (index, device) in cards.open()? {
+        for figure in aperture::run(&device, bytes)? {
             right &= figure.wrong == 0;
             println!("{}", serde_json::json!({ "card": index, "figure": figure }));
         }
