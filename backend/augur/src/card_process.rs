@@ -77,6 +77,7 @@ impl CardOptions {
             aperture_bytes: self.aperture.0,
             demand_window_bytes: self.demand_window.0,
             compute_engines: self.engines,
+            tracking: self.tracking,
             predictor: self.predictor,
             submit_queues: self.submit_queues,
             ..CardConfig::default()

@@ -85,17 +85,16 @@ impl Command {
     }
 
     /// The device memory it uses, in the order of its operands.
-    pub fn accesses(&self) -> Vec<Access> {
+    pub fn accesses(&self) -> impl Iterator<Item = Access> + '_ {
         let destination_is_written = !matches!(self.operation, Operation::TransferOut { .. });
         self.operands
             .iter()
             .enumerate()
-            .map(|(index, operand)| Access {
+            .map(move |(index, operand)| Access {
                 address: operand.address,
                 bytes: operand.span,
                 write: index == 0 && destination_is_written,
             })
-            .collect()
     }
 }
 
@@ -215,7 +214,7 @@ mod tests {
                 update: Update::Replace
             }
         );
-        let accesses = command.accesses();
+        let accesses: Vec<Access> = command.accesses().collect();
         assert_eq!(
             accesses[0],
             Access {

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use augur_abi::command::ReduceKind;
+use augur_abi::command::{MAX_OPERANDS, ReduceKind};
 use augur_abi::{DataType, Status};
 use augur_kernels::{
     Element, KernelError, View, cholesky, conv2d, copy, elementwise, fill, matmul, normalize,
@@ -64,20 +64,19 @@ fn execute(shared: &Shared, work: &Work, may_wait: bool) -> Option<Result<(), St
     let Some(command) = list.commands.get(work.command) else {
         return Some(Err(Status::DeviceError));
     };
-    let ranges = ranges(command);
-    let accesses: Vec<Access> = ranges.iter().map(|range| range.access).collect();
-    let pin = match pin(shared, work, &accesses, may_wait)? {
+    let ranges = Ranges::of(command);
+    let pin = match pin(shared, work, ranges.accesses(), may_wait)? {
         Ok(pin) => pin,
         Err(status) => return Some(Err(status)),
     };
     let start = shared.now();
-    let result = views(shared, &ranges, &pin)
-        .and_then(|views| compute(command, &ranges, &views, &list.cancelled));
+    let result = compute(shared, command, ranges.ranges(), &pin, &list.cancelled);
     let elapsed = shared.now() - start;
     Totals::add(&shared.totals.compute_ns, elapsed.0);
     let mut core = shared.core();
     if let Some(info) = core.contexts.get_mut(&list.context) {
         info.compute += elapsed;
+        info.commands += 1;
     }
     core.manager.unpin(pin, shared.guest_time());
     shared.carry_out(core);
@@ -111,9 +110,11 @@ fn pin(
 
 /// Operands that share bytes, to be seen through one view: through two, the same
 /// byte would have two addresses and an overlap could not be noticed.
+#[derive(Clone, Copy)]
 struct OperandRange {
     access: Access,
-    operands: Vec<usize>,
+    /// A bit for each operand.
+    operands: u8,
 }
 
 impl OperandRange {
@@ -122,19 +123,50 @@ impl OperandRange {
     }
 }
 
-fn ranges(command: &Command) -> Vec<OperandRange> {
-    let mut ranges: Vec<OperandRange> = Vec::new();
-    for (index, access) in command.accesses().into_iter().enumerate() {
-        let mut merged = OperandRange {
-            access,
-            operands: vec![index],
+/// The ranges of a command.
+struct Ranges {
+    ranges: [OperandRange; MAX_OPERANDS],
+    accesses: [Access; MAX_OPERANDS],
+    count: usize,
+}
+
+impl Ranges {
+    fn of(command: &Command) -> Self {
+        let nothing = Access {
+            address: DeviceAddress(0),
+            bytes: 0,
+            write: false,
         };
-        // Until nothing overlaps any more; there are four operands at most.
-        while let Some(other) = ranges.iter().position(|range| {
+        let mut found = Self {
+            ranges: [OperandRange {
+                access: nothing,
+                operands: 0,
+            }; MAX_OPERANDS],
+            accesses: [nothing; MAX_OPERANDS],
+            count: 0,
+        };
+        // No command has more operands.
+        for (index, access) in command.accesses().take(MAX_OPERANDS).enumerate() {
+            found.add(OperandRange {
+                access,
+                operands: 1 << index,
+            });
+        }
+        for (access, range) in found.accesses.iter_mut().zip(&found.ranges) {
+            *access = range.access;
+        }
+        found
+    }
+
+    fn add(&mut self, mut merged: OperandRange) {
+        // Until nothing overlaps any more.
+        while let Some(other) = self.ranges[..self.count].iter().position(|range| {
             let (a, b) = (range.addresses(), merged.addresses());
             a.start < b.end && b.start < a.end
         }) {
-            let other = ranges.swap_remove(other);
+            self.count -= 1;
+            self.ranges.swap(other, self.count);
+            let other = self.ranges[self.count];
             let (a, b) = (other.addresses(), merged.addresses());
             let start = a.start.min(b.start);
             merged.access = Access {
@@ -142,30 +174,25 @@ fn ranges(command: &Command) -> Vec<OperandRange> {
                 bytes: a.end.max(b.end) - start,
                 write: merged.access.write || other.access.write,
             };
-            merged.operands.extend(other.operands);
+            merged.operands |= other.operands;
         }
-        ranges.push(merged);
+        self.ranges[self.count] = merged;
+        self.count += 1;
     }
-    ranges
-}
 
-fn views(shared: &Shared, ranges: &[OperandRange], pin: &Pin) -> Result<Vec<Contiguous>, Status> {
-    ranges
-        .iter()
-        .zip(pin.segments())
-        .map(|(_, segments)| {
-            shared.memory.contiguous(segments).map_err(|error| {
-                log::error!("cannot map scattered windows for an engine: {error}");
-                Status::DeviceError
-            })
-        })
-        .collect()
+    fn ranges(&self) -> &[OperandRange] {
+        &self.ranges[..self.count]
+    }
+
+    fn accesses(&self) -> &[Access] {
+        &self.accesses[..self.count]
+    }
 }
 
 /// The operands of a command with the addresses of their first elements.
 struct Operands<'a> {
     command: &'a Command,
-    first: Vec<*mut u8>,
+    first: [*mut u8; MAX_OPERANDS],
 }
 
 impl Operands<'_> {
@@ -190,21 +217,30 @@ impl Operands<'_> {
     }
 }
 
+/// Sees pinned memory through views and computes.
 fn compute(
+    shared: &Shared,
     command: &Command,
     ranges: &[OperandRange],
-    views: &[Contiguous],
+    pin: &Pin,
     cancelled: &AtomicBool,
 ) -> Result<(), Status> {
-    let mut first = vec![std::ptr::null_mut(); command.operands.len()];
-    for (range, view) in ranges.iter().zip(views) {
-        for &index in &range.operands {
-            let into = command.operands[index].address.0 - range.access.address.0;
-            first[index] = view.first().wrapping_add(into as usize);
+    let mut first = [std::ptr::null_mut(); MAX_OPERANDS];
+    let mut views: [Option<Contiguous>; MAX_OPERANDS] = Default::default();
+    for ((range, segments), view) in ranges.iter().zip(pin.segments()).zip(&mut views) {
+        let made = shared.memory.contiguous(segments).map_err(|error| {
+            log::error!("cannot map scattered windows for an engine: {error}");
+            Status::DeviceError
+        })?;
+        for (index, operand) in command.operands.iter().enumerate() {
+            if range.operands & (1 << index) != 0 {
+                let into = operand.address.0 - range.access.address.0;
+                first[index] = made.first().wrapping_add(into as usize);
+            }
         }
+        *view = Some(made);
     }
-    let operands = Operands { command, first };
-    dispatch(&operands, cancelled)
+    dispatch(&Operands { command, first }, cancelled)
 }
 
 fn dispatch(operands: &Operands<'_>, cancelled: &AtomicBool) -> Result<(), Status> {

@@ -166,9 +166,11 @@ impl Dispatch {
             lists: state.take_ended(),
             transfers_ready: state.scheduler.has_ready(Unit::Dma),
         };
-        let compute = state.scheduler.has_ready(Unit::Compute);
+        // Engines that work ask again by themselves.
+        let idle = |engagement: &Engagement| matches!(engagement, Engagement::Idle);
+        let wake = state.engagements.iter().any(idle) && state.scheduler.has_ready(Unit::Compute);
         drop(state);
-        if compute {
+        if wake {
             self.ready.notify_all();
         }
         ends

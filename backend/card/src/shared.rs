@@ -8,7 +8,7 @@
 //! call to the host.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -86,6 +86,9 @@ pub(crate) struct Shared {
     core: Mutex<Core>,
     /// The memory manager's state has changed.
     changed: Condvar,
+    /// Threads that wait for that; it changes under the lock only. Telling nobody
+    /// costs as much as a small command.
+    waiting: AtomicUsize,
     pub dispatch: Dispatch,
     pub dma: DmaQueue,
     /// What the learning thread is told.
@@ -120,6 +123,7 @@ impl Shared {
                 ),
             }),
             changed: Condvar::new(),
+            waiting: AtomicUsize::new(0),
             dispatch: Dispatch::new(
                 config.compute_engines.into(),
                 config.dma_channels.into(),
@@ -160,10 +164,13 @@ impl Shared {
         core: MutexGuard<'a, Core>,
         timeout: Duration,
     ) -> MutexGuard<'a, Core> {
-        self.changed
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let (core, _) = self
+            .changed
             .wait_timeout(core, timeout)
-            .unwrap_or_else(PoisonError::into_inner)
-            .0
+            .unwrap_or_else(PoisonError::into_inner);
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        core
     }
 
     /// Hands the memory manager's decisions to whoever carries them out and
@@ -181,7 +188,9 @@ impl Shared {
         let mut told = false;
         loop {
             let fills = self.distribute(&mut core, &mut told);
-            self.changed.notify_all();
+            if self.waiting.load(Ordering::Relaxed) > 0 {
+                self.changed.notify_all();
+            }
             drop(core);
             if fills.is_empty() {
                 break;
@@ -198,10 +207,13 @@ impl Shared {
 
     /// Sorts actions to events and channels; answers the demand fills.
     fn distribute(&self, core: &mut Core, told: &mut bool) -> Vec<(WindowRef, Vec<Piece>)> {
+        let mut fills = Vec::new();
+        let Some(mut action) = core.manager.next_action() else {
+            return fills;
+        };
         let now = self.now();
         let resyncs = core.events.resyncs;
-        let mut fills = Vec::new();
-        while let Some(action) = core.manager.next_action() {
+        loop {
             match action {
                 Action::Fill {
                     window,
@@ -248,6 +260,10 @@ impl Shared {
                     }
                     *told = true;
                 }
+            }
+            match core.manager.next_action() {
+                Some(next) => action = next,
+                None => break,
             }
         }
         // A driver that waits for a buffer to be used may wait in vain.
@@ -308,12 +324,17 @@ impl Shared {
         }
     }
 
-    /// A command has ended: tells of the lists that ended by it.
-    pub fn ended(&self, work: &Work, result: Result<(), Status>) {
-        Totals::add(&self.totals.commands, 1);
+    /// A transfer has ended: counts it for its context, then as [`Shared::ended`].
+    pub fn transfer_ended(&self, work: &Work, result: Result<(), Status>) {
         if let Some(info) = self.core().contexts.get_mut(&work.list.context) {
             info.commands += 1;
         }
+        self.ended(work, result);
+    }
+
+    /// A command has ended: tells of the lists that ended by it.
+    pub fn ended(&self, work: &Work, result: Result<(), Status>) {
+        Totals::add(&self.totals.commands, 1);
         let now = self.now();
         self.schedule.ended(self, work, now);
         let ended = self.dispatch.finish(work, result, now);

@@ -17,7 +17,7 @@ use crate::dma;
 use crate::guest::GuestAccess;
 use crate::host::ListDone;
 use crate::list::{self, List, Refused, Submission};
-use crate::shared::{Shared, Totals};
+use crate::shared::{Core, Shared, Totals};
 use crate::status::status_of;
 
 /// Bytes that a command takes in the card, beside its bytes on the wire.
@@ -29,6 +29,9 @@ const MAX_COMMANDS: usize = 1 << 15;
 /// the thread that takes it: as much as waking another thread costs.
 const BRIEF_COMMANDS: usize = 4;
 const BRIEF_NS: u64 = 20_000;
+
+/// Commands that are checked without letting others at the memory manager.
+const AT_ONCE: usize = 64;
 
 /// How long a submission waits for the virtual machine before it looks whether
 /// the card ends.
@@ -67,11 +70,17 @@ fn check(shared: &Shared, request: &[u8]) -> Result<(Submission, CommandList), R
         list::parse(request, &guest)?
     };
     let mut instructions = CommandList::new(MAX_COMMANDS);
-    for (index, command) in submission.commands.iter().enumerate() {
-        add_instruction(shared, context, command, &mut instructions).map_err(|status| Refused {
-            status,
-            command: index as u32,
-        })?;
+    let mut operands = Vec::new();
+    for (part, commands) in submission.commands.chunks(AT_ONCE).enumerate() {
+        let core = shared.core();
+        for (index, command) in commands.iter().enumerate() {
+            add_instruction(&core, context, command, &mut operands, &mut instructions).map_err(
+                |status| Refused {
+                    status,
+                    command: (part * AT_ONCE + index) as u32,
+                },
+            )?;
+        }
     }
     Ok((submission, instructions))
 }
@@ -101,44 +110,37 @@ fn check_context(shared: &Shared, context: ContextId) -> Result<(), Status> {
 }
 
 /// Checks that the command's memory exists, and adds what the scheduler has to
-/// know of it.
+/// know of it. `operands` is room for them.
 fn add_instruction(
-    shared: &Shared,
+    core: &Core,
     context: ContextId,
     command: &Command,
+    operands: &mut Vec<Operand>,
     instructions: &mut CommandList,
 ) -> Result<(), Status> {
-    let operands = {
-        let core = shared.core();
-        command
-            .operands
-            .iter()
-            .zip(command.accesses())
-            .enumerate()
-            .map(|(index, (operand, access))| {
-                let (address, bytes) = core
-                    .manager
-                    .object_range(context, Access { bytes: 1, ..access })
-                    .map_err(status_of)?;
-                let behind = access.address.0 - address.0 + access.bytes;
-                if behind > bytes {
-                    return Err(Status::BadOperand);
-                }
-                Ok(Operand {
-                    region: operand.region,
-                    object: Object::new(address.0, bytes).map_err(|_| Status::BadOperand)?,
-                    access: command.access(index),
-                })
-            })
-            .collect::<Result<Vec<_>, Status>>()?
-    };
+    operands.clear();
+    for (index, (operand, access)) in command.operands.iter().zip(command.accesses()).enumerate() {
+        let (address, bytes) = core
+            .manager
+            .object_range(context, Access { bytes: 1, ..access })
+            .map_err(status_of)?;
+        let behind = access.address.0 - address.0 + access.bytes;
+        if behind > bytes {
+            return Err(Status::BadOperand);
+        }
+        operands.push(Operand {
+            region: operand.region,
+            object: Object::new(address.0, bytes).map_err(|_| Status::BadOperand)?,
+            access: command.access(index),
+        });
+    }
     let unit = if command.is_transfer() {
         Unit::Dma
     } else {
         Unit::Compute
     };
     instructions
-        .push(&operands, Cost(command.estimated_ns()), unit)
+        .push(operands, Cost(command.estimated_ns()), unit)
         .map_err(|_| Status::BadOperand)
 }
 

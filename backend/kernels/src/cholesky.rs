@@ -71,8 +71,10 @@ fn factorise(columns: &mut [f32], size: usize) -> Result<(), usize> {
         for value in &mut own[column..] {
             *value /= pivot;
         }
-        for (row, other) in (column + 1..size).zip(later.chunks_exact_mut(size)) {
-            subtract_multiple(&mut other[row..], &own[row..], own[row]);
+        for row in column + 1..size {
+            let place = (row - column - 1) * size;
+            let other = &mut later[place + row..place + size];
+            subtract_multiple(other, &own[row..], own[row]);
         }
     }
     Ok(())

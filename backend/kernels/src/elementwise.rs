@@ -96,6 +96,12 @@ pub fn scale_f32(
     unary(destination, source, cancelled, |a| a * scale + bias)
 }
 
+/// As many as a block has, or the view if it is smaller.
+fn buffer_elements<T: Element>(view: &View<T>) -> usize {
+    let elements = usize::try_from(view.layout().elements());
+    block_elements::<T>().min(elements.unwrap_or(usize::MAX))
+}
+
 fn unary<T: Element>(
     destination: View<T>,
     source: View<T>,
@@ -104,7 +110,7 @@ fn unary<T: Element>(
 ) -> Result<(), KernelError> {
     check_unary(destination.layout(), source.layout())?;
     let [destination, source] = simplify([destination, source]);
-    let mut buffer = vec![T::default(); block_elements::<T>()];
+    let mut buffer = vec![T::default(); buffer_elements(&destination)];
     for block in Blocks::new(destination.shape(), buffer.len()) {
         cancel::check(cancelled)?;
         let values = &mut buffer[..block.elements()];
@@ -131,11 +137,9 @@ fn binary<T: Element>(
 ) -> Result<(), KernelError> {
     check_binary(destination.layout(), a.layout(), b.layout())?;
     let [destination, a, b] = simplify([destination, a, b]);
-    let mut buffers = [
-        vec![T::default(); block_elements::<T>()],
-        vec![T::default(); block_elements::<T>()],
-    ];
-    for block in Blocks::new(destination.shape(), block_elements::<T>()) {
+    let elements = buffer_elements(&destination);
+    let mut buffers = [vec![T::default(); elements], vec![T::default(); elements]];
+    for block in Blocks::new(destination.shape(), elements) {
         cancel::check(cancelled)?;
         let [left, right] = &mut buffers;
         let (left, right) = (

@@ -97,19 +97,24 @@ pub(crate) fn solve(
         let strip = &mut strip[..height * size];
         load_columns(part, strip);
         for column in 0..size {
+            let factors = &triangle[column * size..(column + 1) * size];
             let (known, unknown) = strip.split_at_mut((column + 1) * height);
             let known = &mut known[column * height..];
-            let factors = &triangle[column * size + column..(column + 1) * size];
-            for value in known.iter_mut() {
-                *value /= factors[0];
-            }
-            for (other, factor) in unknown.chunks_exact_mut(height).zip(&factors[1..]) {
-                subtract_multiple(other, known, *factor);
+            divide(known, factors[column]);
+            for (index, factor) in factors.iter().enumerate().skip(column + 1) {
+                let place = (index - column - 1) * height;
+                subtract_multiple(&mut unknown[place..place + height], known, *factor);
             }
         }
         store_columns(part, strip);
     }
     Ok(())
+}
+
+fn divide(values: &mut [f32], divisor: f32) {
+    for value in values {
+        *value /= divisor;
+    }
 }
 
 /// to -= from · factor.

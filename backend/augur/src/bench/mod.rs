@@ -4,6 +4,8 @@
 
 pub mod ahead;
 pub mod card;
+mod driver;
+pub mod metg;
 pub mod place;
 pub mod predict;
 pub mod schedule;

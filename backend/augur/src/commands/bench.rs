@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use crate::bench::{ahead, card, place, predict, schedule, tracking};
+use crate::bench::{ahead, card, metg, place, predict, schedule, tracking};
 
 /// Arguments of `augur bench`.
 #[derive(Debug, Args)]
@@ -20,6 +20,8 @@ enum What {
     Ahead(ahead::Arguments),
     /// Measure the card in a guest beside a peer, and inside this process.
     Card(card::Arguments),
+    /// Find the smallest commands that keep the card's engines half busy.
+    Metg(metg::Arguments),
     /// Place buffers of known lifetimes in one memory.
     Place(place::Arguments),
     /// Compare prefetching policies on access traces.
@@ -39,6 +41,7 @@ impl Arguments {
         match self.what {
             What::Ahead(arguments) => arguments.run(),
             What::Card(arguments) => arguments.run(),
+            What::Metg(arguments) => arguments.run(),
             What::Place(arguments) => arguments.run(),
             What::Predict(arguments) => arguments.run(),
             What::Schedule(arguments) => arguments.run(),

@@ -103,7 +103,7 @@ impl Part {
         }
         if transfer.parts.fetch_sub(1, Ordering::AcqRel) == 1 {
             let failure = transfer.failure.get().copied();
-            shared.ended(&transfer.work, failure.map_or(Ok(()), Err));
+            shared.transfer_ended(&transfer.work, failure.map_or(Ok(()), Err));
         }
     }
 }

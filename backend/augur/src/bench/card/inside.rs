@@ -1,14 +1,12 @@
 //! Time inside the card: its own code in this process, without a guest, a
 //! transport or a thread switch in between.
 
-mod driver;
-
 use std::time::Instant;
 
 use augur_card::CardConfig;
 
-use self::driver::Driver;
 use super::figures::{Aim, Figures, Spread, Unit, ratio};
+use crate::bench::driver::Driver;
 
 const GROUP: &str = "inside the card";
 /// A demand window.

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
@@ -45,6 +45,48 @@ impl ListDone for Ended {
         // Nobody waits any more when this measurement has failed.
         let _ = self.0.send(status);
     }
+}
+
+/// A list that was submitted.
+pub struct InFlight(Receiver<SubmitStatus>);
+
+impl InFlight {
+    /// Waits until the list has ended.
+    ///
+    /// # Errors
+    /// It failed, or does not end.
+    pub fn wait(self) -> anyhow::Result<()> {
+        let status = self.0.recv_timeout(PATIENCE).context("a list's end")?;
+        let code = Status::from_code(status.status);
+        ensure!(
+            code == Some(Status::Ok),
+            "a list failed with {code:?} at command {}",
+            status.failed_command
+        );
+        Ok(())
+    }
+}
+
+/// Appends a command in the card's wire format.
+///
+/// # Errors
+/// It is too long to be counted.
+pub fn push_command(
+    commands: &mut Vec<u8>,
+    opcode: Opcode,
+    parameters: &[u8],
+    operands: &[Operand],
+) -> anyhow::Result<()> {
+    let bytes = CommandHeader::BYTES + parameters.len() + operands.as_bytes().len();
+    let header = CommandHeader {
+        opcode: opcode.code(),
+        operand_count: u16::try_from(operands.len())?,
+        bytes: u32::try_from(bytes)?,
+    };
+    commands.extend_from_slice(header.as_bytes());
+    commands.extend_from_slice(parameters);
+    commands.extend_from_slice(operands.as_bytes());
+    Ok(())
 }
 
 /// A driver of a card in this process.
@@ -133,29 +175,31 @@ impl Driver {
         };
         (operand.shape[0], operand.stride[0]) = (u32::try_from(bytes)?, 1);
         let parameters = FillParams { value: 1 };
-        let length = CommandHeader::BYTES + FillParams::BYTES + Operand::BYTES;
-        let command = CommandHeader {
-            opcode: Opcode::Fill.code(),
-            operand_count: 1,
-            bytes: u32::try_from(length)?,
-        };
+        let mut commands = Vec::new();
+        push_command(
+            &mut commands,
+            Opcode::Fill,
+            parameters.as_bytes(),
+            &[operand],
+        )?;
+        self.submit(&commands, 1)?.wait()
+    }
+
+    /// Submits a list of commands in the card's wire format.
+    ///
+    /// # Errors
+    /// The list is too long to be counted.
+    pub fn submit(&self, commands: &[u8], count: u32) -> anyhow::Result<InFlight> {
         let header = SubmitHeader {
             context: self.context,
-            list_bytes: command.bytes,
-            command_count: 1,
+            list_bytes: u32::try_from(commands.len())?,
+            command_count: count,
             ..SubmitHeader::default()
         };
-        let parts = [
-            header.as_bytes(),
-            command.as_bytes(),
-            parameters.as_bytes(),
-            operand.as_bytes(),
-        ];
         let (sender, receiver) = channel();
-        self.card.submit(&parts.concat(), Box::new(Ended(sender)));
-        let status = receiver.recv_timeout(PATIENCE).context("a list's end")?;
-        ensure!(status.status == Status::Ok.code(), "a list failed");
-        Ok(())
+        let request = [header.as_bytes(), commands].concat();
+        self.card.submit(&request, Box::new(Ended(sender)));
+        Ok(InFlight(receiver))
     }
 
     /// Faults on an address: the time from the request to the MAP event, and
