@@ -237,7 +237,10 @@ fn indices_changed_after_the_check() {
     assert_eq!(driver.run(&[gather], &[]), Status::BadOperand);
     // Only rows of the table were listed, and nothing was written behind.
     let found = driver.load(listed, 4096);
-    assert!(found.iter().all(|&byte| byte == 6), "not a row of the table");
+    assert!(
+        found.iter().all(|&byte| byte == 6),
+        "not a row of the table"
+    );
     assert_eq!(driver.load(behind, 4096), [5; 4096]);
     driver.works();
     driver.serves_a_good_driver_afterwards();
