@@ -45,6 +45,12 @@ pub(crate) struct ContextInfo {
     pub transferred_bytes: u64,
 }
 
+/// What is done by the thread that finds it is to be done.
+enum Urgent {
+    Fill(WindowRef, Vec<Piece>),
+    WriteHome(WindowRef, Vec<Piece>),
+}
+
 /// The state under the card's lock.
 pub(crate) struct Core {
     pub manager: Manager<Lru>,
@@ -174,8 +180,8 @@ impl Shared {
     }
 
     /// Hands the memory manager's decisions to whoever carries them out and
-    /// releases the lock. Demand fills are done here, by the caller, because a
-    /// program waits for them and a thread switch costs as much as the copy.
+    /// releases the lock. Demand fills, and writes home that a fault waits for, are
+    /// done here, by the caller: a thread switch costs as much as the copy.
     pub fn carry_out<'a>(&'a self, core: MutexGuard<'a, Core>) {
         if self.carry_out_untold(core) {
             self.host.events_pending();
@@ -187,29 +193,38 @@ impl Shared {
     pub fn carry_out_untold<'a>(&'a self, mut core: MutexGuard<'a, Core>) -> bool {
         let mut told = false;
         loop {
-            let fills = self.distribute(&mut core, &mut told);
+            let urgent = self.distribute(&mut core, &mut told);
             if self.waiting.load(Ordering::Relaxed) > 0 {
                 self.changed.notify_all();
             }
             drop(core);
-            if fills.is_empty() {
+            if urgent.is_empty() {
                 break;
             }
-            for (window, pieces) in fills {
-                self.fill(&pieces);
-                let now = self.guest_time();
-                self.core().manager.filled(window, now);
+            for job in urgent {
+                match job {
+                    Urgent::Fill(window, pieces) => {
+                        self.fill(&pieces);
+                        let now = self.guest_time();
+                        self.core().manager.filled(window, now);
+                    }
+                    Urgent::WriteHome(window, pieces) => {
+                        self.write_home(&pieces);
+                        let now = self.guest_time();
+                        self.core().manager.written_home(window, now);
+                    }
+                }
             }
             core = self.core();
         }
         told
     }
 
-    /// Sorts actions to events and channels; answers the demand fills.
-    fn distribute(&self, core: &mut Core, told: &mut bool) -> Vec<(WindowRef, Vec<Piece>)> {
-        let mut fills = Vec::new();
+    /// Sorts actions to events and channels; answers what a program waits for.
+    fn distribute(&self, core: &mut Core, told: &mut bool) -> Vec<Urgent> {
+        let mut urgent = Vec::new();
         let Some(mut action) = core.manager.next_action() else {
-            return fills;
+            return urgent;
         };
         let now = self.now();
         let resyncs = core.events.resyncs;
@@ -221,7 +236,7 @@ impl Shared {
                     pieces,
                     ..
                 } => {
-                    fills.push((window, pieces));
+                    urgent.push(Urgent::Fill(window, pieces));
                 }
                 Action::Fill { window, pieces, .. } => {
                     self.dma.push_ahead(DmaJob::Fill {
@@ -229,6 +244,9 @@ impl Shared {
                         pieces,
                         done: 0,
                     });
+                }
+                Action::WriteHome { window, pieces, .. } if core.manager.faults_wait() => {
+                    urgent.push(Urgent::WriteHome(window, pieces));
                 }
                 Action::WriteHome { window, pieces, .. } => {
                     self.dma.push_demand(DmaJob::WriteHome { window, pieces });
@@ -270,7 +288,7 @@ impl Shared {
         if core.events.resyncs != resyncs {
             header::state(&self.memory, core.state, core.events.resyncs);
         }
-        fills
+        urgent
     }
 
     /// Moves a window's bytes into its visible frames.
@@ -279,6 +297,15 @@ impl Shared {
             match piece.home {
                 Some(home) => self.memory.copy(home, piece.visible, piece.bytes),
                 None => self.memory.zero(piece.visible, piece.bytes),
+            }
+        }
+    }
+
+    /// Moves a window's bytes back home.
+    pub fn write_home(&self, pieces: &[Piece]) {
+        for piece in pieces {
+            if let Some(home) = piece.home {
+                self.memory.copy(piece.visible, home, piece.bytes);
             }
         }
     }

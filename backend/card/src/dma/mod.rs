@@ -38,11 +38,7 @@ pub(crate) fn run(shared: &Shared, channel: usize) {
                 done,
             } => fill_ahead(shared, window, pieces, done, &mut untold),
             DmaJob::WriteHome { window, pieces } => {
-                for piece in &pieces {
-                    if let Some(home) = piece.home {
-                        shared.memory.copy(piece.visible, home, piece.bytes);
-                    }
-                }
+                shared.write_home(&pieces);
                 let mut core = shared.core();
                 core.manager.written_home(window, shared.guest_time());
                 shared.carry_out(core);

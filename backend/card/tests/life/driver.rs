@@ -19,7 +19,7 @@ use zerocopy::{FromBytes, IntoBytes};
 
 pub const GUEST_BYTES: usize = 64 << 20;
 pub const TABLES: u64 = 48 << 20;
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 #[derive(Default)]
 pub struct TestHost {

@@ -124,6 +124,11 @@ impl<R: Replacement> Manager<R> {
         self.serve_waiting(now);
     }
 
+    /// Whether demand faults wait for frames.
+    pub fn faults_wait(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Serves faults in order, as far as frames go.
     pub(super) fn serve_waiting(&mut self, now: Nanos) {
         let mut index = 0;
