@@ -11,7 +11,7 @@
 /* Changes when an existing field changes meaning. */
 #define AUGUR_ABI_MAJOR	1
 /* Changes when something is added. */
-#define AUGUR_ABI_MINOR	1
+#define AUGUR_ABI_MINOR	2
 /* Bytes of a frame and of a guest page. */
 #define AUGUR_PAGE_BYTES	4096
 /* Virtio device id of the card. */
@@ -44,6 +44,8 @@
 #define AUGUR_MAX_PROFILE_RECORDS	96
 /* The recorded access was a write. */
 #define AUGUR_PROFILE_WRITE	1
+/* Flag of AUGUR_REQUEST_TOUCH_RING: the driver obeys ZAP events. */
+#define AUGUR_TOUCH_RING_ZAPS	1
 /* The touch was a write. */
 #define AUGUR_TOUCH_WRITE	1
 /* The access that faulted was a write. */
@@ -197,6 +199,8 @@
 #define AUGUR_EVENT_CONTEXT_FAILED	4
 /* Events were dropped. Everything that waits for an event before this one asks again, after LIST_WINDOWS. */
 #define AUGUR_EVENT_RESYNC	5
+/* Take a window out of page tables but keep it: the card wants to know whether it is used again, which the touch ring says. Context, slot and generation are valid; nothing is acknowledged. Sent only to drivers that set AUGUR_TOUCH_RING_ZAPS. */
+#define AUGUR_EVENT_ZAP	6
 
 /* Element types. */
 /* Unsigned byte. */
@@ -600,6 +604,10 @@ struct augur_counters_response {
 	__le64 accesses_dropped;
 	/* Nanoseconds that the learning thread worked. */
 	__le64 learning_ns;
+	/* Windows taken out of page tables to see whether they are used again. */
+	__le64 zaps;
+	/* Those that were. */
+	__le64 zaps_refaulted;
 };
 
 /* Answer to SENSORS. Power and temperature are a model's. */
@@ -718,8 +726,8 @@ struct augur_touch_ring_request {
 	__le64 address;
 	/* Entries, at most AUGUR_MAX_TOUCHES; 0 ends the use of the ring. */
 	__le32 entries;
-	/* Zero. */
-	__le32 reserved;
+	/* AUGUR_TOUCH_RING_ZAPS, or zero. */
+	__le32 flags;
 };
 
 /* Start of the touch ring in guest memory; struct augur_touch entries follow. */

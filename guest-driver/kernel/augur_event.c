@@ -15,6 +15,7 @@
 #include "augur_control.h"
 #include "augur_device.h"
 #include "augur_event.h"
+#include "augur_touch.h"
 #include "augur_trace.h"
 #include "augur_window.h"
 
@@ -163,6 +164,10 @@ static void augur_handle_event(struct augur_device *adev, const struct augur_eve
 				    context, status);
 		augur_windows_context_failed(adev, context);
 		augur_windows_forget_context(adev, context);
+		break;
+	case AUGUR_EVENT_ZAP:
+		augur_touch_zap(adev, le32_to_cpu(event->slot),
+				le32_to_cpu(event->generation));
 		break;
 	case AUGUR_EVENT_RESYNC:
 		augur_resync(adev);

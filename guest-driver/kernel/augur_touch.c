@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The touch ring.
+ * The touch ring, and what is done for it.
  *
  * A page fault that found its window without asking the card is noted in memory that
  * the card reads when it likes. Nobody waits: the oldest entries are overwritten. A
@@ -62,6 +62,8 @@ void augur_touches_start(struct augur_device *adev)
 	body = augur_request_body(request);
 	body->address = cpu_to_le64(virt_to_phys(adev->touches.ring));
 	body->entries = cpu_to_le32(AUGUR_TOUCHES);
+	if (adev->config.abi_minor >= 2)
+		body->flags = cpu_to_le32(AUGUR_TOUCH_RING_ZAPS);
 	if (augur_request_call(adev, request))
 		drm_info(&adev->drm, "the card does not read first touches\n");
 	augur_request_put(request);
@@ -101,4 +103,37 @@ void augur_touch_report(struct augur_device *adev, const struct augur_window *wi
 	touches->written++;
 	/* The card sees the entry before the count that says so. */
 	virt_store_release(&touches->ring->written, cpu_to_le64(touches->written));
+}
+
+/**
+ * augur_touch_zap - have the next use of a window reported
+ * @adev: The card.
+ * @slot: Slot of the window.
+ * @generation: Its generation.
+ *
+ * The window stays; pages of it that are used enter page tables again and are noted.
+ * Whoever handles events is the only one to take windows away, so that the range is
+ * the window's until this returns, unless its object is destroyed: then it is in no
+ * page table.
+ */
+void augur_touch_zap(struct augur_device *adev, u32 slot, u32 generation)
+{
+	struct augur_windows *windows = &adev->windows;
+	struct augur_window *window;
+	u64 map_offset;
+	bool entered;
+	u32 bytes;
+
+	if (slot >= adev->config.window_slots)
+		return;
+	window = &windows->table.windows[slot];
+	mutex_lock(&windows->lock);
+	entered = window->state == AUGUR_WINDOW_LIVE && window->mapped &&
+		  window->place.generation == generation;
+	map_offset = window->map_offset;
+	bytes = window->place.bytes;
+	mutex_unlock(&windows->lock);
+	if (entered)
+		unmap_mapping_range(adev->drm.anon_inode->i_mapping, map_offset,
+				    bytes, 1);
 }

@@ -28,5 +28,6 @@ void augur_touches_fini(struct augur_device *adev);
 void augur_touches_start(struct augur_device *adev);
 void augur_touch_report(struct augur_device *adev, const struct augur_window *window,
 			u32 first_page, u32 pages, bool write);
+void augur_touch_zap(struct augur_device *adev, u32 slot, u32 generation);
 
 #endif

@@ -364,5 +364,9 @@ wire_structures! {
         pub accesses_dropped: u64,
         /// Nanoseconds that the learning thread worked.
         pub learning_ns: u64,
+        /// Windows taken out of page tables to see whether they are used again.
+        pub zaps: u64,
+        /// Those that were.
+        pub zaps_refaulted: u64,
     }
 }

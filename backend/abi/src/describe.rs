@@ -172,6 +172,11 @@ const CONSTANTS: &[(&str, u64, &str)] = &[
         "The recorded access was a write.",
     ),
     (
+        "AUGUR_TOUCH_RING_ZAPS",
+        crate::touch::TOUCH_RING_ZAPS as u64,
+        "Flag of AUGUR_REQUEST_TOUCH_RING: the driver obeys ZAP events.",
+    ),
+    (
         "AUGUR_TOUCH_WRITE",
         crate::touch::TOUCH_WRITE as u64,
         "The touch was a write.",

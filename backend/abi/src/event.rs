@@ -17,6 +17,8 @@ wire_enumerations! {
         ContextFailed = 4 => "CONTEXT_FAILED",
         /// Events were dropped. Everything that waits for an event before this one asks again, after LIST_WINDOWS.
         Resync = 5 => "RESYNC",
+        /// Take a window out of page tables but keep it: the card wants to know whether it is used again, which the touch ring says. Context, slot and generation are valid; nothing is acknowledged. Sent only to drivers that set AUGUR_TOUCH_RING_ZAPS.
+        Zap = 6 => "ZAP",
     }
 }
 

@@ -42,7 +42,7 @@ pub use status::Status;
 /// field changes meaning; the minor part when something is added.
 pub const ABI_MAJOR: u16 = 1;
 /// See [`ABI_MAJOR`].
-pub const ABI_MINOR: u16 = 1;
+pub const ABI_MINOR: u16 = 2;
 
 /// Bytes of a frame, and of the guest's pages.
 pub const PAGE_BYTES: u64 = 4096;

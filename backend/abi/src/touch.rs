@@ -7,6 +7,8 @@
 
 /// Entries of a touch ring, at most.
 pub const MAX_TOUCHES: u32 = 65_536;
+/// Flag of [`TouchRingRequest`]: the driver obeys ZAP events.
+pub const TOUCH_RING_ZAPS: u32 = 1;
 /// Flag of [`Touch`]: the access was a write.
 pub const TOUCH_WRITE: u8 = 1;
 
@@ -17,8 +19,8 @@ wire_structures! {
         pub address: u64,
         /// Entries, at most AUGUR_MAX_TOUCHES; 0 ends the use of the ring.
         pub entries: u32,
-        /// Zero.
-        pub reserved: u32,
+        /// AUGUR_TOUCH_RING_ZAPS, or zero.
+        pub flags: u32,
     }
 
     /// Start of the touch ring in guest memory; struct augur_touch entries follow.

@@ -493,6 +493,8 @@ fn counters(shared: &Shared, body: &[u8], out: &mut Vec<u8>) -> Result<(), Statu
             touches_refused: total(&learning.touches_refused),
             accesses_dropped: shared.prediction.dropped(),
             learning_ns: total(&learning.learning_ns),
+            zaps: memory.watched,
+            zaps_refaulted: memory.watched_used,
         },
     );
     Ok(())

@@ -78,6 +78,11 @@ impl EventQueue {
         self.push(window_event(EventKind::Revoke, window), now);
     }
 
+    /// Asks to be told whether a window is used again.
+    pub fn zap(&mut self, window: &WindowReport, now: Nanos) {
+        self.push(window_event(EventKind::Zap, window), now);
+    }
+
     /// Tells that a fault cannot be served.
     pub fn fault_failed(
         &mut self,

@@ -36,6 +36,8 @@ pub(crate) struct Window {
     pub ahead: bool,
     /// The guest, a command or a fault used it.
     pub used: bool,
+    /// Its next use will be reported although it was used before.
+    pub watched: bool,
     /// Its object is gone; the frames are freed at the next change of state.
     pub orphan: bool,
     pub context: ContextId,
@@ -58,6 +60,7 @@ impl Window {
         demand: false,
         ahead: false,
         used: false,
+        watched: false,
         orphan: false,
         context: ContextId(0),
         object: ObjectId(0),

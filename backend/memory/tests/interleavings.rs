@@ -90,6 +90,9 @@ enum Step {
         context: usize,
         frames: u32,
     },
+    Watch {
+        most: usize,
+    },
     /// A report of a touch, true or false.
     Touch {
         slot: u32,
@@ -127,6 +130,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(object, page, pages, largest)| Step::MapSpan { object, page, pages, largest }),
         5 => (0..2usize, 1..30u32).prop_map(|(context, frames)| Step::MakeRoom { context, frames }),
         3 => (0..2usize, 1..30u32).prop_map(|(context, frames)| Step::GiveUpUnused { context, frames }),
+        10 => (0..20usize).prop_map(|most| Step::Watch { most }),
         10 => (0..80u32, 0..9u32).prop_map(|(slot, generation)| Step::Touch { slot, generation }),
         60 => index().prop_map(|which| Step::PerformMove { which }),
         50 => index().prop_map(|which| Step::Acknowledge { which }),
@@ -494,6 +498,17 @@ impl World {
             Step::GiveUpUnused { context, frames } => {
                 self.manager
                     .give_up_unused(self.contexts[context], frames, self.now);
+            }
+            Step::Watch { most } => {
+                let watched = self.manager.watch(most);
+                assert!(watched.len() <= most);
+                for report in watched {
+                    let known = &self.driver[&report.window.slot.0].report;
+                    assert_eq!(
+                        known.window, report.window,
+                        "the driver has what is watched"
+                    );
+                }
             }
             Step::Touch { slot, generation } => {
                 let window = WindowRef {

@@ -36,15 +36,15 @@ const ACCURATE: (f32, f32) = (0.6, 0.8);
 /// The share of a victim's value that counts against the candidate: the next
 /// demand fault would have evicted the same page a little later.
 const VICTIM_SHARE: f32 = 0.3;
-/// A page that comes back within this share of a turnover was in use.
+/// A page that comes back within this share of a turnover, and before so many other
+/// pages were mapped, was in use.
 const AT_ONCE: u32 = 8;
+const AT_ONCE_AT_MOST: u32 = 64;
 /// The share of victims in use counts as no more than this.
 const LARGEST_HOT: f32 = 0.8;
 /// Faults that a page mapped in vain costs for each victim in use that follows
 /// another; more than one, because it holds its frame for a whole turnover.
 const CASCADE: f32 = 2.0;
-/// The share of touches of visible pages above which recency is known.
-const LEAST_SIGHT: f32 = 0.02;
 /// The link's load is averaged over this time, in nanoseconds.
 const LOAD_TIME: f32 = 200_000.0;
 /// The load above which it is not believed: waiting would be endless.
@@ -72,8 +72,6 @@ pub struct Decision {
     caution: f32,
     /// Share of what was mapped ahead that was used, of late.
     accuracy: f32,
-    /// Share of observations that are touches of visible pages, of late.
-    sight: f32,
     /// Time that the link needs for what was mapped of late, decaying.
     busy: f32,
     /// When `busy` was brought up to date.
@@ -92,7 +90,6 @@ impl Decision {
             unused: 0,
             caution: 0.0,
             accuracy: 0.5,
-            sight: 0.0,
             busy: 0.0,
             at: Nanos(0),
         }
@@ -112,20 +109,10 @@ impl Decision {
         self.costs.transfer * (1.0 + load / (1.0 - load))
     }
 
-    /// A touch of a page that was visible all along became known, or something
-    /// else did.
-    pub fn saw(&mut self, touch: bool) {
-        self.sight += (f32::from(u8::from(touch)) - self.sight) * RATE;
-    }
-
-    /// What a page mapped in vain costs besides its transfer, in faults, where
-    /// touches of visible pages are not seen and eviction is therefore first
-    /// in, first out: pages in use that it pushes out come back at once, and
-    /// each pushes out the next, h + h² + … in all.
+    /// What a page mapped in vain costs besides its transfer, in faults, where it
+    /// pushes out pages in use, because their use is not seen or the aperture is
+    /// small: they come back at once, and each pushes out the next, h + h² + … in all.
     fn damage(&self) -> f32 {
-        if self.sight > LEAST_SIGHT {
-            return 0.0;
-        }
         CASCADE * self.hot / (1.0 - self.hot.min(LARGEST_HOT))
     }
 
@@ -166,7 +153,7 @@ impl Decision {
         if after <= turnover {
             self.regret = (self.regret + RATE).min(0.9);
         }
-        if after <= turnover / AT_ONCE {
+        if after <= (turnover / AT_ONCE).min(AT_ONCE_AT_MOST) {
             self.hot = (self.hot + RATE).min(0.9);
         }
     }
@@ -230,9 +217,6 @@ mod tests {
             }
         }
         assert!(decision.threshold() > before + 0.2);
-        // Eviction by recency pushes out pages that are not in use.
-        (0..100).for_each(|_| decision.saw(true));
-        assert!(decision.threshold() < before + 0.2);
     }
 
     #[test]

@@ -59,6 +59,10 @@ impl Prefetcher for Learner {
         Some(&self.predictor)
     }
 
+    fn watches(&self) -> bool {
+        self.predictor.watches()
+    }
+
     fn unmapped(&mut self, context: ContextId, page: PageNumber, used: bool) {
         self.predictor.unmapped(context, page, used);
     }

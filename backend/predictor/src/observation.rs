@@ -80,6 +80,12 @@ pub trait Prefetcher {
         None
     }
 
+    /// Whether pages next in turn to be evicted are to be watched, so that their use
+    /// is reported and they stay.
+    fn watches(&self) -> bool {
+        false
+    }
+
     /// A page has left the aperture. `used` says whether it was touched.
     fn unmapped(&mut self, context: ContextId, page: PageNumber, used: bool) {
         let _ = (context, page, used);

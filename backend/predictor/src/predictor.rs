@@ -219,6 +219,12 @@ impl Predictor {
         &self.learners.scorers.card().network
     }
 
+    /// The network of one context with a model of its own, or the card's.
+    pub fn network_of(&self, of: Option<ContextId>) -> Option<Arc<Network>> {
+        let scorer = self.learners.scorers.get(of)?;
+        Some(Arc::clone(&scorer.network))
+    }
+
     /// Moves the lessons collected since the last call to `lessons`, for a
     /// [`Trainer`](crate::Trainer) on any thread.
     pub fn take_lessons(&mut self, of: Option<ContextId>, lessons: &mut Vec<Lesson>) {
@@ -415,7 +421,6 @@ impl Prefetcher for Predictor {
             Origin::FirstTouch => self.decision.paid(),
             Origin::Touch => {}
         }
-        self.decision.saw(observation.origin == Origin::Touch);
         if observation.origin != Origin::Touch {
             self.decision
                 .returned(page, self.mapped, self.config.frames);
@@ -449,6 +454,10 @@ impl Prefetcher for Predictor {
         self.mapped = self.mapped.wrapping_add(self.predicted.len() as u32);
         self.decision.moved(self.predicted.len(), observation.time);
         wanted.extend(self.predicted.iter().map(|region| region.start));
+    }
+
+    fn watches(&self) -> bool {
+        true
     }
 
     fn unmapped(&mut self, context: ContextId, page: PageNumber, used: bool) {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
+use crate::bench::predict::adapt;
 use crate::bench::{ahead, card, metg, place, predict, schedule, tracking};
 
 /// Arguments of `augur bench`.
@@ -16,6 +17,8 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// Measure how fast prefetching policies follow a program that changes.
+    Adapt(adapt::Arguments),
     /// Compare mapping on demand with mapping ahead of use, in a guest.
     Ahead(ahead::Arguments),
     /// Measure the card in a guest beside a peer, and inside this process.
@@ -39,6 +42,7 @@ impl Arguments {
     /// Whatever is wrong with its input.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.what {
+            What::Adapt(arguments) => arguments.run(),
             What::Ahead(arguments) => arguments.run(),
             What::Card(arguments) => arguments.run(),
             What::Metg(arguments) => arguments.run(),

@@ -2,8 +2,8 @@
 //! The learning thread: the only owner of the predictor.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
@@ -11,22 +11,22 @@ use augur_abi::predict::AccessSource;
 
 use augur_memory::{Access as Bytes, ContextId, Frames, Nanos, PAGE_SHIFT, PageNumber};
 use augur_predictor::{
-    Config, Costs, Lesson as Labelled, Mode, Observation, Origin, Predictor, Prefetcher as _,
-    Stream, Trainer,
+    Config, Costs, Mode, Observation, Origin, Predictor, Prefetcher as _, Stream,
 };
 
 use super::ahead::Mapper;
 use super::inbox::{Access, Lesson};
 use super::intent::Readback;
 use super::touch_ring::Claim;
-use super::trainer::{self, Trained, Training};
+use super::trainer::{self, School, Trained};
 use super::unit::UnitSize;
 use crate::config::PredictorMode;
 use crate::shared::{Shared, Totals};
 
-/// How long the thread sleeps while programs are known to use what was mapped
-/// ahead: the touch ring tells nobody that something is in it.
-const SHORT: Duration = Duration::from_micros(100);
+/// The shortest sleep while programs are known to use what was mapped ahead: the
+/// touch ring tells nobody that something is in it. Longer ones are half of the time
+/// between the last touches.
+const SHORT: Duration = Duration::from_micros(200);
 /// How long it sleeps when windows that were mapped ahead wait to be used.
 const LONG: Duration = Duration::from_millis(2);
 /// How long it sleeps when there is nothing to see.
@@ -44,6 +44,10 @@ const FILL_BYTES_PER_US: u64 = 5_000;
 const RESULT_WINDOWS: u64 = 2;
 /// Batches of labelled candidates that wait for the trainer.
 const BATCHES: usize = 2;
+/// Windows that are watched for one that leaves the aperture, and for all that leave
+/// between two sleeps.
+const WATCHED: usize = 2;
+const WATCHED_AT_ONCE: usize = 16;
 /// Lessons between two looks at which contexts still exist.
 const HOUSEKEEPING: u32 = 4096;
 
@@ -54,16 +58,18 @@ struct Learner<'a> {
     predictor: Predictor,
     mapper: Mapper,
     readback: Readback,
-    training: SyncSender<Training>,
-    trained: &'a Trained,
-    labelled: Vec<Labelled>,
+    school: School<'a>,
     /// Contexts that the predictor knows of.
     seen: BTreeSet<ContextId>,
     /// Units wanted after one access.
     wanted: Vec<PageNumber>,
     claims: Vec<Claim>,
-    /// Sleeps since the last touch.
+    /// Sleeps since the last touch, when that was, and the mean time between touches.
     quiet: u32,
+    touched_at: Nanos,
+    between_touches: Nanos,
+    /// Windows that left the aperture since the last watch.
+    gone: usize,
     lessons: u32,
 }
 
@@ -78,7 +84,7 @@ pub(crate) fn run(shared: &Shared) {
         if let Err(error) = trainer.spawn_scoped(scope, train) {
             log::error!("the network is not trained: {error}");
         }
-        Learner::new(shared, training, trained).work();
+        Learner::new(shared, School::new(training, trained)).work();
     });
 }
 
@@ -93,7 +99,7 @@ fn costs(unit: UnitSize) -> Costs {
 }
 
 impl<'a> Learner<'a> {
-    fn new(shared: &'a Shared, training: SyncSender<Training>, trained: &'a Trained) -> Self {
+    fn new(shared: &'a Shared, school: School<'a>) -> Self {
         let (unit, visible) = {
             let core = shared.core();
             let config = core.manager.config();
@@ -113,22 +119,23 @@ impl<'a> Learner<'a> {
             costs: costs(unit),
             seed: 1,
         });
-        let learner = Learner {
+        let mut learner = Learner {
             shared,
             unit,
             predictor,
             mapper: Mapper::new(unit, largest.ilog2() as u8),
             readback: Readback::default(),
-            training,
-            trained,
-            labelled: Vec::new(),
+            school,
             seen: BTreeSet::new(),
             wanted: Vec::new(),
             claims: Vec::new(),
             quiet: 0,
+            touched_at: Nanos(0),
+            between_touches: Nanos(0),
+            gone: 0,
             lessons: 0,
         };
-        learner.train_on();
+        learner.school.begin(None, &learner.predictor);
         learner
     }
 
@@ -140,6 +147,9 @@ impl<'a> Learner<'a> {
             let start = self.shared.now();
             self.exchange_models();
             let touched = prediction.is_curious() && self.read_touches();
+            if touched {
+                self.follow_touches(start);
+            }
             self.quiet = if touched || !lessons.is_empty() {
                 0
             } else {
@@ -148,7 +158,8 @@ impl<'a> Learner<'a> {
             for (context, lesson) in lessons.drain(..) {
                 self.learn(context, lesson);
             }
-            self.train();
+            self.watch();
+            self.school.exchange(&mut self.predictor);
             Totals::add(
                 &prediction.totals.learning_ns,
                 (self.shared.now() - start).0,
@@ -177,34 +188,33 @@ impl<'a> Learner<'a> {
                 );
             } else {
                 log::warn!("too many contexts have a model of their own");
+                continue;
             }
-            if owner.is_none() {
-                self.train_on();
-            }
+            self.seen.extend(owner);
+            self.school.begin(owner, &self.predictor);
         }
         models.make_copies(|owner| self.predictor.export_model(owner));
     }
 
-    /// Has the trainer go on from the network that predicts now.
-    fn train_on(&self) {
-        let network = Arc::clone(self.predictor.network());
-        // A full channel is emptied soon; without a trainer there is none.
-        if self.training.send(Training::Begin(network)).is_err() {
-            log::debug!("nobody trains");
-        }
+    /// Follows the time between touches, by which the thread sleeps.
+    fn follow_touches(&mut self, now: Nanos) {
+        let passed = (now - self.touched_at).0.min(LONG.as_nanos() as u64 * 2);
+        self.between_touches = Nanos((3 * self.between_touches.0 + passed) / 4);
+        self.touched_at = now;
     }
 
-    /// Puts in place what was trained, and hands on what is to be learned. Lessons
-    /// that come faster than the trainer takes them are dropped.
-    fn train(&mut self) {
-        if let Some(network) = self.trained.take() {
-            self.predictor.publish(None, network);
+    /// Watches windows next in turn to be given up, where others have left: the driver
+    /// takes them out of page tables, and what is used again stays longer. The events
+    /// go with the next others: nobody is woken for them.
+    fn watch(&mut self) {
+        let gone = std::mem::take(&mut self.gone);
+        if gone == 0 || !self.shared.prediction.zaps.load(Ordering::Relaxed) {
+            return;
         }
-        self.predictor.take_lessons(None, &mut self.labelled);
-        if self.labelled.len() >= Trainer::BATCH {
-            let batch = std::mem::take(&mut self.labelled);
-            // Full: the trainer rests.
-            let _ = self.training.try_send(Training::Batch(batch));
+        let now = self.shared.now();
+        let mut core = self.shared.core();
+        for window in core.manager.watch((WATCHED * gone).min(WATCHED_AT_ONCE)) {
+            core.events.zap(&window, now);
         }
     }
 
@@ -213,7 +223,7 @@ impl<'a> Learner<'a> {
         if !self.shared.prediction.is_curious() {
             IDLE
         } else if self.quiet < QUIET {
-            SHORT
+            Duration::from_nanos(self.between_touches.0 / 2).clamp(SHORT, LONG)
         } else if self.quiet < 2 * QUIET {
             LONG
         } else {
@@ -228,6 +238,7 @@ impl<'a> Learner<'a> {
                 for unit in self.unit.covering(first, pages) {
                     self.predictor.unmapped(context, unit, used);
                 }
+                self.gone += 1;
                 self.mapper.retry(self.shared);
             }
             Lesson::Declared { first, pages } => self.declared(context, first, pages),
@@ -238,11 +249,12 @@ impl<'a> Learner<'a> {
             let core = self.shared.core();
             self.readback.keep(|id| core.contexts.contains_key(&id));
             self.mapper.keep(|id| core.contexts.contains_key(&id));
-            let (seen, predictor) = (&mut self.seen, &mut self.predictor);
-            seen.retain(|&id| {
+            let (predictor, school) = (&mut self.predictor, &mut self.school);
+            self.seen.retain(|&id| {
                 let exists = core.contexts.contains_key(&id);
                 if !exists {
                     predictor.forget(id);
+                    school.end(Some(id));
                 }
                 exists
             });
@@ -347,6 +359,7 @@ impl<'a> Learner<'a> {
     fn touched(&mut self, claim: Claim) {
         let now = self.shared.guest_time();
         let prediction = &self.shared.prediction;
+        let mut first_use = false;
         let known = {
             let mut core = self.shared.core();
             let report = core.manager.report(claim.window.slot).filter(|report| {
@@ -354,7 +367,7 @@ impl<'a> Learner<'a> {
                     && (claim.first + claim.pages) << PAGE_SHIFT <= report.bytes
             });
             if let Some(report) = &report {
-                core.manager.touch(claim.window, now);
+                first_use = core.manager.touch(claim.window, now);
                 if prediction.recorder.is_on() {
                     let first = PageNumber(report.address.page().0 + claim.first);
                     let access = Bytes {
@@ -379,7 +392,7 @@ impl<'a> Learner<'a> {
             Totals::add(&prediction.totals.touches_refused, 1);
             return;
         };
-        let origin = if report.ahead {
+        let origin = if first_use {
             Origin::FirstTouch
         } else {
             Origin::Touch

@@ -53,6 +53,8 @@ pub(crate) struct LearningTotals {
 pub(crate) struct Prediction {
     inbox: Inbox,
     ring: Mutex<Option<TouchRingReader>>,
+    /// The driver of the ring obeys ZAP events.
+    zaps: AtomicBool,
     /// What the configuration says of contexts that say nothing.
     mode: PredictorMode,
     /// What contexts say for themselves.
@@ -72,6 +74,7 @@ impl Prediction {
         Prediction {
             inbox: Inbox::default(),
             ring: Mutex::default(),
+            zaps: AtomicBool::new(false),
             mode,
             modes: Mutex::default(),
             predicting: AtomicBool::new(mode != PredictorMode::Off),
@@ -248,11 +251,13 @@ impl Prediction {
 
     /// The driver's life ends, and with it the memory of its ring.
     pub fn end_life(&self) {
-        self.set_ring(None);
+        self.set_ring(None, false);
         self.recorder.forget(OF_CARD);
     }
 
-    fn set_ring(&self, ring: Option<TouchRingReader>) {
+    fn set_ring(&self, ring: Option<TouchRingReader>, zaps: bool) {
+        let zaps = zaps && ring.is_some();
+        self.zaps.store(zaps, Ordering::Relaxed);
         *self.ring.lock().unwrap_or_else(PoisonError::into_inner) = ring;
     }
 

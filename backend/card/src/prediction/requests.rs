@@ -9,7 +9,7 @@ use augur_abi::predict::{
     ModelPushRequest, ModelPushResponse, ModelPushed, ModelScope, PredictorMode as WireMode,
     PredictorSetRequest, ProfileReadResponse, ProfileRecord, REASON_BYTES,
 };
-use augur_abi::touch::TouchRingRequest;
+use augur_abi::touch::{TOUCH_RING_ZAPS, TouchRingRequest};
 use augur_memory::ContextId;
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -52,9 +52,10 @@ fn whole<T: FromBytes>(body: &[u8]) -> Result<T, Status> {
 }
 
 fn set_touch_ring(shared: &Shared, body: &TouchRingRequest) -> Result<(), Status> {
-    if body.reserved != 0 {
+    if body.flags & !TOUCH_RING_ZAPS != 0 {
         return Err(Status::Invalid);
     }
+    let zaps = body.flags & TOUCH_RING_ZAPS != 0;
     let ring = if body.entries == 0 {
         None
     } else {
@@ -68,7 +69,7 @@ fn set_touch_ring(shared: &Shared, body: &TouchRingRequest) -> Result<(), Status
         );
         Some(ring)
     };
-    shared.prediction.set_ring(ring);
+    shared.prediction.set_ring(ring, zaps);
     Ok(())
 }
 

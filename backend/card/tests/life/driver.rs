@@ -2,15 +2,17 @@
 //! A driver without a transport: it speaks to the card's interface, keeps windows
 //! and acknowledges revokes as the kernel driver does.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use augur_abi::command::{CommandHeader, Operand, TransferParams};
 use augur_abi::control::*;
+use augur_abi::event::EVENT_DEMAND;
 use augur_abi::submit::{Segment, SegmentTablePage, SubmitHeader, SubmitStatus, Transfer};
 use augur_abi::{DataType, Event, EventKind, Opcode, Status};
 use augur_card::{Card, CardConfig, Host, ListDone};
@@ -48,6 +50,10 @@ pub struct Driver {
     pub context: u32,
     pub windows: Vec<(Event, bool)>,
     pub sequence: u64,
+    /// Windows that no fault of the context had asked for, so far.
+    pub ahead: BTreeMap<u32, u32>,
+    /// Windows that the card wants out of page tables.
+    pub zapped: Vec<(u32, u32)>,
 }
 
 pub fn request(opcode: Request, context: u32, body: &[u8]) -> Vec<u8> {
@@ -76,6 +82,8 @@ impl Driver {
             context: 0,
             windows: Vec::new(),
             sequence: 0,
+            ahead: BTreeMap::new(),
+            zapped: Vec::new(),
         };
         driver.hello();
         driver
@@ -89,6 +97,13 @@ impl Driver {
             reserved: 0,
         };
         let _: HelloResponse = self.ask(Request::Hello, 0, hello.as_bytes()).unwrap();
+        self.context = self.new_context();
+        self.windows.clear();
+        self.sequence = 0;
+    }
+
+    /// Another context.
+    pub fn new_context(&self) -> u32 {
         let create = ContextCreateRequest {
             process: 1,
             priority: 1,
@@ -97,9 +112,7 @@ impl Driver {
         let made: ContextCreateResponse = self
             .ask(Request::ContextCreate, 0, create.as_bytes())
             .unwrap();
-        self.context = made.context;
-        self.windows.clear();
-        self.sequence = 0;
+        made.context
     }
 
     pub fn ask<T: FromBytes>(
@@ -134,7 +147,12 @@ impl Driver {
             );
             self.sequence = event.sequence;
             match EventKind::from_code(event.kind).unwrap() {
-                EventKind::Map => self.windows.push((event, false)),
+                EventKind::Map => {
+                    let ahead = event.flags & EVENT_DEMAND == 0;
+                    *self.ahead.entry(event.context).or_default() += u32::from(ahead);
+                    self.windows.push((event, false));
+                }
+                EventKind::Zap => self.zapped.push((event.slot, event.generation)),
                 EventKind::Revoke => {
                     let index = self
                         .windows
@@ -228,6 +246,17 @@ impl Driver {
     }
 
     pub fn run(&mut self, commands: &[Vec<u8>], segments: &[(u64, u32)]) -> SubmitStatus {
+        let receiver = self.begin(commands, segments);
+        loop {
+            match receiver.recv_timeout(Duration::from_millis(1)) {
+                Ok(status) => return status,
+                Err(_) => self.handle_events(),
+            }
+        }
+    }
+
+    /// Submits a list; its end is received.
+    pub fn begin(&self, commands: &[Vec<u8>], segments: &[(u64, u32)]) -> Receiver<SubmitStatus> {
         let mut transfers = Vec::new();
         if !segments.is_empty() {
             let total = segments.iter().map(|s| u64::from(s.1)).sum();
@@ -270,12 +299,7 @@ impl Driver {
             &[header.as_bytes(), &list, transfers.as_bytes()].concat(),
             Box::new(Done(sender)),
         );
-        loop {
-            match receiver.recv_timeout(Duration::from_millis(1)) {
-                Ok(status) => return status,
-                Err(_) => self.handle_events(),
-            }
-        }
+        receiver
     }
 }
 

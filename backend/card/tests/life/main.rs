@@ -11,6 +11,7 @@
 mod cancel;
 mod driver;
 mod prediction;
+mod shares;
 
 use std::sync::mpsc::channel;
 

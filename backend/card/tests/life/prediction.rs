@@ -8,7 +8,7 @@ use augur_abi::predict::{
     MODEL_CHUNK, ModelPullRequest, ModelPullResponse, ModelPushRequest, ModelPushResponse,
     ModelPushed, ModelScope,
 };
-use augur_abi::touch::TouchRingRequest;
+use augur_abi::touch::{TOUCH_RING_ZAPS, Touch, TouchRingRequest};
 use augur_card::{CardConfig, PredictorMode};
 use augur_predictor::Model;
 
@@ -88,7 +88,7 @@ fn false_touches_are_refused_and_change_nothing() {
     let ring = TouchRingRequest {
         address: RING,
         entries: 64,
-        reserved: 0,
+        flags: 0,
     };
     driver
         .ask::<[u8; 0]>(Request::TouchRing, 0, ring.as_bytes())
@@ -108,7 +108,9 @@ fn false_touches_are_refused_and_change_nothing() {
         assert!(Instant::now() < end, "no false touch was noticed");
         round += 1;
         driver.guest_write(RING, &pattern(round, 16 + 64 * 16));
-        driver.guest_write(RING, &(round * 50).to_le_bytes());
+        // A count that jumps ahead, and back.
+        let count = ((round % 2) << 60) | (round * 50);
+        driver.guest_write(RING, &count.to_le_bytes());
         stream(&mut driver, object.device_address, 512, round);
     }
 }
@@ -190,4 +192,45 @@ fn a_model_goes_in_and_out_and_a_poisoned_one_is_refused_with_a_reason() {
         Model::from_bytes(&pull(&driver)).unwrap().info(),
         Model::from_bytes(&model).unwrap().info()
     );
+}
+
+#[test]
+fn windows_next_in_turn_are_watched_and_a_use_keeps_them() {
+    let mut driver = predicting(PredictorMode::Full);
+    let ring = TouchRingRequest {
+        address: RING,
+        entries: 64,
+        flags: TOUCH_RING_ZAPS,
+    };
+    driver
+        .ask::<[u8; 0]>(Request::TouchRing, 0, ring.as_bytes())
+        .unwrap();
+    let object = driver.object(4 << 20);
+    let end = Instant::now() + PATIENCE;
+    let mut written = 0;
+    let mut random = 1;
+    while counters(&driver).zaps_refaulted == 0 {
+        assert!(
+            Instant::now() < end,
+            "no use of a watched window was noticed"
+        );
+        // More than the aperture, so that windows leave.
+        random = 6_364_136_223_846_793_005_u64.wrapping_mul(random) + 1;
+        driver.touch(object.device_address + (random >> 40) % 1024 * 4096, true);
+        for (slot, generation) in std::mem::take(&mut driver.zapped) {
+            let touch = Touch {
+                sequence: written as u32 + 1,
+                slot,
+                generation,
+                first_page: 0,
+                pages: 1,
+                flags: 0,
+            };
+            driver.guest_write(RING + 16 + written % 64 * 16, touch.as_bytes());
+            written += 1;
+            driver.guest_write(RING, &written.to_le_bytes());
+        }
+    }
+    let counters = counters(&driver);
+    assert!(counters.zaps_refaulted <= counters.zaps && counters.zaps <= 2 * counters.revokes);
 }

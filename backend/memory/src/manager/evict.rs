@@ -4,7 +4,7 @@
 
 use super::{Action, GUARANTEED_WINDOWS, Manager};
 use crate::window::frame_of;
-use crate::{ContextId, Nanos, PageNumber, Replacement, Slot, WindowRef, WindowState};
+use crate::{Nanos, Replacement, Slot, WindowRef, WindowState};
 
 impl<R: Replacement> Manager<R> {
     /// Takes a live window back, whatever the order of replacement says.
@@ -162,6 +162,8 @@ impl<R: Replacement> Manager<R> {
         self.replacement.unmapped(slot);
         let window = &mut self.windows[slot.0 as usize];
         window.state = WindowState::Revoking;
+        // What its acknowledgement says of its use is no answer to a watch.
+        window.watched = false;
         let reference = WindowRef {
             slot,
             generation: window.generation,
@@ -216,30 +218,5 @@ impl<R: Replacement> Manager<R> {
             WindowState::Free | WindowState::Filling => {}
         }
         self.visible.release(frame_of(slot), order);
-    }
-
-    /// The window that shows an address, and its state.
-    pub fn lookup(&self, id: ContextId, page: PageNumber) -> Option<(WindowRef, WindowState)> {
-        let slot = self.contexts.get(&id)?.table.slot(page)?;
-        let window = self.windows.get(slot.0 as usize)?;
-        Some((
-            WindowRef {
-                slot,
-                generation: window.generation,
-            },
-            window.state,
-        ))
-    }
-
-    /// The guest is known to have used a window. Answers whether this is the
-    /// first known use of a window that was mapped ahead.
-    pub fn touch(&mut self, window: WindowRef, now: Nanos) -> bool {
-        let Some(found) = self.window(window) else {
-            return false;
-        };
-        if found.state == WindowState::Live {
-            self.replacement.touched(window.slot, now);
-        }
-        self.mark_used(window.slot)
     }
 }

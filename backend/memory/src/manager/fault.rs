@@ -57,8 +57,7 @@ impl<R: Replacement> Manager<R> {
                         slot,
                         generation: window.generation,
                     };
-                    self.replacement.touched(slot, now);
-                    self.mark_used(slot);
+                    self.touch(window, now);
                     return Ok(FaultAnswer::Live(window));
                 }
                 WindowState::Filling => {
@@ -262,6 +261,7 @@ impl<R: Replacement> Manager<R> {
         window.demand = !ahead;
         window.ahead = ahead;
         window.used = !ahead;
+        window.watched = false;
         window.orphan = false;
         window.context = id;
         window.object = object;

@@ -22,6 +22,7 @@ mod evict;
 mod fault;
 mod object;
 mod pin;
+mod recency;
 mod report;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -87,6 +87,10 @@ pub struct Counters {
     pub late: u64,
     /// Frames of windows mapped ahead and not used yet, now.
     pub speculative_frames: u64,
+    /// Windows watched, to see whether they are used again.
+    pub watched: u64,
+    /// Those that were.
+    pub watched_used: u64,
     /// Acknowledgements of windows that were not being revoked.
     pub stale_acks: u64,
 }

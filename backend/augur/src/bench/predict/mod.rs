@@ -4,6 +4,7 @@
 //! The card's own mapping manager runs on a virtual clock under each policy;
 //! what differs between two lines of a result is the policy and nothing else.
 
+pub mod adapt;
 mod arguments;
 mod html;
 mod link;

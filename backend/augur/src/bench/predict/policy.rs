@@ -107,6 +107,13 @@ impl Replacement for Order {
             Self::Belady(belady) => belady.victim(eligible),
         }
     }
+
+    fn next_to_watch(&mut self) -> Option<Slot> {
+        match self {
+            Self::Lru(lru) => lru.next_to_watch(),
+            Self::Belady(_) => None,
+        }
+    }
 }
 
 /// What an oracle knows and where its prefetching has got to.
@@ -192,6 +199,13 @@ impl Policy {
     /// The card's predictor, where that is what is asked.
     pub fn predictor(&self) -> Option<&Predictor> {
         self.prefetcher.as_deref().and_then(Prefetcher::predictor)
+    }
+
+    /// Whether pages next in turn to be evicted are watched.
+    pub fn watches(&self) -> bool {
+        self.prefetcher
+            .as_ref()
+            .is_some_and(|prefetcher| prefetcher.watches())
     }
 
     /// Tells the prefetcher of an access.

@@ -84,6 +84,8 @@ struct SlotState {
     ahead: bool,
     touched: bool,
     dirty: bool,
+    /// Its next touch is a refault.
+    watched: bool,
     /// Not a victim of a prefetch before.
     leased_until: Nanos,
 }
@@ -107,6 +109,8 @@ struct Waiter {
 }
 
 const NO_NUMBER: u32 = u32::MAX;
+/// Windows that are watched for one that leaves, at most; the card's figure.
+const WATCH_AT_ONCE: usize = 2;
 /// Pages that wait for a frame being written home, at most.
 const MAX_POSTPONED: usize = 256;
 
@@ -114,6 +118,9 @@ const MAX_POSTPONED: usize = 256;
 pub trait Probe {
     /// A page was touched.
     fn touch(&mut self, now: Nanos, page: PageNumber, origin: Option<Origin>, stall: Nanos);
+
+    /// A touch has ended, after `stall`.
+    fn ended(&mut self, _stall: Nanos) {}
 
     /// A window of a page was made.
     fn mapped(&mut self, _now: Nanos, _page: PageNumber) {}
@@ -274,24 +281,26 @@ impl<'a, P: Probe> Simulation<'a, P> {
             Some((window, WindowState::Live)) => {
                 let slot = &mut self.slots[window.slot.0 as usize];
                 let first = slot.ahead && !slot.touched;
+                let refault = std::mem::take(&mut slot.watched);
                 slot.touched = true;
                 slot.dirty |= access.write;
                 self.outcome.used += u64::from(first);
                 self.policy
                     .retell(self.manager.replacement(), window.slot, number);
-                let stall = if first {
+                let stall = if first || refault {
                     self.costs.first_touch
                 } else {
                     Nanos(0)
                 };
-                if (first && self.observe != Observe::Faults) || self.observe == Observe::All {
+                let reported = first && self.observe != Observe::Faults;
+                if reported || refault || self.observe == Observe::All {
                     self.manager.touch(window, now);
                 }
                 self.resume(cursor, now, now + stall);
-                if first {
-                    Some(Origin::FirstTouch)
-                } else {
-                    None
+                match (first, refault) {
+                    (true, _) => Some(Origin::FirstTouch),
+                    (false, true) => Some(Origin::Touch),
+                    (false, false) => None,
                 }
             }
             found => {
@@ -366,6 +375,7 @@ impl<'a, P: Probe> Simulation<'a, P> {
     /// The stream goes on after a touch that ended at `end`.
     fn resume(&mut self, cursor: Cursor, since: Nanos, end: Nanos) {
         self.outcome.stall += end - since;
+        self.probe.ended(end - since);
         let accesses = &self.workload.streams[cursor.stream as usize].accesses;
         let current = &accesses[cursor.access as usize];
         let next = if cursor.touch + 1 < current.touches {
@@ -455,6 +465,16 @@ impl<'a, P: Probe> Simulation<'a, P> {
         }
     }
 
+    /// Watches windows next in turn to be evicted, as the card does when windows
+    /// leave the aperture: the driver reports first touches, and these are more.
+    fn watch(&mut self) {
+        if self.observe == Observe::FirstTouch && self.policy.watches() {
+            for report in self.manager.watch(WATCH_AT_ONCE) {
+                self.slots[report.window.slot.0 as usize].watched = true;
+            }
+        }
+    }
+
     /// Does what the manager asks for.
     fn drain(&mut self, now: Nanos) {
         while let Some(action) = self.manager.next_action() {
@@ -477,6 +497,7 @@ impl<'a, P: Probe> Simulation<'a, P> {
                         ahead: priority == FillPriority::Ahead,
                         touched: priority == FillPriority::Demand,
                         dirty: false,
+                        watched: false,
                         leased_until: Nanos(0),
                     };
                     self.policy
@@ -514,6 +535,7 @@ impl<'a, P: Probe> Simulation<'a, P> {
                     self.policy
                         .unmapped(report.context, report.address.page(), number, used);
                     self.manager.acknowledged(report.window, dirty, now);
+                    self.watch();
                 }
                 Action::Publish(_)
                 | Action::Scrub(_)

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Nobody is kept from the card by another: not a fault by predictions or bulk
+//! transfers, not bulk transfers by faults, not a context by one that floods.
+
+use std::sync::mpsc::Receiver;
+use std::time::Instant;
+
+use augur_abi::submit::SubmitStatus;
+use augur_card::{CardConfig, PredictorMode};
+
+use super::driver::*;
+use super::*;
+
+/// Bytes of a bulk transfer, and how many of them are queued.
+const BULK: u32 = 16 << 20;
+const LISTS: usize = 64;
+
+fn busy(predictor: PredictorMode) -> Driver {
+    Driver::start(CardConfig {
+        dma_channels: 1,
+        predictor,
+        memory_bytes: 256 << 20,
+        ..small()
+    })
+}
+
+/// Begins bulk transfers into an object, on the one channel.
+fn flood(driver: &Driver, address: u64) -> Vec<Receiver<SubmitStatus>> {
+    let segments: Vec<(u64, u32)> = (0..BULK >> 20)
+        .map(|index| (u64::from(index) << 20, 1 << 20))
+        .collect();
+    let list = [transfer(Opcode::TransferIn, address, BULK, 0)];
+    (0..LISTS).map(|_| driver.begin(&list, &segments)).collect()
+}
+
+#[test]
+fn demand_goes_before_bulk_transfers_which_end_nevertheless() {
+    let mut driver = busy(PredictorMode::Off);
+    let bulk = driver.object(BULK.into());
+    let object = driver.object(4 << 20);
+    // All of the aperture is dirty: each fault waits for a write home on the channel.
+    for page in 0..1024 {
+        driver.write(object.device_address + page * 4096, &[1]);
+    }
+    let mut lists = flood(&driver, bulk.device_address);
+    for window in 0..32 {
+        driver.write(object.device_address + window * (16 << 10), &[2]);
+    }
+    lists.retain(|list| list.try_recv().is_err());
+    // Behind the transfers the first of the faults would have waited for all of them.
+    assert!(!lists.is_empty(), "faults waited for all bulk transfers");
+    let end = Instant::now() + PATIENCE;
+    let mut page = 0;
+    while !lists.is_empty() {
+        assert!(Instant::now() < end, "bulk transfers starve");
+        lists.retain(|list| match list.try_recv() {
+            Ok(status) => {
+                assert_eq!(status.status, Status::Ok.code());
+                false
+            }
+            Err(_) => true,
+        });
+        page = (page + 4) % 1024;
+        driver.write(object.device_address + page * 4096, &[3]);
+    }
+}
+
+#[test]
+fn faults_are_served_while_the_learning_thread_is_behind() {
+    // Much more is told than can be learned; what is too late is dropped and counted,
+    // and no fault waits for a prediction.
+    let mut driver = busy(PredictorMode::Full);
+    let object = driver.object(16 << 20);
+    let mut list = Vec::new();
+    for index in 0..64 {
+        let operand = dense(object.device_address + index * 4096, DataType::U8, &[1]);
+        let parameters = FillParams { value: 1 };
+        list.push(command(Opcode::Fill, parameters.as_bytes(), &[operand]));
+    }
+    let end = Instant::now() + PATIENCE;
+    let mut random = 7_u64;
+    let dropped = |driver: &Driver| {
+        let counters: CountersResponse = driver.ask(Request::Counters, 0, &[]).unwrap();
+        counters.accesses_dropped
+    };
+    while dropped(&driver) == 0 {
+        assert!(Instant::now() < end, "the learning thread is never behind");
+        let lists: Vec<_> = (0..64).map(|_| driver.begin(&list, &[])).collect();
+        for _ in 0..16 {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let page = (random >> 40) % 4096;
+            driver.touch(object.device_address + page * 4096, false);
+        }
+        for ended in lists {
+            while ended.try_recv().is_err() {
+                driver.handle_events();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_context_that_floods_leaves_others_their_predictions() {
+    let mut driver = busy(PredictorMode::Full);
+    let quiet = driver.context;
+    let own = driver.object(2 << 20).device_address;
+    let loud = driver.new_context();
+    driver.context = loud;
+    let flooded = driver.object(64 << 20).device_address;
+    let end = Instant::now() + PATIENCE;
+    let mut random = 3_u64;
+    let mut page = 0;
+    while driver.ahead.get(&quiet).copied().unwrap_or(0) < 8 {
+        assert!(
+            Instant::now() < end,
+            "nothing is mapped ahead for the quiet one"
+        );
+        // The loud one faults all over its memory and maps ahead as it goes.
+        driver.context = loud;
+        for _ in 0..40 {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let start = (random >> 40) % (16 * 1024 - 4);
+            for page in start..start + 4 {
+                driver.touch(flooded + page * 4096, true);
+            }
+        }
+        driver.context = quiet;
+        for _ in 0..8 {
+            driver.touch(own + page * 4096, true);
+            page = (page + 1) % 512;
+        }
+    }
+}
