@@ -324,9 +324,11 @@ impl Graph {
         }
     }
 
-    /// Lifts one reason of [`Graph::hold`].
+    /// Lifts one reason of [`Graph::hold`]; nothing when there is none left.
     pub(crate) fn lift(&mut self, sequence: Sequence) {
-        self.release_one(sequence, false);
+        if self.node_mut(sequence).is_some_and(|node| node.pending > 0) {
+            self.release_one(sequence, false);
+        }
     }
 
     /// Takes the next released instruction.

@@ -8,7 +8,8 @@
 //! and back meets the same groups again.  An object that is written in regions
 //! of several sizes in turn is not grouped: what is cut for one size is
 //! straddled by the next, and work follows its data better alone.  Nothing here
-//! orders anything; a wrong group costs moves only.
+//! orders anything; a wrong group costs moves only.  [`crate::sizes`]
+//! says which sizes a program's objects get, and why.
 
 use hashbrown::HashMap;
 

@@ -34,6 +34,7 @@ pub mod region;
 mod replay;
 pub mod scheduler;
 pub mod simulate;
+pub mod sizes;
 mod slots;
 mod tracker;
 pub mod workload;

@@ -278,6 +278,50 @@ fn removing_a_context_ends_its_lists_and_tells_what_still_runs() {
 }
 
 #[test]
+fn held_instructions_wait_for_every_lift_whether_they_are_analysed_or_not() {
+    let limits = Limits {
+        window: 2,
+        ..Limits::CARD
+    };
+    let (mut scheduler, context) = started(limits);
+    let four = list(&[(None, 0), (None, 1), (None, 2), (Some(2), 3)]);
+    let id = scheduler
+        .submit_held(context, four, vec![1, 2, 1, 0], NOW)
+        .unwrap();
+    assert!(scheduler.is_analysing(context));
+    assert!(take_all(&mut scheduler).is_empty());
+    // The third is not analysed: the window holds two.
+    scheduler.lift(id, 2, NOW);
+    scheduler.lift(id, 1, NOW);
+    assert!(take_all(&mut scheduler).is_empty());
+    scheduler.lift(id, 0, NOW);
+    let first = take_all(&mut scheduler);
+    assert_eq!(positions(&first), [0]);
+    // One lift too many changes nothing.
+    scheduler.lift(id, 0, NOW);
+    assert!(take_all(&mut scheduler).is_empty());
+    scheduler.finish(&first[0], Outcome::Done, NOW);
+    assert_eq!(positions(&take_all(&mut scheduler)), [2]);
+    scheduler.lift(id, 1, NOW);
+    assert_eq!(positions(&take_all(&mut scheduler)), [1]);
+}
+
+#[test]
+fn replayed_instructions_are_held_as_well() {
+    let (mut scheduler, context) = started(Limits::CARD);
+    let pair = || list(&[(None, 0), (None, 1)]);
+    for _ in 0..4 {
+        let id = scheduler
+            .submit_held(context, pair(), vec![0, 1], NOW)
+            .unwrap();
+        assert_eq!(run_all(&mut scheduler), []);
+        scheduler.lift(id, 1, NOW);
+        assert_eq!(run_all(&mut scheduler).len(), 1);
+    }
+    assert!(scheduler.analyser(context).unwrap().replayed() > 0);
+}
+
+#[test]
 fn dma_engines_take_transfers_only() {
     let (mut scheduler, context) = started(Limits::CARD);
     let mut program = CommandList::new(2);

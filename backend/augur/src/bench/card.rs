@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use augur_qemu::sockets;
+use augur_scheduler::profile::Profile;
 use clap::Args;
 
 use self::figures::{Figures, Unit};
@@ -21,6 +22,7 @@ use self::guest_figures::GuestFigures;
 use self::memory_copy::MemoryCopy;
 use self::peer::Peer;
 use self::report::Circumstances;
+use crate::bench::schedule::calibrate;
 use crate::build::peer::StorageDaemon;
 use crate::card_process::CardOptions;
 use crate::guest::{Guest, GuestOptions, Parts};
@@ -63,6 +65,7 @@ impl Arguments {
             let _beat = Heartbeat::start("inside the card");
             for _ in 0..self.repeats {
                 inside::measure(&mut figures)?;
+                analysis(&mut figures)?;
             }
         }
         let began = Instant::now();
@@ -118,6 +121,20 @@ impl Arguments {
         guest.power_off(END)?;
         Ok(())
     }
+}
+
+/// What the profile's constants of the analysis unit are calibrated by.
+fn analysis(figures: &mut Figures) -> anyhow::Result<()> {
+    let cost = calibrate()?;
+    let profile = Profile::default();
+    for (name, here, modelled) in [
+        ("tracked cell", cost.cell, profile.cell),
+        ("edge", cost.edge, profile.edge),
+    ] {
+        let name = format!("{name} (the profile says {} ns)", modelled.0);
+        figures.add("analysis", name, Unit::Microseconds, None, here / 1e3);
+    }
+    Ok(())
 }
 
 /// One repeat of the guest's program.

@@ -1,5 +1,6 @@
 //! `augur bench schedule`: one program, under one or all units of tracking.
 
+mod calibrate;
 mod commands_file;
 mod html;
 mod measure;
@@ -15,10 +16,13 @@ use anyhow::Context as _;
 use augur_scheduler::bounds::WholeGraph;
 use augur_scheduler::policy::Policy;
 use augur_scheduler::profile::Profile;
+use augur_scheduler::sizes::Sizes;
 use augur_scheduler::workload::{Program, Workload};
 use clap::{ArgGroup, Args};
 
 use crate::exit::Failure;
+
+pub use calibrate::{Calibration, calibrate};
 
 /// Arguments of `augur bench schedule`.
 #[derive(Debug, Args)]
@@ -47,8 +51,9 @@ pub struct Arguments {
     /// Write the enforced graph as `before,after`; needs exactly one policy.
     #[arg(long, value_name = "FILE")]
     edges: Option<PathBuf>,
-    /// Print the costs that virtual time is made of, and each change of a unit
-    /// of tracking with its reason.
+    /// Print the costs that virtual time is made of, the sizes that memory is
+    /// tracked and grouped in, and each change of a unit of tracking, with the
+    /// reasons.
     #[arg(long)]
     explain: bool,
     /// Print one JSON object a line instead of a table.
@@ -82,7 +87,12 @@ impl Arguments {
         let (name, program) = self.program()?;
         let profile = Profile::default();
         if self.explain {
-            report::explain(&profile);
+            report::explain(&profile, calibrate()?);
+            for sizes in Sizes::of(&program.list, profile.local_bytes) {
+                let named = program.objects.iter().find(|(_, it)| *it == sizes.object);
+                let name = named.map_or("", |(name, _)| name.as_str());
+                eprintln!("adaptive: {name}: {sizes}");
+            }
         }
         if let Some(path) = &self.edges {
             let [policy] = self.policies.0[..] else {

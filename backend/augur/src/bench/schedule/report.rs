@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use augur_scheduler::profile::Profile;
 use serde::Serialize;
 
+use super::Calibration;
+
 /// One policy on one program.  Virtual and host times are in columns of their
 /// own.
 #[derive(Debug, Serialize)]
@@ -89,8 +91,8 @@ impl Report {
     }
 }
 
-/// Prints what virtual time is made of.
-pub fn explain(profile: &Profile) {
+/// Prints what virtual time is made of, and what analysis costs here.
+pub fn explain(profile: &Profile, host: Calibration) {
     eprintln!(
         "virtual time: {} MiB visible on the card, filled and written home over a link of {} GB/s \
          shared by all DMA engines, {} ns per move of up to {} KiB, {} moves in flight per DMA \
@@ -112,6 +114,10 @@ pub fn explain(profile: &Profile) {
         profile.edge.0,
         profile.regrain.0,
         profile.analysis_lanes,
+    );
+    eprintln!(
+        "this machine: analysis {:.1} ns per tracked cell and {:.1} ns per edge",
+        host.cell, host.edge,
     );
 }
 
