@@ -171,6 +171,23 @@ impl CardProcess {
         &mut self.process
     }
 
+    /// Processor time that its threads of these names have taken.
+    pub fn thread_time(&self, names: &[&str]) -> Duration {
+        let folder = format!("/proc/{}/task", self.process.id());
+        let threads = fs::read_dir(folder).into_iter().flatten().flatten();
+        let nanoseconds = threads
+            .map(|thread| thread.path())
+            .filter(|thread| {
+                let name = fs::read_to_string(thread.join("comm")).unwrap_or_default();
+                names.contains(&name.trim())
+            })
+            .filter_map(|thread| {
+                let times = fs::read_to_string(thread.join("schedstat")).ok()?;
+                times.split_whitespace().next()?.parse::<u64>().ok()
+            });
+        Duration::from_nanos(nanoseconds.sum())
+    }
+
     fn wait_until_listening(&mut self) -> anyhow::Result<()> {
         let end = Instant::now() + LISTENING;
         while !listens(&self.socket) {

@@ -308,6 +308,11 @@ impl Guest {
     }
 
     /// The processes of its cards.
+    pub fn cards(&self) -> &[CardProcess] {
+        &self.cards
+    }
+
+    /// The same, for what changes them.
     pub fn cards_mut(&mut self) -> &mut [CardProcess] {
         &mut self.cards
     }

@@ -90,7 +90,12 @@ struct Row {
     mode: PredictorMode,
     window: Size,
     figures: Vec<Figure>,
+    /// Processor time of the card's threads that predict and learn.
+    learning: Duration,
 }
+
+/// The card's threads that predict and learn.
+const LEARNING: [&str; 2] = ["learner", "trainer"];
 
 impl Row {
     fn sum(&self, of: impl Fn(&Figure) -> u64) -> u64 {
@@ -156,8 +161,10 @@ pub fn measure_in(guest: &Guest, mib: u64) -> anyhow::Result<Comparison> {
             mode,
             window,
             figures: Vec::new(),
+            learning: Duration::ZERO,
         })
         .collect();
+    let before = learning(guest);
     let _beat = Heartbeat::start("mapping on demand and ahead of use");
     let numbers: Vec<String> = (0..rows.len()).map(|card| card.to_string()).collect();
     let words = [
@@ -182,7 +189,16 @@ pub fn measure_in(guest: &Guest, mib: u64) -> anyhow::Result<Comparison> {
         let row = rows.get_mut(line.card).context("a card too many")?;
         row.figures.push(line.figure);
     }
+    for (row, (after, before)) in rows.iter_mut().zip(learning(guest).into_iter().zip(before)) {
+        row.learning = after.saturating_sub(before);
+    }
     Ok(Comparison { rows })
+}
+
+/// The processor time of each card's threads that predict and learn.
+fn learning(guest: &Guest) -> Vec<Duration> {
+    let cards = guest.cards().iter();
+    cards.map(|card| card.thread_time(&LEARNING)).collect()
 }
 
 impl Comparison {
@@ -229,7 +245,7 @@ impl Comparison {
                 "GB/s"
             );
         }
-        text += " | mapped ahead   used\n";
+        text += " | mapped ahead   used learning\n";
         let best = self.best_on_demand();
         for row in &self.rows {
             let _ = write!(text, "{:<9}{:>7}", row.mode.name(), row.window.to_string());
@@ -256,7 +272,9 @@ impl Comparison {
             } else {
                 ""
             };
-            let _ = writeln!(text, " |{mapped:>13}{share:>7}{mark}");
+            // Of one processor, while the jobs ran.
+            let learning = 100.0 * row.learning.as_nanos() as f64 / row.wall_ns().max(1) as f64;
+            let _ = writeln!(text, " |{mapped:>13}{share:>7}{learning:>7.1} %{mark}");
         }
         if let Some(best) = best {
             for row in self
@@ -316,6 +334,7 @@ mod tests {
                 ahead_used: 40,
                 wrong: 0,
             }],
+            learning: Duration::from_nanos(wall_ns / 20),
         }
     }
 
@@ -334,6 +353,7 @@ mod tests {
             "{table}"
         );
         assert!(table.contains("80 %"), "{table}");
+        assert!(table.contains(" 5.0 %"), "{table}");
         assert!(comparison.all_right());
     }
 }
