@@ -8,7 +8,7 @@ CARGO ?= cargo
 AUGUR := target/release/augur
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check shell guest guest-test driver-test driver-debug stress bench doctor clean prepare augur dkms-deb python-wheel image-debian
+.PHONY: help run test check shell guest guest-test driver-test driver-debug stress bench bench-peers doctor clean prepare augur dkms-deb python-wheel image-debian
 
 help: ## list what there is to do
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -52,6 +52,9 @@ image-debian: prepare ## make a Debian disk image with the driver's package inst
 
 bench: augur ## measure the card (BENCH='schedule --help' for another benchmark)
 	@$(AUGUR) bench $(or $(BENCH),card)
+
+bench-peers: augur ## run the scheduler's programs on libgomp, StarPU and TBB beside it
+	@$(AUGUR) bench peers
 
 doctor: augur ## say what this machine lacks, and the command that mends it
 	@$(AUGUR) doctor

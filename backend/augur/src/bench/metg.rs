@@ -51,6 +51,9 @@ pub struct Arguments {
     /// How often each size is measured; the best counts
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeats: u32,
+    /// Elements of a command, one size after another [default: 12 from 64 to 32768]
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    elements: Vec<u64>,
     /// Print one JSON object a line instead of a table
     #[arg(long)]
     json: bool,
@@ -84,7 +87,12 @@ impl Arguments {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let width = self.width.unwrap_or(4 * u64::from(self.engines));
         let mut points = Vec::new();
-        for elements in SIZES {
+        let sizes = if self.elements.is_empty() {
+            &SIZES[..]
+        } else {
+            &self.elements
+        };
+        for &elements in sizes {
             points.push(self.measure(elements, width)?);
         }
         let engines = f64::from(self.engines);
@@ -250,6 +258,7 @@ mod tests {
             width: None,
             tracking: Policy::Exact,
             repeats: 1,
+            elements: Vec::new(),
             json: true,
         };
         let point = arguments.measure(64, 8).unwrap();

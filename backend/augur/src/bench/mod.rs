@@ -6,6 +6,7 @@ pub mod ahead;
 pub mod card;
 mod driver;
 pub mod metg;
+pub mod peers;
 pub mod place;
 pub mod predict;
 pub mod schedule;

@@ -3,9 +3,9 @@
 mod calibrate;
 mod commands_file;
 mod html;
-mod measure;
+pub(in crate::bench) mod measure;
 mod report;
-mod thread_time;
+pub(in crate::bench) mod thread_time;
 
 use std::fs::File;
 use std::io::{BufWriter, Write};

@@ -9,4 +9,5 @@ pub mod driver;
 pub mod initramfs;
 pub mod peer;
 pub mod programs;
+pub mod task_systems;
 pub mod tool_root;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use crate::bench::predict::adapt;
-use crate::bench::{ahead, card, metg, place, predict, schedule, tracking};
+use crate::bench::{ahead, card, metg, peers, place, predict, schedule, tracking};
 
 /// Arguments of `augur bench`.
 #[derive(Debug, Args)]
@@ -25,6 +25,8 @@ enum What {
     Card(card::Arguments),
     /// Find the smallest commands that keep the card's engines half busy.
     Metg(metg::Arguments),
+    /// Run the schedule benchmark's programs on libgomp, StarPU and TBB beside the card's scheduler.
+    Peers(peers::Arguments),
     /// Place buffers of known lifetimes in one memory.
     Place(place::Arguments),
     /// Compare prefetching policies on access traces.
@@ -46,6 +48,7 @@ impl Arguments {
             What::Ahead(arguments) => arguments.run(),
             What::Card(arguments) => arguments.run(),
             What::Metg(arguments) => arguments.run(),
+            What::Peers(arguments) => arguments.run(),
             What::Place(arguments) => arguments.run(),
             What::Predict(arguments) => arguments.run(),
             What::Schedule(arguments) => arguments.run(),

@@ -190,7 +190,8 @@ fn drive(
     Ok(())
 }
 
-fn split(program: &CommandList) -> Vec<CommandList> {
+/// A program as the lists in which it is submitted.
+pub fn split(program: &CommandList) -> Vec<CommandList> {
     let mut lists = Vec::new();
     let mut position = 0;
     while position < program.len() {
