@@ -608,6 +608,22 @@ struct augur_counters_response {
 	__le64 zaps;
 	/* Those that were. */
 	__le64 zaps_refaulted;
+	/* Units of device memory that dependences are tracked by, now. */
+	__le64 tracked_regions;
+	/* Orderings between commands. */
+	__le64 edges;
+	/* Times that the unit of tracking of an object was split into its regions. */
+	__le64 splits;
+	/* Times that it was merged again. */
+	__le64 merges;
+	/* Commands whose analysis was known from an equal list. */
+	__le64 replayed_commands;
+	/* Commands that the engine took which has their data. */
+	__le64 near_commands;
+	/* Commands that an engine took from the share of another. */
+	__le64 stolen_commands;
+	/* Nanoseconds that the analysis unit worked, by its model. */
+	__le64 analysis_ns;
 };
 
 /* Answer to SENSORS. Power and temperature are a model's. */

@@ -368,5 +368,21 @@ wire_structures! {
         pub zaps: u64,
         /// Those that were.
         pub zaps_refaulted: u64,
+        /// Units of device memory that dependences are tracked by, now.
+        pub tracked_regions: u64,
+        /// Orderings between commands.
+        pub edges: u64,
+        /// Times that the unit of tracking of an object was split into its regions.
+        pub splits: u64,
+        /// Times that it was merged again.
+        pub merges: u64,
+        /// Commands whose analysis was known from an equal list.
+        pub replayed_commands: u64,
+        /// Commands that the engine took which has their data.
+        pub near_commands: u64,
+        /// Commands that an engine took from the share of another.
+        pub stolen_commands: u64,
+        /// Nanoseconds that the analysis unit worked, by its model.
+        pub analysis_ns: u64,
     }
 }

@@ -227,6 +227,17 @@ impl Card {
             }
             header::state(&shared.memory, CardState::Gone, core.events.resyncs);
         }
+        let scheduling = shared.dispatch.totals();
+        log::info!(
+            "scheduled with {} orderings, {} splits and {} merges; {} commands near their data, {} from another \
+             engine's share, {} replayed",
+            scheduling.edges,
+            scheduling.splits,
+            scheduling.merges,
+            scheduling.near,
+            scheduling.stolen,
+            scheduling.replayed
+        );
         shared.dispatch.close();
         shared.dma.close();
         shared.prediction.close();

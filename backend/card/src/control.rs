@@ -17,6 +17,7 @@ use augur_abi::{ABI_MAJOR, CardState, Status};
 use augur_memory::{
     ContextId, DeviceAddress, FaultAnswer, MemoryError, ObjectId, Slot, WindowRef, WindowState,
 };
+use augur_scheduler::profile::Profile;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::shared::{ContextInfo, Shared, Totals};
@@ -451,6 +452,7 @@ fn counters(shared: &Shared, body: &[u8], out: &mut Vec<u8>) -> Result<(), Statu
     let learning = &shared.prediction.totals;
     let total = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     let page = augur_abi::PAGE_BYTES;
+    let scheduling = shared.dispatch.totals();
     let core = shared.core();
     let memory = core.manager.counters();
     append(
@@ -495,6 +497,14 @@ fn counters(shared: &Shared, body: &[u8], out: &mut Vec<u8>) -> Result<(), Statu
             learning_ns: total(&learning.learning_ns),
             zaps: memory.watched,
             zaps_refaulted: memory.watched_used,
+            tracked_regions: scheduling.regions,
+            edges: scheduling.edges,
+            splits: scheduling.splits,
+            merges: scheduling.merges,
+            replayed_commands: scheduling.replayed,
+            near_commands: scheduling.near,
+            stolen_commands: scheduling.stolen,
+            analysis_ns: scheduling.analysis(&Profile::default()).0,
         },
     );
     Ok(())

@@ -18,6 +18,7 @@ use augur_scheduler::scheduler::{
     Config, ContextId as SchedulerContext, Engine, ListEnd, ListId, Scheduler, SubmitError,
     Work as Taken,
 };
+use augur_scheduler::totals::Totals;
 
 use crate::list::List;
 
@@ -284,6 +285,11 @@ impl Dispatch {
         let mut state = self.lock();
         state.scheduler.finish(&work.taken, outcome, theirs(now));
         self.settle(state)
+    }
+
+    /// What was done for all contexts so far.
+    pub fn totals(&self) -> Totals {
+        self.lock().scheduler.totals()
     }
 
     /// How a context's memory is tracked now.

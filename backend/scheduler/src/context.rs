@@ -18,6 +18,7 @@ use crate::profile::Profile;
 use crate::ready::{Ready, ReadyQueue};
 use crate::replay::{Hint, Template};
 use crate::scheduler::{Config, ListId, SubmitError};
+use crate::totals::Totals;
 
 /// Instructions after which the chains behind all that are in flight are
 /// measured again, now that more of them is known.
@@ -139,6 +140,25 @@ impl Context {
     /// What analysis has done so far.
     pub fn analyser(&self) -> &Analyser {
         &self.analyser
+    }
+
+    /// What was done for it so far.
+    pub fn totals(&self) -> Totals {
+        let (splits, merges) = self.analyser.granularity_changes();
+        let (compute, dma) = (
+            self.compute.taken_near_and_stolen(),
+            self.dma.taken_near_and_stolen(),
+        );
+        Totals {
+            regions: self.analyser.cells() as u64,
+            lookups: self.analyser.cells_touched(),
+            edges: self.analyser.graph().edge_total(),
+            splits,
+            merges,
+            replayed: self.analyser.replayed(),
+            near: compute.0 + dma.0,
+            stolen: compute.1 + dma.1,
+        }
     }
 
     /// Instructions taken and not finished.

@@ -36,5 +36,6 @@ pub mod scheduler;
 pub mod simulate;
 pub mod sizes;
 mod slots;
+pub mod totals;
 mod tracker;
 pub mod workload;

@@ -62,6 +62,10 @@ pub struct ReadyQueue {
     /// Groups that nobody has and of which something is ready.
     open: Levels<Group>,
     len: usize,
+    /// Instructions that were taken where their data were, and from another
+    /// engine's share.
+    near: u64,
+    stolen: u64,
 }
 
 impl ReadyQueue {
@@ -74,11 +78,19 @@ impl ReadyQueue {
             members: Queues::new(),
             open: Levels::new(),
             len: 0,
+            near: 0,
+            stolen: 0,
         }
     }
 
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Instructions that were taken where their data were, and from another
+    /// engine's share.
+    pub fn taken_near_and_stolen(&self) -> (u64, u64) {
+        (self.near, self.stolen)
     }
 
     /// Adds an instruction, near the engine that released it if one did.
@@ -130,8 +142,15 @@ impl ReadyQueue {
             .pop_urgent()
             .or_else(|| self.pop_near(engine))
             .or_else(|| self.pop_group(engine))
-            .or_else(|| self.anywhere.pop())
-            .or_else(|| self.steal())?;
+            .or_else(|| self.anywhere.pop());
+        let taken = match taken {
+            Some(taken) => taken,
+            None => {
+                let stolen = self.steal()?;
+                self.stolen += 1;
+                stolen
+            }
+        };
         self.len -= 1;
         Some(taken)
     }
@@ -141,7 +160,9 @@ impl ReadyQueue {
     }
 
     fn pop_near(&mut self, engine: usize) -> Option<Sequence> {
-        self.engines.get_mut(engine)?.near.pop_back()
+        let near = self.engines.get_mut(engine)?.near.pop_back();
+        self.near += u64::from(near.is_some());
+        near
     }
 
     /// From the engine's group, or from the best one that nobody has.
@@ -153,6 +174,7 @@ impl ReadyQueue {
             // Keep the group while there is no other: its next instructions
             // may be released any moment.
             if next.is_some() || self.open.is_empty() {
+                self.near += u64::from(next.is_some());
                 return next;
             }
             state.group = None;

@@ -19,6 +19,7 @@ use crate::graph::{Outcome, Sequence};
 use crate::list::{CommandList, Unit};
 use crate::policy::Policy;
 use crate::slots::{Name, Slots};
+use crate::totals::Totals;
 
 /// What a [`Scheduler`] is built for.
 #[derive(Clone, Copy, Debug)]
@@ -140,6 +141,8 @@ pub struct Scheduler {
     ended: VecDeque<ListEnd>,
     /// What [`Scheduler::settle`] still has to do.
     tasks: Vec<Task>,
+    /// What was done for contexts that are gone.
+    past: Totals,
 }
 
 impl Scheduler {
@@ -153,6 +156,7 @@ impl Scheduler {
             lists: Slots::new(),
             ended: VecDeque::new(),
             tasks: Vec::new(),
+            past: Totals::default(),
         }
     }
 
@@ -173,6 +177,10 @@ impl Scheduler {
     pub fn remove_context(&mut self, context: ContextId, now: Nanos) -> usize {
         let Some(removed) = self.contexts.remove(context.0) else {
             return 0;
+        };
+        self.past += Totals {
+            regions: 0,
+            ..removed.totals()
         };
         self.turn.retain(|&other| other != context);
         let mut lists: Vec<ListId> = self
@@ -359,6 +367,18 @@ impl Scheduler {
     /// A list that has ended since the last call.
     pub fn pop_ended(&mut self) -> Option<ListEnd> {
         self.ended.pop_front()
+    }
+
+    /// What was done for all contexts so far, those that are gone included.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let mut totals = self.past;
+        for context in &self.turn {
+            if let Some(context) = self.contexts.get(context.0) {
+                totals += context.totals();
+            }
+        }
+        totals
     }
 
     /// The analysis of a context: what it has counted and holds.

@@ -149,7 +149,7 @@ impl Arguments {
             tracking: self.tracking,
             ..CardConfig::default()
         })?;
-        let bytes = (width * elements + 2 * HALO) * DataType::F32.bytes();
+        let bytes = width * elements * DataType::F32.bytes();
         let buffers = [driver.create(bytes)?, driver.create(bytes)?];
         for buffer in &buffers {
             driver.write(buffer.device_address, bytes)?;
@@ -206,10 +206,11 @@ fn stencil(buffers: [u64; 2], elements: u64, width: u64, steps: u64) -> anyhow::
         };
         for column in 0..width {
             let first = column * elements;
+            // Within the buffer at its ends, all of which is written in every step.
             let operands = [
-                range(to, first + HALO)?,
-                range(from, first)?,
-                range(from, first + 2 * HALO)?,
+                range(to, first)?,
+                range(from, first.saturating_sub(HALO))?,
+                range(from, (first + HALO).min((width - 1) * elements))?,
             ];
             push_command(&mut commands, Opcode::Add, parameters.as_bytes(), &operands)?;
         }

@@ -78,6 +78,14 @@ fn usage(table: &mut Table, card: &Overview, now: &CountersResponse) {
         now.lists, now.failed_lists, now.commands
     ));
     table.row(&format!(
+        "orderings {:<12} splits    {:<12} merges    {:<12}",
+        now.edges, now.splits, now.merges
+    ));
+    table.row(&format!(
+        "near      {:<12} stolen    {:<12} regions   {:<12}",
+        now.near_commands, now.stolen_commands, now.tracked_regions
+    ));
+    table.row(&format!(
         "DMA in    {:<12} DMA out   {:<12} compute   {:.3} s",
         Bytes(now.dma_in_bytes),
         Bytes(now.dma_out_bytes),
