@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use augur_abi::Status;
+use augur_abi::command::CommandHeader;
 use augur_abi::submit::{MAX_SUBMIT_BYTES, SubmitHeader, SubmitStatus, Transfer as WireTransfer};
 use augur_memory::{ContextId, Nanos};
 use zerocopy::FromBytes as _;
@@ -80,7 +81,9 @@ fn parse_commands(
     count: u32,
     transfers: &[Transfer],
 ) -> Result<Vec<Command>, Refused> {
-    let mut commands = Vec::new();
+    // No command is shorter than its header.
+    let most = list.len() / CommandHeader::BYTES;
+    let mut commands = Vec::with_capacity(most.min(count as usize));
     for index in 0..count {
         let refused = |status| Refused {
             status,

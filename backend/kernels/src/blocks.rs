@@ -46,6 +46,12 @@ fn merge<T: Element, const N: usize>(
     first: usize,
 ) -> [View<T>; N] {
     let (shape, strides) = (views[0].shape(), views[0].layout().strides());
+    // Most small commands have one dimension: nothing to sort or to merge.
+    let mut long = (first..MAX_RANK).filter(|&at| shape[order[at]] != 1);
+    if let (Some(at), None) = (long.next(), long.next()) {
+        order[at..].rotate_left(1);
+        return views.map(|view| view.permuted(order));
+    }
     // The sort is stable, so equal strides (only of repeated elements) keep
     // their order.
     order[first..].sort_by_key(|&axis| (shape[axis] != 1, u64::MAX - strides[axis]));
