@@ -5,7 +5,7 @@ mod commands_file;
 mod html;
 pub(in crate::bench) mod measure;
 mod report;
-pub(in crate::bench) mod thread_time;
+mod thread_time;
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
