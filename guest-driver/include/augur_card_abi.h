@@ -139,6 +139,10 @@
 #define AUGUR_REQUEST_SENSORS	96
 /* Give up one list of a context: what of it has not begun never runs, and what runs ends soon. The list ends with CANCELLED unless it was complete. NO_OBJECT when there is no such list (any more). */
 #define AUGUR_REQUEST_LIST_CANCEL	97
+/* Change the priority of a context: of its lists that wait, and of those to come. */
+#define AUGUR_REQUEST_CONTEXT_PRIORITY	98
+/* Say how a range of an object will be used. NO_OBJECT for a range that is not in one; NO_MEMORY when more of the aperture would be pinned than may be, or too many ranges have advice. */
+#define AUGUR_REQUEST_ADVISE	99
 /* Tell the card where the driver reports first touches; a ring of zero entries ends it. */
 #define AUGUR_REQUEST_TOUCH_RING	64
 /* Choose whether and how the card maps ahead for a context. */
@@ -153,6 +157,28 @@
 #define AUGUR_REQUEST_PROFILE_STOP	69
 /* Take the oldest accesses recorded of a context, or with context 0 of all. */
 #define AUGUR_REQUEST_PROFILE_READ	70
+
+/* Priority of a context. Where several want engines, one of a higher priority gets three times the time. */
+/* For what nobody waits for. */
+#define AUGUR_PRIORITY_LOW	0
+/* The usual one. */
+#define AUGUR_PRIORITY_NORMAL	1
+/* The driver decides who may have it. */
+#define AUGUR_PRIORITY_HIGH	2
+
+/* What a program says of a range of its memory. It never changes what an access finds. */
+/* Forgets SEQUENTIAL and RANDOM. */
+#define AUGUR_ADVICE_NORMAL	0
+/* It will be used soon: the card maps it ahead, as far as there is room. */
+#define AUGUR_ADVICE_WILL_NEED	1
+/* It is used in ascending order: a fault maps more behind itself. */
+#define AUGUR_ADVICE_SEQUENTIAL	2
+/* It is used in no order: a fault maps one page, and nothing is mapped ahead. */
+#define AUGUR_ADVICE_RANDOM	3
+/* Windows that lie in the range, rounded outwards to demand windows, are not revoked. Pins keep at most a quarter of the aperture, those of a context an eighth. */
+#define AUGUR_ADVICE_PIN	4
+/* They may be revoked again. */
+#define AUGUR_ADVICE_UNPIN	5
 
 /* Whether and how windows are mapped ahead of use. */
 /* As the card is configured. */
@@ -372,7 +398,7 @@ struct augur_hello_response {
 struct augur_context_create_request {
 	/* Process id, shown by tools. */
 	__le32 process;
-	/* 0 low, 1 normal, 2 high. */
+	/* AUGUR_PRIORITY_*. */
 	__le32 priority;
 	/* Name of the program, shown by tools; ends at the first zero byte. */
 	__u8 name[16];
@@ -652,6 +678,26 @@ struct augur_sensors_response {
 struct augur_list_cancel_request {
 	/* The number that the list's submission gave. */
 	__le32 number;
+	/* Zero. */
+	__le32 reserved;
+};
+
+/* Body of CONTEXT_PRIORITY. */
+struct augur_context_priority_request {
+	/* AUGUR_PRIORITY_*. */
+	__le32 priority;
+	/* Zero. */
+	__le32 reserved;
+};
+
+/* Body of ADVISE. */
+struct augur_advise_request {
+	/* First device address of the range. */
+	__le64 device_address;
+	/* Bytes of the range, which lies in one object. */
+	__le64 bytes;
+	/* AUGUR_ADVICE_*. */
+	__le32 advice;
 	/* Zero. */
 	__le32 reserved;
 };

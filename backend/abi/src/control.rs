@@ -44,6 +44,10 @@ wire_enumerations! {
         Sensors = 0x60 => "SENSORS",
         /// Give up one list of a context: what of it has not begun never runs, and what runs ends soon. The list ends with CANCELLED unless it was complete. NO_OBJECT when there is no such list (any more).
         ListCancel = 0x61 => "LIST_CANCEL",
+        /// Change the priority of a context: of its lists that wait, and of those to come.
+        ContextPriority = 0x62 => "CONTEXT_PRIORITY",
+        /// Say how a range of an object will be used. NO_OBJECT for a range that is not in one; NO_MEMORY when more of the aperture would be pinned than may be, or too many ranges have advice.
+        Advise = 0x63 => "ADVISE",
         /// Tell the card where the driver reports first touches; a ring of zero entries ends it.
         TouchRing = 64 => "TOUCH_RING",
         /// Choose whether and how the card maps ahead for a context.
@@ -58,6 +62,34 @@ wire_enumerations! {
         ProfileStop = 69 => "PROFILE_STOP",
         /// Take the oldest accesses recorded of a context, or with context 0 of all.
         ProfileRead = 70 => "PROFILE_READ",
+    }
+}
+
+wire_enumerations! {
+    /// Priority of a context. Where several want engines, one of a higher priority gets three times the time.
+    pub enum Priority("AUGUR_PRIORITY_"): u32 {
+        /// For what nobody waits for.
+        Low = 0 => "LOW",
+        /// The usual one.
+        Normal = 1 => "NORMAL",
+        /// The driver decides who may have it.
+        High = 2 => "HIGH",
+    }
+
+    /// What a program says of a range of its memory. It never changes what an access finds.
+    pub enum Advice("AUGUR_ADVICE_"): u32 {
+        /// Forgets SEQUENTIAL and RANDOM.
+        Normal = 0 => "NORMAL",
+        /// It will be used soon: the card maps it ahead, as far as there is room.
+        WillNeed = 1 => "WILL_NEED",
+        /// It is used in ascending order: a fault maps more behind itself.
+        Sequential = 2 => "SEQUENTIAL",
+        /// It is used in no order: a fault maps one page, and nothing is mapped ahead.
+        Random = 3 => "RANDOM",
+        /// Windows that lie in the range, rounded outwards to demand windows, are not revoked. Pins keep at most a quarter of the aperture, those of a context an eighth.
+        Pin = 4 => "PIN",
+        /// They may be revoked again.
+        Unpin = 5 => "UNPIN",
     }
 }
 
@@ -104,7 +136,7 @@ wire_structures! {
     pub struct ContextCreateRequest("augur_context_create_request") {
         /// Process id, shown by tools.
         pub process: u32,
-        /// 0 low, 1 normal, 2 high.
+        /// AUGUR_PRIORITY_*.
         pub priority: u32,
         /// Name of the program, shown by tools; ends at the first zero byte.
         pub name: [u8; 16],
@@ -276,6 +308,26 @@ wire_structures! {
         pub engine_mhz: u32,
         /// Clock of a working engine in MHz.
         pub engine_max_mhz: u32,
+        /// Zero.
+        pub reserved: u32,
+    }
+
+    /// Body of CONTEXT_PRIORITY.
+    pub struct ContextPriorityRequest("augur_context_priority_request") {
+        /// AUGUR_PRIORITY_*.
+        pub priority: u32,
+        /// Zero.
+        pub reserved: u32,
+    }
+
+    /// Body of ADVISE.
+    pub struct AdviseRequest("augur_advise_request") {
+        /// First device address of the range.
+        pub device_address: u64,
+        /// Bytes of the range, which lies in one object.
+        pub bytes: u64,
+        /// AUGUR_ADVICE_*.
+        pub advice: u32,
         /// Zero.
         pub reserved: u32,
     }

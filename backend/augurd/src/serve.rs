@@ -252,6 +252,8 @@ fn answer_bytes(request: &[u8]) -> usize {
             | Request::ObjectDestroy
             | Request::RevokeAck
             | Request::ListCancel
+            | Request::ContextPriority
+            | Request::Advise
             | Request::TouchRing
             | Request::PredictorSet
             | Request::ProfileStart

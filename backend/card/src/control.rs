@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Requests of the control queue.
 
-use std::num::NonZeroU32;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -22,7 +21,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::shared::{ContextInfo, Shared, Totals};
 use crate::status::status_of;
-use crate::{header, prediction};
+use crate::{header, hints, prediction};
 
 /// How long an allocation waits for freed memory to be scrubbed.
 const SCRUB_PATIENCE: Duration = Duration::from_secs(5);
@@ -56,6 +55,8 @@ fn handle(shared: &Shared, request: &[u8], out: &mut Vec<u8>) -> Result<(), Stat
             | Request::ObjectDestroy
             | Request::Fault
             | Request::ListCancel
+            | Request::ContextPriority
+            | Request::Advise
             | Request::PredictorSet
             | Request::ModelPull
             | Request::ModelPush
@@ -81,6 +82,8 @@ fn handle(shared: &Shared, request: &[u8], out: &mut Vec<u8>) -> Result<(), Stat
         Request::ListContexts => list_contexts(shared, &whole(body)?, out),
         Request::Sensors => sensors(shared, body, out),
         Request::ListCancel => list_cancel(shared, context, &whole(body)?),
+        Request::ContextPriority => hints::set_priority(shared, context, &whole(body)?),
+        Request::Advise => hints::advise(shared, context, &whole(body)?),
         Request::TouchRing
         | Request::PredictorSet
         | Request::ModelPull
@@ -145,9 +148,7 @@ fn context_create(
     body: &ContextCreateRequest,
     out: &mut Vec<u8>,
 ) -> Result<(), Status> {
-    if body.priority > 2 {
-        return Err(Status::Invalid);
-    }
+    let weight = hints::weight(body.priority)?;
     let mut core = shared.core();
     let id = core.manager.create_context().map_err(status_of)?;
     core.contexts.insert(
@@ -165,7 +166,7 @@ fn context_create(
         },
     );
     drop(core);
-    shared.dispatch.add_context(id, weight(body.priority));
+    shared.dispatch.add_context(id, weight);
     append(
         out,
         &ContextCreateResponse {
@@ -174,11 +175,6 @@ fn context_create(
         },
     );
     Ok(())
-}
-
-/// Engine time of a context against others that want some.
-fn weight(priority: u32) -> NonZeroU32 {
-    NonZeroU32::MIN.saturating_mul(NonZeroU32::MIN.saturating_add(3).saturating_pow(priority))
 }
 
 fn context_destroy(shared: &Shared, context: ContextId, body: &[u8]) -> Result<(), Status> {

@@ -150,6 +150,14 @@ impl Dispatch {
         state.contexts.insert(context, known);
     }
 
+    /// Gives a context another weight.
+    pub fn set_weight(&self, context: ContextId, weight: NonZeroU32) {
+        let mut state = self.lock();
+        if let Some(&known) = state.contexts.get(&context) {
+            state.scheduler.set_weight(known, weight);
+        }
+    }
+
     /// Ends a context: what no engine has taken never runs. Answers its lists.
     pub fn remove_context(&self, context: ContextId, now: Nanos) -> Ends {
         let mut state = self.lock();

@@ -21,6 +21,7 @@ mod dma;
 mod events;
 mod guest;
 mod header;
+mod hints;
 mod host;
 mod list;
 mod operand;

@@ -15,14 +15,16 @@ mod hash;
 mod home;
 mod manager;
 mod page_table;
+mod ranges;
 mod replacement;
 mod units;
 mod window;
 
 pub use clock::{Clock, SystemClock, VirtualClock};
 pub use manager::{
-    Access, Action, Config, ConfigError, ContextReport, Counters, FaultAnswer, FillPriority,
-    HomeRun, Manager, Mapped, MemoryError, Piece, Pin, PinError, Refused, Segment, WindowReport,
+    Access, Action, Advice, Config, ConfigError, ContextReport, Counters, FaultAnswer,
+    FillPriority, HomeRun, Manager, Mapped, MemoryError, Piece, Pin, PinError, Refused, Segment,
+    WindowReport,
 };
 pub use replacement::{Lru, Replacement};
 pub use units::{

@@ -43,6 +43,8 @@ pub(crate) struct Window {
     pub context: ContextId,
     pub object: ObjectId,
     pub first_page: PageNumber,
+    /// The program pinned all of its pages.
+    pub kept: bool,
     /// Commands in flight that use it.
     pub pins: u32,
     /// Not a victim before.
@@ -62,6 +64,7 @@ impl Window {
         used: false,
         watched: false,
         orphan: false,
+        kept: false,
         context: ContextId(0),
         object: ObjectId(0),
         first_page: PageNumber(0),

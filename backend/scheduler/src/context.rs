@@ -92,6 +92,11 @@ pub struct Context {
     released: Vec<(Ready, Unit)>,
 }
 
+/// Service charged for a nanosecond.
+fn rate(weight: NonZeroU32) -> u64 {
+    (1 << 32) / u64::from(weight.get())
+}
+
 impl Context {
     pub fn new(config: &Config, weight: NonZeroU32, served: u128) -> Self {
         Self {
@@ -109,10 +114,15 @@ impl Context {
             dma: ReadyQueue::new(config.dma_engines),
             work: 0,
             compute_engines: config.compute_engines as u64,
-            rate: (1 << 32) / u64::from(weight.get()),
+            rate: rate(weight),
             served,
             released: Vec::new(),
         }
+    }
+
+    /// Charges for engine time by another weight from now on.
+    pub fn set_weight(&mut self, weight: NonZeroU32) {
+        self.rate = rate(weight);
     }
 
     /// Engine time taken, by weight.

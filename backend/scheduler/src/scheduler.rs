@@ -170,6 +170,13 @@ impl Scheduler {
         id
     }
 
+    /// Gives a context another weight: it counts for engine time from now on.
+    pub fn set_weight(&mut self, context: ContextId, weight: NonZeroU32) {
+        if let Some(known) = self.contexts.get_mut(&context) {
+            known.set_weight(weight);
+        }
+    }
+
     /// Ends a context: what has not been taken never runs, and its lists end
     /// as failed.  Work already taken is still to be finished; its outcome no
     /// longer matters.  Its memory must not be given away before that: returns

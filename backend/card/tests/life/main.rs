@@ -10,6 +10,7 @@
 
 mod cancel;
 mod driver;
+mod hints;
 mod prediction;
 mod shares;
 

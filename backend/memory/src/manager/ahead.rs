@@ -9,6 +9,7 @@
 
 use thiserror::Error;
 
+use super::advice::Pattern;
 use super::{FillPriority, GUARANTEED_WINDOWS, MAX_WINDOW_ORDER, Manager, MemoryError};
 use crate::{ContextId, Nanos, PageNumber, Replacement, Slot, WindowRef, WindowState};
 
@@ -99,6 +100,19 @@ impl<R: Replacement> Manager<R> {
         largest: u8,
         now: Nanos,
     ) -> Result<Mapped, Refused> {
+        self.map_span(id, first, pages, largest, true, now)
+    }
+
+    /// The same; `predicted` ones leave out what is used in random order.
+    pub(super) fn map_span(
+        &mut self,
+        id: ContextId,
+        first: PageNumber,
+        pages: u64,
+        largest: u8,
+        predicted: bool,
+        now: Nanos,
+    ) -> Result<Mapped, Refused> {
         let mut mapped = Mapped {
             windows: 0,
             frames: 0,
@@ -107,6 +121,17 @@ impl<R: Replacement> Manager<R> {
         let end = first.0.saturating_add(pages);
         let mut page = first.0;
         while let Some((start, run_end)) = self.next_unmapped_run(id, page, end)? {
+            let (pattern, run_end) = match self.contexts.get(&id) {
+                Some(context) if predicted => (
+                    context.patterns.get(start),
+                    run_end.min(context.patterns.next_change(start)),
+                ),
+                _ => (None, run_end),
+            };
+            if pattern == Some(Pattern::Random) {
+                page = run_end;
+                continue;
+            }
             let order = (start.trailing_zeros() as u8)
                 .min((run_end - start).ilog2() as u8)
                 .min(largest)
@@ -160,6 +185,7 @@ impl<R: Replacement> Manager<R> {
                 let window = &windows[slot.0 as usize];
                 window.state == WindowState::Live
                     && window.pins == 0
+                    && !window.kept
                     && window.context == id
                     && window.ahead
                     && !window.used
@@ -271,6 +297,7 @@ impl<R: Replacement> Manager<R> {
                 .map_or(0, |context| context.window_frames);
             window.state == WindowState::Live
                 && window.pins == 0
+                && !window.kept
                 && window.lease_until <= now
                 && (!window.ahead || window.used || window.asked_at + probation <= now)
                 && if window.context == id {

@@ -151,6 +151,7 @@ impl<R: Replacement> Manager<R> {
             let window = &windows[slot.0 as usize];
             window.state == WindowState::Live
                 && window.pins == 0
+                && !window.kept
                 && window.lease_until <= now
                 && contexts
                     .get(&window.context)

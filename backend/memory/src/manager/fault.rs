@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Mapping: demand faults, faults that wait, and fills.
 
-use super::{Action, FillPriority, MAX_WAITING_FAULTS, Manager, MemoryError, WaitingFault};
+use super::{
+    Action, FillPriority, MAX_WAITING_FAULTS, Manager, MemoryError, Pattern, WaitingFault,
+};
 use crate::{
     ContextId, DeviceAddress, Frame, Nanos, PageNumber, Replacement, Slot, WindowRef, WindowState,
 };
@@ -153,6 +155,7 @@ impl<R: Replacement> Manager<R> {
         }
         if self.waiting.is_empty() {
             self.evict_for(self.config.reserve.0, now);
+            self.serve_wishes(now);
         }
     }
 
@@ -197,6 +200,7 @@ impl<R: Replacement> Manager<R> {
             Some(_) => {
                 // The next fault should find frames too.
                 self.evict_for(self.config.reserve.0, now);
+                self.follow_sequence(fault.context, fault.page, first.0 + (1 << order), now);
                 Served::Yes
             }
             None => Served::Never(MemoryError::NoObject),
@@ -209,7 +213,10 @@ impl<R: Replacement> Manager<R> {
         let context = self.contexts.get(&fault.context)?;
         let object = self.object_at(context, fault.page)?;
         let end = object.first_page.0 + object.pages;
-        let largest = self.config.demand_window.0.ilog2() as u8;
+        let largest = match context.patterns.get(fault.page.0) {
+            Some(Pattern::Random) => 0,
+            _ => self.config.demand_window.0.ilog2() as u8,
+        };
         (0..=largest).rev().find(|&order| {
             let first = aligned(fault.page, order);
             first.0 >= object.first_page.0
@@ -239,6 +246,7 @@ impl<R: Replacement> Manager<R> {
         priority: FillPriority,
         asked_at: Nanos,
     ) -> Option<WindowRef> {
+        let kept = self.is_pinned(id, first.0, first.0 + (1 << order));
         let context = self.contexts.get_mut(&id)?;
         let (_, &object) = context.objects.range(..=first.0).next_back()?;
         let slot = Slot(frame.0);
@@ -263,6 +271,7 @@ impl<R: Replacement> Manager<R> {
         window.used = !ahead;
         window.watched = false;
         window.orphan = false;
+        window.kept = kept;
         window.context = id;
         window.object = object;
         window.first_page = first;

@@ -17,6 +17,7 @@
 //!
 //! Every table is bounded by the configuration.
 
+mod advice;
 mod ahead;
 mod evict;
 mod fault;
@@ -33,6 +34,7 @@ use crate::frames::BuddyFrames;
 use crate::hash::IntegerMap;
 use crate::home::HomeFrames;
 use crate::page_table::PageTable;
+use crate::ranges::Ranges;
 use crate::window::Window;
 use crate::{
     ContextId, DeviceAddress, Frame, Frames, Nanos, ObjectId, PAGE_SHIFT, PageNumber,
@@ -40,11 +42,13 @@ use crate::{
 };
 
 pub use crate::home::HomeRun;
+pub use advice::Advice;
 pub use ahead::{Mapped, Refused};
 pub use fault::FaultAnswer;
 pub use pin::{Access, Pin, PinError, Segment};
 pub use report::{ContextReport, Counters, WindowReport};
 
+use advice::{Pattern, Wish};
 use object::Object;
 use pin::ActivePin;
 
@@ -216,6 +220,10 @@ struct Context {
     objects: BTreeMap<u64, ObjectId>,
     /// Where the next object is placed.
     next_page: u64,
+    /// In which order pages are used, as far as the program said.
+    patterns: Ranges<Pattern>,
+    /// Pages whose windows are not taken back.
+    pinned: Ranges<()>,
     windows: u32,
     window_frames: u32,
     /// Those of windows mapped ahead and not used yet.
@@ -247,6 +255,10 @@ pub struct Manager<R> {
     scrubbing: u64,
     replacement: R,
     waiting: VecDeque<WaitingFault>,
+    /// What programs said that they will need, and is not mapped yet.
+    wishes: VecDeque<Wish>,
+    /// Pages that are pinned in all contexts.
+    pinned_frames: u64,
     /// Revokes in the order in which they were sent, for the timeout.
     revokes: VecDeque<(Nanos, WindowRef)>,
     /// Visible frames that an eviction under way will free.
@@ -282,6 +294,8 @@ impl<R: Replacement> Manager<R> {
             scrubbing: 0,
             replacement,
             waiting: VecDeque::new(),
+            wishes: VecDeque::new(),
+            pinned_frames: 0,
             revokes: VecDeque::new(),
             coming: 0,
             active: Vec::new(),
@@ -332,6 +346,8 @@ impl<R: Replacement> Manager<R> {
                 table: PageTable::default(),
                 objects: BTreeMap::new(),
                 next_page: object::FIRST_PAGE,
+                patterns: Ranges::default(),
+                pinned: Ranges::default(),
                 windows: 0,
                 window_frames: 0,
                 speculative_frames: 0,
@@ -357,6 +373,7 @@ impl<R: Replacement> Manager<R> {
         }
         self.contexts.remove(&id);
         self.waiting.retain(|fault| fault.context != id);
+        self.wishes.retain(|wish| wish.context != id);
         self.serve_waiting(now);
         Ok(())
     }

@@ -247,6 +247,7 @@ impl<R: Replacement> Manager<R> {
         context.table.forget(first, pages);
         context.objects.remove(&first.0);
         context.object_frames -= pages;
+        self.forget_advice(id, first.0, first.0 + pages);
         self.counters.objects -= 1;
         self.counters.object_frames -= pages;
         let (waiting, failed): (Vec<_>, Vec<_>) = self.waiting.iter().copied().partition(|fault| {
