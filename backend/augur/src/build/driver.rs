@@ -60,7 +60,7 @@ pub fn ensure(
     } = module;
     let folder = match kernel {
         Kernel::Stable => project.guest(),
-        Kernel::Backports => project.guest().join(kernel.name()),
+        other => project.guest().join(other.name()),
     };
     let module = folder.join(file);
     let stamp = folder.join(format!("{file}.inputs"));

@@ -37,6 +37,7 @@ pub fn base(project: &Project, kernel: Kernel, root: &ToolRoot) -> anyhow::Resul
     let name = match kernel {
         Kernel::Stable => "base",
         Kernel::Backports => "backports_base",
+        Kernel::Debug => "debug_base",
     };
     kept(&project.guest(), name, &digest, |path| {
         let mut archive = Archive::new(BufWriter::new(create(path)?));
@@ -50,7 +51,12 @@ pub fn base(project: &Project, kernel: Kernel, root: &ToolRoot) -> anyhow::Resul
             &read(&root.path().join("usr/bin/busybox"))?,
         )?;
         let mut order = String::new();
-        for module in modules(root, &recipe.join("modules"))? {
+        // What the debug kernel has is built in.
+        let modules = match kernel {
+            Kernel::Debug => Vec::new(),
+            _ => modules(root, &recipe.join("modules"))?,
+        };
+        for module in modules {
             let name = module.file_name().unwrap_or_default().to_string_lossy();
             let name = name.trim_end_matches(".xz").to_owned();
             archive.file(

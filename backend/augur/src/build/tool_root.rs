@@ -26,6 +26,9 @@ pub enum Kernel {
     Stable,
     /// The newest one of its backports, fetched when it is first asked for.
     Backports,
+    /// The stable release's with KASAN, lockdep, kmemleak and fault injection,
+    /// compiled when it is first asked for.
+    Debug,
 }
 
 impl Kernel {
@@ -34,6 +37,7 @@ impl Kernel {
         match self {
             Self::Stable => "images/tool-root",
             Self::Backports => "images/kernel-backports",
+            Self::Debug => "images/kernel-debug",
         }
     }
 
@@ -42,6 +46,7 @@ impl Kernel {
         match self {
             Self::Stable => "root",
             Self::Backports => "backports",
+            Self::Debug => "debug",
         }
     }
 }
@@ -149,9 +154,12 @@ impl ToolRoot {
 
 fn digest(project: &Project, kernel: Kernel) -> anyhow::Result<String> {
     let recipe = project.path(kernel.recipe());
-    let inputs = Inputs::new()
+    let mut inputs = Inputs::new()
         .path(&recipe.join("build"))?
         .path(&recipe.join("packages"))?;
+    if kernel == Kernel::Debug {
+        inputs = inputs.path(&recipe.join("config"))?;
+    }
     Ok(inputs.path(&project.path("images/debian"))?.digest())
 }
 
@@ -166,6 +174,7 @@ fn make(project: &Project, kernel: Kernel, path: &Path) -> anyhow::Result<()> {
     let label = match kernel {
         Kernel::Stable => "tools (QEMU, kernel, compiler)",
         Kernel::Backports => "the backports kernel (290 MB)",
+        Kernel::Debug => "the debug kernel (250 MB, then a quarter of an hour of compiling)",
     };
     let log = project.tools().join(format!("{}.log", kernel.name()));
     progress::run(label, command, &log)
