@@ -19,8 +19,38 @@
 typedef void (*augur_list_read)(const void *list, size_t offset, void *to,
 				size_t bytes);
 
-int augur_command_list_check(augur_list_read read, const void *list,
-			     size_t list_bytes, u32 command_count,
-			     const u8 *writable, u32 transfer_count);
+/**
+ * typedef augur_list_use - hears of an operand
+ * @user: Who hears.
+ * @address: The operand's first device address, not checked.
+ * @write: The command writes there.
+ *
+ * Return: 0, or an error that ends the walk.
+ */
+typedef int (*augur_list_use)(void *user, u64 address, bool write);
+
+/**
+ * struct augur_list_walk - a walk over a command list
+ * @read: Copies a part of the list.
+ * @list: The list.
+ * @bytes: Bytes of the list.
+ * @command_count: Commands that the list is said to have.
+ * @writable: For each transfer, not zero when its memory may be written.
+ * @transfer_count: Transfers.
+ * @use: Hears of each operand.
+ * @user: For @use.
+ */
+struct augur_list_walk {
+	augur_list_read read;
+	const void *list;
+	size_t bytes;
+	u32 command_count;
+	const u8 *writable;
+	u32 transfer_count;
+	augur_list_use use;
+	void *user;
+};
+
+int augur_command_list_check(const struct augur_list_walk *walk);
 
 #endif

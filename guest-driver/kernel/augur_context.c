@@ -17,6 +17,11 @@ static void augur_context_release(struct kref *ref)
 {
 	struct augur_context *context = container_of(ref, struct augur_context, ref);
 
+	/* Fences of copies that came after the file was closed. */
+	augur_fences_fini(context);
+	/* Each object holds a reference: there are none. */
+	WARN_ON_ONCE(!mtree_empty(&context->addresses));
+	mutex_destroy(&context->addresses_lock);
 	mutex_destroy(&context->submit_lock);
 	kfree(context);
 }
@@ -49,6 +54,8 @@ int augur_context_open(struct drm_device *dev, struct drm_file *file)
 	context->adev = adev;
 	context->next_fence = 1;
 	mutex_init(&context->submit_lock);
+	mutex_init(&context->addresses_lock);
+	mt_init(&context->addresses);
 	init_waitqueue_head(&context->lists_wait);
 	INIT_LIST_HEAD(&context->objects);
 	augur_fences_init(context);
@@ -74,16 +81,11 @@ err_put:
 }
 
 /**
- * augur_context_close - end the context of a file that is closed
- * @dev: The device.
- * @file: The file. Its objects are gone.
- *
- * Lists in flight are cancelled. They keep the structure until their memory is
- * back.
+ * augur_context_end - end a context on the card
+ * @context: The context. Its file is closed and its objects are gone.
  */
-void augur_context_close(struct drm_device *dev, struct drm_file *file)
+void augur_context_end(struct augur_context *context)
 {
-	struct augur_context *context = file->driver_priv;
 	struct augur_device *adev = context->adev;
 
 	mutex_lock(&adev->windows.lock);
@@ -94,6 +96,33 @@ void augur_context_close(struct drm_device *dev, struct drm_file *file)
 	for (u32 i = 0; i < adev->config.submit_queues; i++)
 		augur_stream_close(&context->streams[i]);
 	augur_card_destroy_context(adev, context->id);
+}
+
+/**
+ * augur_context_close - end the context of a file that is closed
+ * @dev: The device.
+ * @file: The file. Its objects are gone, but for those that others share.
+ *
+ * Lists in flight are cancelled. They keep the structure until their memory is
+ * back. Shared objects keep the context on the card: copies from and to them are
+ * lists of this context.
+ */
+void augur_context_close(struct drm_device *dev, struct drm_file *file)
+{
+	struct augur_context *context = file->driver_priv;
+	struct augur_device *adev = context->adev;
+	bool last;
+
+	mutex_lock(&adev->windows.lock);
+	context->closed = true;
+	last = list_empty(&context->objects);
+	mutex_unlock(&adev->windows.lock);
+
+	if (last)
+		augur_context_end(context);
+	else
+		for (u32 i = 0; i < adev->config.submit_queues; i++)
+			augur_stream_clear(&context->streams[i]);
 	augur_fences_fini(context);
 	augur_context_put(context);
 }

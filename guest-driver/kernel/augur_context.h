@@ -6,6 +6,7 @@
 #define _AUGUR_CONTEXT_H_
 
 #include <linux/kref.h>
+#include <linux/maple_tree.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -43,12 +44,16 @@ struct augur_stream {
  * @ref: Held by the file, and by each list and object.
  * @adev: The card.
  * @id: Context id on the card.
+ * @closed: Its file is closed; objects that were shared keep it on the card. Under
+ *	&augur_windows.lock.
  * @failed: The card has given it up. Under &augur_windows.lock.
  * @banned: Too many of its lists were given up: it may submit no more.
  * @hangs: Lists that were given up.
  * @progress: What the card said of its progress at the last look for hangs.
  * @submit_lock: Orders submissions; guards @next_fence.
  * @next_fence: Number of the next list.
+ * @addresses: Its objects by device address, under @addresses_lock.
+ * @addresses_lock: See @addresses.
  * @objects: Its objects, struct augur_object. Under &augur_windows.lock.
  * @object_bytes: Device memory of its objects.
  * @fences: Fences of the last AUGUR_KEPT_FENCES lists by number.
@@ -60,12 +65,15 @@ struct augur_context {
 	struct kref ref;
 	struct augur_device *adev;
 	u32 id;
+	bool closed;
 	bool failed;
 	bool banned;
 	atomic_t hangs;
 	u64 progress;
 	struct mutex submit_lock;	/* order: augur_device.h */
 	u64 next_fence;
+	struct maple_tree addresses;
+	struct mutex addresses_lock;	/* order: augur_device.h */
 	struct list_head objects;
 	atomic64_t object_bytes;
 	struct xarray fences;
@@ -76,6 +84,7 @@ struct augur_context {
 
 int augur_context_open(struct drm_device *dev, struct drm_file *file);
 void augur_context_close(struct drm_device *dev, struct drm_file *file);
+void augur_context_end(struct augur_context *context);
 void augur_context_put(struct augur_context *context);
 void augur_contexts_fail(struct augur_device *adev);
 void augur_contexts_destroy(struct augur_device *adev);

@@ -5,7 +5,9 @@
  * Locks, outermost first:
  *
  *   mmap_lock                        memory management, around our callbacks
+ *     dma_resv                       who waits for an object
  *     augur_context.submit_lock      numbers the lists of a context
+ *     augur_context.addresses_lock   objects by device address
  *     augur_events.handling          events, and what they change
  *       i_mmap_rwsem                 page tables are emptied
  *     augur_windows.lock             window table, fault waiters, contexts

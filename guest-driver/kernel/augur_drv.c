@@ -12,11 +12,14 @@
 #include <drm/drm_ioctl.h>
 
 #include "augur_context.h"
+#include "augur_copy.h"
 #include "augur_device.h"
 #include "augur_fence.h"
 #include "augur_gem.h"
+#include "augur_hints.h"
 #include "augur_predict.h"
 #include "augur_query.h"
+#include "augur_share.h"
 #include "augur_submit.h"
 #include "augur_usage.h"
 
@@ -33,6 +36,11 @@ static const struct drm_ioctl_desc augur_ioctls[] = {
 	AUGUR_IOCTL(MODEL_PULL, model_pull),
 	AUGUR_IOCTL(MODEL_PUSH, model_push),
 	AUGUR_IOCTL(PROFILE, profile),
+	AUGUR_IOCTL(CONTEXT_PRIORITY, context_priority),
+	AUGUR_IOCTL(BO_ADVISE, bo_advise),
+	AUGUR_IOCTL(BO_WAIT, bo_wait),
+	AUGUR_IOCTL(SUBMIT_LISTS, submit_lists),
+	AUGUR_IOCTL(BO_COPY, bo_copy),
 };
 
 static const struct file_operations augur_fops = {
@@ -50,6 +58,7 @@ const struct drm_driver augur_drm_driver = {
 	.num_ioctls = ARRAY_SIZE(augur_ioctls),
 	.fops = &augur_fops,
 	.show_fdinfo = augur_show_fdinfo,
+	.gem_prime_import = augur_share_import,
 	.name = "augur",
 	.desc = "Augur accelerator card",
 	.major = 1,

@@ -2,26 +2,34 @@
 /*
  * Objects: creation, information, end. augur_mmap.c maps them.
  *
- * An object lives on the card until its last handle and its last mapping are gone.
- * Lists in flight do not keep it: the card keeps memory that they use.
+ * An object lives on the card until its last handle, its last mapping and its dma-buf
+ * are gone, whether or not the file that made it is open. Lists in flight do not keep
+ * it: the card keeps memory that they use.
  */
+#include <linux/maple_tree.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
 
 #include <drm/augur_accel.h>
 #include <drm/drm_file.h>
+#include <drm/drm_utils.h>
 
 #include "augur_context.h"
 #include "augur_control.h"
 #include "augur_device.h"
 #include "augur_gem.h"
+#include "augur_share.h"
 #include "augur_window.h"
 
-/* Counts an object for its context and the card, or no more. */
-static void augur_object_account(struct augur_object *object, bool exists)
+/*
+ * Counts an object for its context and the card, or no more. Return: whether the
+ * context has ended and this was the last that kept it on the card.
+ */
+static bool augur_object_account(struct augur_object *object, bool exists)
 {
 	struct augur_context *context = object->context;
 	struct augur_device *adev = context->adev;
+	bool last;
 	s64 bytes = exists ? object->base.size : -(s64)object->base.size;
 
 	mutex_lock(&adev->windows.lock);
@@ -29,10 +37,12 @@ static void augur_object_account(struct augur_object *object, bool exists)
 		list_add_tail(&object->link, &context->objects);
 	else
 		list_del(&object->link);
+	last = context->closed && list_empty(&context->objects);
 	mutex_unlock(&adev->windows.lock);
 	atomic64_add(bytes, &context->object_bytes);
 	atomic64_add(bytes, &adev->counters.object_bytes);
 	atomic64_add(exists ? 1 : -1, &adev->counters.objects);
+	return last;
 }
 
 static void augur_gem_free(struct drm_gem_object *obj)
@@ -48,22 +58,14 @@ static void augur_gem_free(struct drm_gem_object *obj)
 		drm_err_ratelimited(&adev->drm, "object %llu was not freed: %d\n",
 				    object->id, ret);
 	augur_windows_forget(adev, context->id, object->address, obj->size);
-	augur_object_account(object, false);
+	mutex_lock(&context->addresses_lock);
+	mtree_erase(&context->addresses, object->address);
+	mutex_unlock(&context->addresses_lock);
+	if (augur_object_account(object, false))
+		augur_context_end(context);
 	drm_gem_object_release(obj);
 	augur_context_put(context);
 	kfree(object);
-}
-
-static int augur_gem_open(struct drm_gem_object *obj, struct drm_file *file)
-{
-	/* Device addresses mean nothing in another context. */
-	return to_augur_object(obj)->context == file->driver_priv ? 0 : -EPERM;
-}
-
-static struct dma_buf *augur_gem_export(struct drm_gem_object *obj, int flags)
-{
-	/* The pages have no struct page, and windows come and go. */
-	return ERR_PTR(-EOPNOTSUPP);
 }
 
 static int augur_gem_mmap(struct drm_gem_object *obj, struct vm_area_struct *vma)
@@ -76,10 +78,9 @@ static int augur_gem_mmap(struct drm_gem_object *obj, struct vm_area_struct *vma
 	return 0;
 }
 
-static const struct drm_gem_object_funcs augur_gem_funcs = {
+const struct drm_gem_object_funcs augur_gem_funcs = {
 	.free = augur_gem_free,
-	.open = augur_gem_open,
-	.export = augur_gem_export,
+	.export = augur_share_export,
 	.mmap = augur_gem_mmap,
 	.vm_ops = &augur_vm_ops,
 };
@@ -116,6 +117,11 @@ static struct augur_object *augur_object_create(struct augur_context *context, u
 		ret = -EIO;
 		goto err_free;
 	}
+	/* It fails as well when the card has given these addresses away before. */
+	ret = mtree_insert_range(&context->addresses, object->address,
+				 object->address + bytes - 1, object, GFP_KERNEL);
+	if (ret)
+		goto err_card;
 
 	object->context = context;
 	kref_get(&context->ref);
@@ -129,6 +135,8 @@ static struct augur_object *augur_object_create(struct augur_context *context, u
 	}
 	return object;
 
+err_card:
+	augur_card_destroy_object(adev, context->id, object->id);
 err_free:
 	kfree(object);
 	return ERR_PTR(ret);
@@ -181,8 +189,39 @@ int augur_ioctl_bo_info(struct drm_device *dev, void *data, struct drm_file *fil
 	if (!obj)
 		return -ENOENT;
 	args->size = obj->size;
-	args->device_address = to_augur_object(obj)->address;
-	args->mmap_offset = drm_vma_node_offset_addr(&obj->vma_node);
+	args->device_address = 0;
+	args->mmap_offset = 0;
+	if (obj->funcs == &augur_gem_funcs) {
+		/* Device addresses mean nothing in another context. */
+		if (to_augur_object(obj)->context == file->driver_priv)
+			args->device_address = to_augur_object(obj)->address;
+		args->mmap_offset = drm_vma_node_offset_addr(&obj->vma_node);
+	}
 	drm_gem_object_put(obj);
 	return 0;
+}
+
+/**
+ * augur_ioctl_bo_wait - DRM_IOCTL_AUGUR_BO_WAIT
+ * @dev: The device.
+ * @data: struct drm_augur_bo_wait.
+ * @file: The open file.
+ */
+int augur_ioctl_bo_wait(struct drm_device *dev, void *data, struct drm_file *file)
+{
+	const struct drm_augur_bo_wait *args = data;
+	struct drm_gem_object *object;
+	long ret;
+
+	if (args->flags & ~DRM_AUGUR_WAIT_FOR_READERS || args->timeout_ns < 0)
+		return -EINVAL;
+	/* The core says -EINVAL for it, others of our ioctls do not. */
+	object = drm_gem_object_lookup(file, args->handle);
+	if (!object)
+		return -ENOENT;
+	drm_gem_object_put(object);
+	ret = drm_gem_dma_resv_wait(file, args->handle,
+				    args->flags & DRM_AUGUR_WAIT_FOR_READERS,
+				    drm_timeout_abs_to_jiffies(args->timeout_ns));
+	return ret;
 }

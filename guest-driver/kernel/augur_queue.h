@@ -96,6 +96,7 @@ void augur_list_put(struct augur_list *list);
 
 void augur_stream_init(struct augur_stream *stream, struct augur_context *context,
 		       struct augur_queue *queue);
+void augur_stream_clear(struct augur_stream *stream);
 void augur_stream_close(struct augur_stream *stream);
 void augur_stream_kick(struct augur_stream *stream);
 void augur_stream_submit(struct augur_stream *stream, struct augur_list *list);

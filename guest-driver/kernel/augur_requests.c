@@ -9,8 +9,6 @@
 #include "augur_control.h"
 #include "augur_device.h"
 
-#define AUGUR_PRIORITY_NORMAL	1
-
 /**
  * augur_card_hello - begin a driver life
  * @adev: The card, with event buffers posted.

@@ -239,6 +239,20 @@ void augur_stream_submit(struct augur_stream *stream, struct augur_list *list)
 }
 
 /**
+ * augur_stream_clear - cancel what waits, and go on
+ * @stream: The stream of a context whose file is closed.
+ */
+void augur_stream_clear(struct augur_stream *stream)
+{
+	unsigned long flags;
+
+	augur_stream_close(stream);
+	spin_lock_irqsave(&stream->lock, flags);
+	stream->closed = false;
+	spin_unlock_irqrestore(&stream->lock, flags);
+}
+
+/**
  * augur_stream_close - cancel what waits
  * @stream: The stream of a context that is ending.
  */

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The ioctl that submits a command list.
+ * The ioctls that submit command lists.
  *
- * A submission is the wire format's header, the program's list, and a transfer for
- * each piece of program memory. Everything that can fail or touches the program
- * comes before the list gets its number; after that nothing fails.
+ * A list goes to the card as the wire format's header, the program's list, and a
+ * transfer for each piece of program memory. Everything that can fail or touches the
+ * program comes before the lists get their numbers; after that nothing fails. So
+ * either all lists of a submission are submitted, or none.
  */
+#include <linux/dma-fence-array.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -21,6 +23,7 @@
 #include "augur_syncs.h"
 #include "augur_trace.h"
 #include "augur_transfer.h"
+#include "augur_uses.h"
 
 /* Where a submission's byte lies. Return: bytes of the piece from there on. */
 static size_t augur_list_at(const struct augur_list *list, size_t offset, u8 **at)
@@ -79,23 +82,47 @@ static int augur_list_copy_commands(struct augur_list *list, u64 address, size_t
 	return 0;
 }
 
+/**
+ * struct augur_submission - lists on their way to their stream
+ * @context: The context.
+ * @file: The open file.
+ * @uses: The objects that the lists use.
+ * @out: Syncobjs to signal.
+ * @out_count: Entries of @out.
+ * @end: Signals when all lists have ended.
+ * @entered: Lists that the context was counted for.
+ * @count: Entries of @lists.
+ * @lists: The lists.
+ */
+struct augur_submission {
+	struct augur_context *context;
+	struct drm_file *file;
+	struct augur_uses uses;
+	struct augur_out_sync *out;
+	u32 out_count;
+	struct dma_fence *end;
+	u32 entered;
+	u32 count;
+	struct augur_list *lists[];
+};
+
 /* Checks what the program asks for. Return: bytes of the submission. */
 static ssize_t augur_submit_bytes(const struct augur_device *adev,
-				  const struct drm_augur_submit *args)
+				  const struct drm_augur_list *args)
 {
 	u64 bytes = sizeof(struct augur_submit_header) + (u64)args->commands_size +
 		    (u64)args->transfer_count * sizeof(struct augur_transfer);
 
-	if (args->flags || args->pad || args->commands_size % 8 ||
-	    args->queue >= adev->config.submit_queues ||
+	if (args->pad || args->commands_size % 8 ||
 	    args->transfer_count > AUGUR_MAX_TRANSFERS)
 		return -EINVAL;
 	return bytes <= adev->config.max_submit_bytes ? bytes : -E2BIG;
 }
 
 /* Pins the program memory of all transfers and writes them behind the list. */
-static int augur_submit_transfers(struct augur_list *list,
-				  const struct drm_augur_submit *args, u8 *writable)
+static int augur_submit_transfers(struct augur_submission *submission,
+				  struct augur_list *list,
+				  const struct drm_augur_list *args, u8 *writable)
 {
 	size_t offset = sizeof(struct augur_submit_header) + args->commands_size;
 	const struct drm_augur_transfer __user *from = u64_to_user_ptr(args->transfers);
@@ -113,7 +140,11 @@ static int augur_submit_transfers(struct augur_list *list,
 		if (copy_from_user(&wanted, &from[i], sizeof(wanted)))
 			return -EFAULT;
 		list->transfer_count++;
-		ret = augur_transfer_pin(list, memory, &wanted);
+		if (wanted.flags & DRM_AUGUR_TRANSFER_BUFFER)
+			ret = augur_transfer_buffer(submission->file, &submission->uses,
+						    memory, &wanted);
+		else
+			ret = augur_transfer_pin(list, memory, &wanted);
 		if (ret)
 			return ret;
 		transfer.segment_table = cpu_to_le64(virt_to_phys(memory->pages[0]));
@@ -126,14 +157,23 @@ static int augur_submit_transfers(struct augur_list *list,
 }
 
 /* Fills a list with what the program asks for. */
-static int augur_submit_fill(struct augur_context *context, struct augur_list *list,
-			     const struct drm_augur_submit *args)
+static int augur_submit_fill(struct augur_submission *submission, struct augur_list *list,
+			     const struct drm_augur_list *args)
 {
 	const struct augur_submit_header header = {
-		.context = cpu_to_le32(context->id),
+		.context = cpu_to_le32(submission->context->id),
 		.list_bytes = cpu_to_le32(args->commands_size),
 		.command_count = cpu_to_le32(args->command_count),
 		.transfer_count = cpu_to_le32(args->transfer_count),
+	};
+	struct augur_list_walk walk = {
+		.read = augur_list_read_commands,
+		.list = list,
+		.bytes = args->commands_size,
+		.command_count = args->command_count,
+		.transfer_count = args->transfer_count,
+		.use = augur_uses_note,
+		.user = &submission->uses,
 	};
 	u8 *writable = NULL;
 	int ret;
@@ -146,14 +186,31 @@ static int augur_submit_fill(struct augur_context *context, struct augur_list *l
 		writable = kzalloc(args->transfer_count, GFP_KERNEL);
 		if (!writable)
 			return -ENOMEM;
-		ret = augur_submit_transfers(list, args, writable);
+		ret = augur_submit_transfers(submission, list, args, writable);
 	}
+	walk.writable = writable;
 	if (!ret)
-		ret = augur_command_list_check(augur_list_read_commands, list,
-					       args->commands_size, args->command_count,
-					       writable, args->transfer_count);
+		ret = augur_command_list_check(&walk);
 	kfree(writable);
 	return ret;
+}
+
+/* Makes a list of a submission. */
+static int augur_submit_list(struct augur_submission *submission, struct augur_stream *stream,
+			     const struct drm_augur_list *args)
+{
+	struct augur_list *list;
+	ssize_t bytes;
+
+	bytes = augur_submit_bytes(submission->context->adev, args);
+	if (bytes < 0)
+		return bytes;
+	list = augur_list_new(stream, bytes);
+	if (!list)
+		return -ENOMEM;
+	submission->uses.list = submission->count;
+	submission->lists[submission->count++] = list;
+	return augur_submit_fill(submission, list, args);
 }
 
 /* Tells the card the number, by which the list can be given up. */
@@ -165,8 +222,25 @@ static void augur_list_number(struct augur_list *list, u64 number)
 	header->number = cpu_to_le32(lower_32_bits(number));
 }
 
-/* Waits until the context may have one more list, and counts it. */
-static int augur_submit_enter(struct augur_context *context)
+static bool augur_submit_count(struct augur_context *context, u32 count)
+{
+	int lists = atomic_read(&context->lists);
+
+	do {
+		if (lists + count > AUGUR_MAX_LISTS)
+			return false;
+	} while (!atomic_try_cmpxchg(&context->lists, &lists, lists + count));
+	return true;
+}
+
+static void augur_submit_leave(struct augur_context *context, u32 count)
+{
+	atomic_sub(count, &context->lists);
+	wake_up(&context->lists_wait);
+}
+
+/* Waits until the context may have that many more lists, and counts them. */
+static int augur_submit_enter(struct augur_context *context, u32 count)
 {
 	bool counted = false;
 	int ret;
@@ -175,36 +249,208 @@ static int augur_submit_enter(struct augur_context *context)
 		return -EIO;
 	ret = wait_event_interruptible(context->lists_wait,
 				       augur_device_is_lost(context->adev) ||
-				       (counted = atomic_add_unless(&context->lists, 1,
-								    AUGUR_MAX_LISTS)));
+				       (counted = augur_submit_count(context, count)));
 	if (ret)
 		return ret;
 	return counted ? 0 : -EIO;
 }
 
-/* Gives a list its number and hands it over. Return: 0, or -ENOMEM. */
-static int augur_submit_commit(struct augur_context *context, struct augur_list *list,
-			       struct augur_out_sync *out, struct drm_augur_submit *args)
+/* Makes the fence that signals when all lists have ended. */
+static int augur_submit_end(struct augur_submission *submission)
 {
-	u64 number;
+	struct dma_fence_array *array;
+	struct dma_fence **fences;
+
+	if (submission->count == 1) {
+		submission->end = dma_fence_get(&submission->lists[0]->fence->base);
+		return 0;
+	}
+	fences = kcalloc(submission->count, sizeof(*fences), GFP_KERNEL);
+	if (!fences)
+		return -ENOMEM;
+	for (u32 i = 0; i < submission->count; i++)
+		fences[i] = dma_fence_get(&submission->lists[i]->fence->base);
+#ifdef AUGUR_HAS_SIGNAL_ON_ANY
+	array = dma_fence_array_create(submission->count, fences,
+				       dma_fence_context_alloc(1), 1, false);
+#else
+	array = dma_fence_array_create(submission->count, fences,
+				       dma_fence_context_alloc(1), 1);
+#endif
+	if (!array) {
+		for (u32 i = 0; i < submission->count; i++)
+			dma_fence_put(fences[i]);
+		kfree(fences);
+		return -ENOMEM;
+	}
+	submission->end = &array->base;
+	return 0;
+}
+
+/* Makes room for the numbers of all lists. The submit lock is held. */
+static int augur_submit_reserve(struct augur_submission *submission)
+{
+	struct augur_context *context = submission->context;
+	int ret = 0;
+	u32 i;
+
+	for (i = 0; i < submission->count && !ret; i++)
+		ret = augur_fences_reserve(context, context->next_fence + i);
+	if (ret)
+		while (i--)
+			xa_release(&context->fences, context->next_fence + i);
+	return ret;
+}
+
+/* Gives the lists their numbers and hands them over. Return: 0, or -ENOMEM. */
+static int augur_submit_commit(struct augur_submission *submission, u64 *first)
+{
+	struct augur_context *context = submission->context;
 	int ret;
 
+	ret = augur_uses_lock(&submission->uses, submission->count);
+	if (ret)
+		return ret;
 	mutex_lock(&context->submit_lock);
-	number = context->next_fence;
-	ret = augur_fences_reserve(context, number);
-	if (!ret) {
-		context->next_fence++;
+	ret = augur_submit_reserve(submission);
+	if (ret)
+		goto out;
+	*first = context->next_fence;
+	augur_uses_commit(&submission->uses, submission->lists, submission->count);
+	if (submission->out)
+		augur_out_syncs_attach(submission->out, submission->out_count,
+				       submission->end);
+	for (u32 i = 0; i < submission->count; i++) {
+		struct augur_list *list = submission->lists[i];
+		const struct augur_submit_header *header = list->pieces[0];
+		u64 number = context->next_fence++;
+
 		augur_fences_add(context, number, list->fence);
-		augur_out_syncs_attach(out, args->out_sync_count, &list->fence->base);
-		args->fence = number;
 		augur_list_number(list, number);
-		trace_augur_submit(context->id, number, args->queue, args->command_count,
-				   args->transfer_count);
+		trace_augur_submit(context->id, number, list->fence->queue,
+				   le32_to_cpu(header->command_count),
+				   list->transfer_count);
 		atomic64_inc(&context->adev->counters.submissions);
 		augur_stream_submit(list->stream, list);
 	}
+	submission->count = 0;
+	submission->entered = 0;
+out:
 	mutex_unlock(&context->submit_lock);
+	augur_uses_unlock(&submission->uses);
 	return ret;
+}
+
+/* Frees a submission with the lists that were not handed over. */
+static void augur_submission_free(struct augur_submission *submission)
+{
+	for (u32 i = 0; i < submission->count; i++) {
+		augur_in_syncs_drop(submission->lists[i]);
+		augur_transfers_release(submission->lists[i]);
+		augur_list_put(submission->lists[i]);
+	}
+	if (submission->entered)
+		augur_submit_leave(submission->context, submission->entered);
+	dma_fence_put(submission->end);
+	augur_out_syncs_drop(submission->out, submission->out_count);
+	augur_uses_drop(&submission->uses);
+	kfree(submission);
+}
+
+/* What the program asks for, beside the lists. */
+static int augur_submit_syncs(struct augur_submission *submission,
+			      const struct drm_augur_submit_lists *args)
+{
+	int ret;
+
+	for (u32 i = 0; i < submission->count; i++) {
+		ret = augur_in_syncs_take(submission->file, submission->lists[i],
+					  args->in_syncs, args->in_sync_count);
+		if (ret)
+			return ret;
+	}
+	submission->out = augur_out_syncs_take(submission->file, args->out_syncs,
+					       args->out_sync_count);
+	if (IS_ERR(submission->out)) {
+		ret = PTR_ERR(submission->out);
+		submission->out = NULL;
+		return ret;
+	}
+	submission->out_count = args->out_sync_count;
+	return augur_submit_end(submission);
+}
+
+/* Submits lists that the program describes. */
+static int augur_submit(struct augur_context *context, struct drm_file *file,
+			struct drm_augur_submit_lists *args,
+			const struct drm_augur_list *lists)
+{
+	struct augur_submission *submission;
+	int ret;
+
+	if (args->flags || args->pad || args->queue >= context->adev->config.submit_queues)
+		return -EINVAL;
+	submission = kzalloc(struct_size(submission, lists, args->list_count), GFP_KERNEL);
+	if (!submission)
+		return -ENOMEM;
+	submission->context = context;
+	submission->file = file;
+	submission->uses.context = context;
+	ret = augur_submit_enter(context, args->list_count);
+	if (ret)
+		goto out;
+	submission->entered = args->list_count;
+	for (u32 i = 0; i < args->list_count && !ret; i++)
+		ret = augur_submit_list(submission, &context->streams[args->queue],
+					&lists[i]);
+	if (!ret)
+		ret = augur_submit_syncs(submission, args);
+	if (!ret)
+		ret = augur_submit_commit(submission, &args->fence);
+out:
+	augur_submission_free(submission);
+	return ret;
+}
+
+/**
+ * augur_submit_own - submit a list that the driver made
+ * @context: Whose list it is.
+ * @list: The list with its transfers; it is freed after an error.
+ * @object: The object that it uses.
+ * @write: It writes the object.
+ *
+ * Return: the list's fence, or an error.
+ */
+struct dma_fence *augur_submit_own(struct augur_context *context, struct augur_list *list,
+				   struct drm_gem_object *object, bool write)
+{
+	struct dma_fence *end = dma_fence_get(&list->fence->base);
+	struct augur_submission *submission;
+	u64 number;
+	int ret;
+
+	submission = kzalloc(struct_size(submission, lists, 1), GFP_KERNEL);
+	if (!submission) {
+		augur_transfers_release(list);
+		augur_list_put(list);
+		dma_fence_put(end);
+		return ERR_PTR(-ENOMEM);
+	}
+	submission->context = context;
+	submission->uses.context = context;
+	submission->lists[submission->count++] = list;
+	ret = augur_submit_enter(context, 1);
+	if (!ret) {
+		submission->entered = 1;
+		ret = augur_uses_add(&submission->uses, object, write);
+	}
+	if (!ret)
+		ret = augur_submit_commit(submission, &number);
+	augur_submission_free(submission);
+	if (!ret)
+		return end;
+	dma_fence_put(end);
+	return ERR_PTR(ret);
 }
 
 /**
@@ -215,48 +461,49 @@ static int augur_submit_commit(struct augur_context *context, struct augur_list 
  */
 int augur_ioctl_submit(struct drm_device *dev, void *data, struct drm_file *file)
 {
-	struct augur_context *context = file->driver_priv;
 	struct drm_augur_submit *args = data;
-	struct augur_out_sync *out;
-	struct augur_list *list;
-	ssize_t bytes;
+	const struct drm_augur_list list = {
+		.commands = args->commands,
+		.commands_size = args->commands_size,
+		.command_count = args->command_count,
+		.transfers = args->transfers,
+		.transfer_count = args->transfer_count,
+	};
+	struct drm_augur_submit_lists lists = {
+		.list_count = 1,
+		.queue = args->queue,
+		.in_syncs = args->in_syncs,
+		.out_syncs = args->out_syncs,
+		.in_sync_count = args->in_sync_count,
+		.out_sync_count = args->out_sync_count,
+		.flags = args->flags,
+		.pad = args->pad,
+	};
+	int ret = augur_submit(file->driver_priv, file, &lists, &list);
+
+	args->fence = lists.fence;
+	return ret;
+}
+
+/**
+ * augur_ioctl_submit_lists - DRM_IOCTL_AUGUR_SUBMIT_LISTS
+ * @dev: The device.
+ * @data: struct drm_augur_submit_lists.
+ * @file: The open file.
+ */
+int augur_ioctl_submit_lists(struct drm_device *dev, void *data, struct drm_file *file)
+{
+	struct drm_augur_submit_lists *args = data;
+	struct drm_augur_list *lists;
 	int ret;
 
-	bytes = augur_submit_bytes(context->adev, args);
-	if (bytes < 0)
-		return bytes;
-	ret = augur_submit_enter(context);
-	if (ret)
-		return ret;
-
-	list = augur_list_new(&context->streams[args->queue], bytes);
-	if (!list) {
-		ret = -ENOMEM;
-		goto err_leave;
-	}
-	ret = augur_submit_fill(context, list, args);
-	if (ret)
-		goto err_list;
-	ret = augur_in_syncs_take(file, list, args->in_syncs, args->in_sync_count);
-	if (ret)
-		goto err_in;
-	out = augur_out_syncs_take(file, args->out_syncs, args->out_sync_count);
-	if (IS_ERR(out)) {
-		ret = PTR_ERR(out);
-		goto err_in;
-	}
-	ret = augur_submit_commit(context, list, out, args);
-	augur_out_syncs_drop(out, args->out_sync_count);
-	if (!ret)
-		return 0;
-
-err_in:
-	augur_in_syncs_drop(list);
-err_list:
-	augur_transfers_release(list);
-	augur_list_put(list);
-err_leave:
-	atomic_dec(&context->lists);
-	wake_up(&context->lists_wait);
+	if (!args->list_count || args->list_count > DRM_AUGUR_MAX_LISTS)
+		return -EINVAL;
+	lists = memdup_array_user(u64_to_user_ptr(args->lists), args->list_count,
+				  sizeof(*lists));
+	if (IS_ERR(lists))
+		return PTR_ERR(lists);
+	ret = augur_submit(file->driver_priv, file, args, lists);
+	kfree(lists);
 	return ret;
 }

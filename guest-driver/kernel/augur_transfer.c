@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Program memory that command lists use: pinned from submission until the card has
- * used the list. The segment table that the card reads is the only record of what
- * is pinned.
+ * Memory that command lists use. Program memory is pinned from submission until the
+ * card has used the list; the segment table that the card reads is the only record
+ * of what is pinned. Buffers that were imported stay where they are as long as they
+ * are referenced.
  */
+#include <linux/dma-buf.h>
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
@@ -11,9 +13,12 @@
 
 #include <drm/augur_accel.h>
 
+#include "augur_copy.h"
 #include "augur_queue.h"
 #include "augur_segment.h"
+#include "augur_share.h"
 #include "augur_transfer.h"
+#include "augur_uses.h"
 
 /* Pages pinned at a time. */
 #define AUGUR_PIN_BATCH		(PAGE_SIZE / sizeof(struct page *))
@@ -36,11 +41,9 @@ static int augur_transfer_add_page(struct augur_transfer_memory *memory)
 	return 0;
 }
 
-/* Notes one pinned page, of which the transfer covers @bytes at @offset. */
-static int augur_transfer_add(struct augur_transfer_memory *memory, struct page *page,
-			      u32 offset, u32 bytes)
+/* Notes a run of guest memory that the transfer covers. */
+static int augur_transfer_add(struct augur_transfer_memory *memory, u64 address, u32 bytes)
 {
-	u64 address = page_to_phys(page) + offset;
 	int ret;
 
 	if (augur_segment_append(augur_transfer_last(memory), address, bytes))
@@ -71,7 +74,7 @@ static int augur_transfer_pin_batch(struct augur_list *list,
 
 		if (memory->writes && !folio_test_anon(page_folio(batch[i])))
 			list->signal_late = true;
-		ret = augur_transfer_add(memory, batch[i], offset, bytes);
+		ret = augur_transfer_add(memory, page_to_phys(batch[i]) + offset, bytes);
 		if (ret) {
 			unpin_user_pages(batch + i, pinned - i);
 			return ret;
@@ -80,6 +83,14 @@ static int augur_transfer_pin_batch(struct augur_list *list,
 		offset = 0;
 	}
 	return covered;
+}
+
+/* Makes room for a segment table of so many segments, and its first page. */
+static int augur_transfer_begin(struct augur_transfer_memory *memory, u64 segments)
+{
+	memory->pages = kvcalloc(DIV_ROUND_UP_ULL(segments, AUGUR_SEGMENTS_PER_TABLE_PAGE),
+				 sizeof(*memory->pages), GFP_KERNEL_ACCOUNT);
+	return memory->pages ? augur_transfer_add_page(memory) : -ENOMEM;
 }
 
 /**
@@ -100,7 +111,7 @@ int augur_transfer_pin(struct augur_list *list, struct augur_transfer_memory *me
 	u64 pages;
 	int ret;
 
-	if (!left || left > AUGUR_MAX_TRANSFER_BYTES || transfer->pad ||
+	if (!left || left > AUGUR_MAX_TRANSFER_BYTES || transfer->handle ||
 	    transfer->flags & ~DRM_AUGUR_TRANSFER_WRITES_MEMORY)
 		return -EINVAL;
 	if (transfer->address + left < left ||
@@ -109,10 +120,8 @@ int augur_transfer_pin(struct augur_list *list, struct augur_transfer_memory *me
 
 	memory->writes = transfer->flags & DRM_AUGUR_TRANSFER_WRITES_MEMORY;
 	pages = DIV_ROUND_UP_ULL(offset_in_page(address) + left, PAGE_SIZE);
-	memory->pages = kvcalloc(DIV_ROUND_UP_ULL(pages, AUGUR_SEGMENTS_PER_TABLE_PAGE),
-				 sizeof(*memory->pages), GFP_KERNEL_ACCOUNT);
 	batch = (void *)__get_free_page(GFP_KERNEL);
-	ret = memory->pages && batch ? augur_transfer_add_page(memory) : -ENOMEM;
+	ret = batch ? augur_transfer_begin(memory, pages) : -ENOMEM;
 	while (!ret && left) {
 		if (fatal_signal_pending(current)) {
 			ret = -EINTR;
@@ -126,6 +135,98 @@ int augur_transfer_pin(struct augur_list *list, struct augur_transfer_memory *me
 		}
 	}
 	free_page((unsigned long)batch);
+	return ret;
+}
+
+/* Notes the parts of a buffer that a transfer covers. */
+static int augur_transfer_add_buffer(struct augur_transfer_memory *memory,
+				     const struct sg_table *table, u64 offset, u64 left)
+{
+	struct scatterlist *sg;
+	int ret, i;
+
+	for_each_sgtable_dma_sg(table, sg, i) {
+		u64 length = sg_dma_len(sg);
+		u32 bytes;
+
+		if (offset >= length) {
+			offset -= length;
+			continue;
+		}
+		bytes = min(length - offset, left);
+		ret = augur_transfer_add(memory, sg_dma_address(sg) + offset, bytes);
+		if (ret)
+			return ret;
+		offset = 0;
+		left -= bytes;
+		if (!left)
+			return 0;
+	}
+	return -EINVAL;
+}
+
+/**
+ * augur_transfer_buffer - use a buffer that was imported
+ * @file: The open file.
+ * @uses: The submission's objects.
+ * @memory: Where it is noted; released with the list, after an error too.
+ * @transfer: What the program asks for.
+ */
+int augur_transfer_buffer(struct drm_file *file, struct augur_uses *uses,
+			  struct augur_transfer_memory *memory,
+			  const struct drm_augur_transfer *transfer)
+{
+	struct augur_import *import;
+	int ret;
+
+	if (transfer->flags & ~(DRM_AUGUR_TRANSFER_WRITES_MEMORY | DRM_AUGUR_TRANSFER_BUFFER))
+		return -EINVAL;
+	memory->writes = transfer->flags & DRM_AUGUR_TRANSFER_WRITES_MEMORY;
+	memory->buffer = drm_gem_object_lookup(file, transfer->handle);
+	if (!memory->buffer)
+		return -ENOENT;
+	if (augur_share_object(memory->buffer))
+		return -EOPNOTSUPP;
+	import = to_augur_import(memory->buffer);
+	if (memory->writes && !import->writable)
+		return -EACCES;
+	if (!transfer->size || transfer->size > AUGUR_MAX_TRANSFER_BYTES ||
+	    transfer->address >= import->base.size ||
+	    transfer->size > import->base.size - transfer->address)
+		return -EINVAL;
+	ret = augur_transfer_begin(memory, import->table->nents);
+	if (!ret)
+		ret = augur_transfer_add_buffer(memory, import->table, transfer->address,
+						transfer->size);
+	if (!ret)
+		ret = augur_uses_add(uses, memory->buffer, memory->writes);
+	return ret;
+}
+
+/**
+ * augur_transfer_bounce - use the memory of a copy
+ * @list: The list, which has no transfer yet.
+ * @bounce: The memory.
+ * @bytes: Bytes of it, not zero.
+ */
+int augur_transfer_bounce(struct augur_list *list, struct augur_bounce *bounce, u32 bytes)
+{
+	struct augur_transfer_memory *memory = kvcalloc(1, sizeof(*memory), GFP_KERNEL);
+	int ret;
+
+	if (!memory)
+		return -ENOMEM;
+	list->transfers = memory;
+	list->transfer_count = 1;
+	kref_get(&bounce->ref);
+	memory->bounce = bounce;
+	ret = augur_transfer_begin(memory, bounce->count);
+	for (u32 i = 0; bytes && !ret; i++) {
+		u32 part = min_t(u32, bytes, PAGE_SIZE);
+
+		ret = augur_transfer_add(memory, page_to_phys(bounce->pages[i]), part);
+		bytes -= part;
+	}
 	return ret;
 }
 
@@ -144,7 +245,7 @@ static void augur_transfer_unpin(const struct augur_transfer_memory *memory,
 }
 
 /**
- * augur_transfers_release - unpin the memory of a list's transfers
+ * augur_transfers_release - give the memory of a list's transfers back
  * @list: A list that the card does not use. May sleep.
  */
 void augur_transfers_release(struct augur_list *list)
@@ -153,10 +254,15 @@ void augur_transfers_release(struct augur_list *list)
 		struct augur_transfer_memory *memory = &list->transfers[i];
 
 		for (u32 j = 0; j < memory->count; j++) {
-			augur_transfer_unpin(memory, memory->pages[j]);
+			if (!memory->buffer && !memory->bounce)
+				augur_transfer_unpin(memory, memory->pages[j]);
 			free_page((unsigned long)memory->pages[j]);
 		}
 		kvfree(memory->pages);
+		if (memory->buffer)
+			drm_gem_object_put(memory->buffer);
+		if (memory->bounce)
+			augur_bounce_put(memory->bounce);
 	}
 	kvfree(list->transfers);
 	list->transfers = NULL;

@@ -93,6 +93,20 @@ fn contexts_are_isolated_and_malformed_requests_refused() {
 }
 
 #[test]
+fn programs_say_what_comes_first_and_what_memory_is_for() {
+    let guest = Builder::new("hints").aperture("16M").boot();
+    subtests(&guest, &["lists", "object-wait", "priority", "advice"]);
+    guest.finish();
+}
+
+#[test]
+fn memory_is_shared_with_programs_cards_and_other_drivers() {
+    let guest = Builder::new("sharing").cards(2).boot();
+    subtests(&guest, &["dma-buf", "dma-buf-import", "dma-buf-cards"]);
+    guest.finish();
+}
+
+#[test]
 fn an_aperture_of_16_mib_serves_256_mib_touched_at_random_by_four_processes() {
     let guest = Builder::new("aperture").aperture("16M").boot();
     subtests(

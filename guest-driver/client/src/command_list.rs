@@ -24,6 +24,7 @@ use augur_abi::{CommandHeader, DataType, Opcode, Operand, TransferParams};
 use zerocopy::{Immutable, IntoBytes};
 
 use crate::error::Error;
+use crate::sharing::SharedBuffer;
 use crate::tensor::Tensor;
 use crate::uapi;
 use check::{same_bytes, want};
@@ -60,7 +61,8 @@ impl<'memory> CommandList<'memory> {
     /// It is empty or larger than one transfer may be.
     pub fn lend(&mut self, memory: &'memory [u8]) -> Result<Lent, Error> {
         let address = memory.as_ptr().expose_provenance();
-        self.add_transfer(address, memory.len(), 0).map(Lent)
+        self.add_transfer(address as u64, memory.len() as u64, 0, 0)
+            .map(Lent)
     }
 
     /// Lends memory that transfers of this list write.
@@ -69,12 +71,48 @@ impl<'memory> CommandList<'memory> {
     /// It is empty or larger than one transfer may be.
     pub fn lend_mut(&mut self, memory: &'memory mut [u8]) -> Result<LentMut, Error> {
         let address = memory.as_mut_ptr().expose_provenance();
-        self.add_transfer(address, memory.len(), uapi::TRANSFER_WRITES_MEMORY)
+        let flags = uapi::TRANSFER_WRITES_MEMORY;
+        self.add_transfer(address as u64, memory.len() as u64, flags, 0)
             .map(LentMut)
     }
 
-    fn add_transfer(&mut self, address: usize, bytes: usize, flags: u32) -> Result<u32, Error> {
-        let size = bytes as u64;
+    /// Lends part of a buffer of guest memory that transfers of this list read.
+    ///
+    /// # Errors
+    /// It is empty or larger than one transfer may be.
+    pub fn lend_buffer(
+        &mut self,
+        buffer: &'memory SharedBuffer,
+        offset: u64,
+        bytes: u64,
+    ) -> Result<Lent, Error> {
+        let flags = uapi::TRANSFER_BUFFER;
+        self.add_transfer(offset, bytes, flags, buffer.handle())
+            .map(Lent)
+    }
+
+    /// Lends part of a buffer of guest memory that transfers of this list write.
+    ///
+    /// # Errors
+    /// It is empty or larger than one transfer may be.
+    pub fn lend_buffer_mut(
+        &mut self,
+        buffer: &'memory SharedBuffer,
+        offset: u64,
+        bytes: u64,
+    ) -> Result<LentMut, Error> {
+        let flags = uapi::TRANSFER_BUFFER | uapi::TRANSFER_WRITES_MEMORY;
+        self.add_transfer(offset, bytes, flags, buffer.handle())
+            .map(LentMut)
+    }
+
+    fn add_transfer(
+        &mut self,
+        address: u64,
+        size: u64,
+        flags: u32,
+        handle: u32,
+    ) -> Result<u32, Error> {
         if size == 0 || size > MAX_TRANSFER_BYTES {
             return Err(Error::Shape(format!(
                 "a transfer moves 1 to {MAX_TRANSFER_BYTES} bytes, not {size}"
@@ -82,10 +120,10 @@ impl<'memory> CommandList<'memory> {
         }
         let index = u32::try_from(self.transfers.len()).unwrap_or(u32::MAX);
         self.transfers.push(uapi::Transfer {
-            address: address as u64,
+            address,
             size,
             flags,
-            pad: 0,
+            handle,
         });
         Ok(index)
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use augur_abi::ABI_MAJOR;
-use augur_abi::control::{ContextInfoResponse, CountersResponse};
+use augur_abi::control::{ContextInfoResponse, CountersResponse, Priority};
 
 use crate::error::Error;
 use crate::kernel;
@@ -166,6 +166,20 @@ impl Device {
                 None => return Ok(contexts),
             }
         }
+    }
+
+    /// Changes the priority of this context: of its lists that wait, and of those
+    /// to come. Where several contexts want engines, one gets three times the time
+    /// of one with the next lower priority.
+    ///
+    /// # Errors
+    /// [`Priority::High`] needs CAP_SYS_NICE; or the card is lost, or too old.
+    pub fn set_priority(&self, priority: Priority) -> Result<(), Error> {
+        let mut argument = uapi::ContextPriority {
+            priority: priority.code(),
+            pad: 0,
+        };
+        kernel::call(&self.file, &mut argument)
     }
 
     /// Allocates at least `bytes` of device memory. It reads as zero.

@@ -47,6 +47,12 @@ pub(crate) trait Plain: Argument {}
 impl Plain for uapi::ObjectCreate {}
 impl Plain for uapi::ObjectInfo {}
 impl Plain for uapi::Wait {}
+impl Plain for uapi::ContextPriority {}
+impl Plain for uapi::ObjectAdvise {}
+impl Plain for uapi::ObjectWait {}
+impl Plain for uapi::ObjectCopy {}
+impl Plain for uapi::PrimeHandle {}
+impl Plain for uapi::PrimeFd {}
 impl Plain for uapi::Predictor {}
 impl Plain for uapi::GemClose {}
 impl Plain for uapi::SyncobjCreate {}

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Objects: device memory of one context.
 
+use std::time::Duration;
+
 use augur_abi::DataType;
+use augur_abi::control::Advice;
 
 use crate::device::Device;
 use crate::error::Error;
@@ -33,6 +36,10 @@ impl Object {
         }
     }
 
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// Bytes of the object, whole pages.
     pub fn bytes(&self) -> u64 {
         self.bytes
@@ -51,6 +58,36 @@ impl Object {
     /// Offset of the object for `mmap` of the device file.
     pub fn mmap_offset(&self) -> u64 {
         self.mmap_offset
+    }
+
+    /// Says how a range of the object will be used: that changes when it becomes
+    /// visible, never what an access finds.
+    ///
+    /// # Errors
+    /// The range reaches outside the object; [`Error::NoMemory`] when more would
+    /// be pinned than may be, or too many ranges have advice.
+    pub fn advise(&self, offset: u64, bytes: u64, advice: Advice) -> Result<(), Error> {
+        let mut argument = uapi::ObjectAdvise {
+            handle: self.handle,
+            advice: advice.code(),
+            offset,
+            size: bytes,
+        };
+        kernel::call(&self.device.file, &mut argument)
+    }
+
+    /// Waits until no list that was submitted before writes the object (or, with
+    /// `readers`, uses it), at most `limit` if there is one.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`].
+    pub fn wait(&self, readers: bool, limit: Option<Duration>) -> Result<(), Error> {
+        let mut argument = uapi::ObjectWait {
+            handle: self.handle,
+            flags: if readers { uapi::WAIT_FOR_READERS } else { 0 },
+            timeout_ns: kernel::deadline(limit),
+        };
+        kernel::call(&self.device.file, &mut argument)
     }
 
     /// Maps the whole object to read and write.

@@ -127,6 +127,70 @@ impl Device {
         self.submit_ordered(queue, list, &Order::default())
     }
 
+    /// Submits several lists that borrow no memory, in their order on one queue:
+    /// all of them, or after an error none. Each waits for all points of
+    /// `order.after`; those of `order.passes` are passed when all lists have
+    /// ended.
+    ///
+    /// # Errors
+    /// The kernel refused a list, or there are none or more than
+    /// [`uapi::MAX_LISTS`].
+    pub fn submit_lists(
+        &self,
+        queue: u32,
+        lists: &[CommandList<'static>],
+        order: &Order<'_>,
+    ) -> Result<Vec<Submission>, Error> {
+        let described = lists
+            .iter()
+            .map(|list| self.describe(list))
+            .collect::<Result<Vec<_>, _>>()?;
+        let [after, passes] = [order.after, order.passes]
+            .map(|points| points.iter().map(Point::sync).collect::<Vec<_>>());
+        let mut argument = uapi::SubmitLists {
+            lists: described.as_ptr().expose_provenance() as u64,
+            list_count: u32::try_from(described.len()).unwrap_or(u32::MAX),
+            queue,
+            in_syncs: after.as_ptr().expose_provenance() as u64,
+            out_syncs: passes.as_ptr().expose_provenance() as u64,
+            in_sync_count: u32::try_from(after.len()).unwrap_or(u32::MAX),
+            out_sync_count: u32::try_from(passes.len()).unwrap_or(u32::MAX),
+            ..Default::default()
+        };
+        // SAFETY: lists, commands and points are copied during the call; memory
+        // that is borrowed for 'static outlives every list.
+        unsafe { kernel::ioctl(&self.file, &mut argument) }?;
+        let first = argument.fence;
+        Ok((first..)
+            .zip(lists)
+            .map(|(fence, _)| self.submission(fence))
+            .collect())
+    }
+
+    /// A list as the driver takes it.
+    fn describe(&self, list: &CommandList<'_>) -> Result<uapi::List, Error> {
+        let (commands, transfers) = (list.commands(), list.transfers());
+        let needed =
+            (SubmitHeader::BYTES + commands.len() + transfers.len() * Transfer::BYTES) as u64;
+        let limit = u64::from(self.information().max_submit_bytes);
+        let sizes = (
+            u32::try_from(commands.len()),
+            u32::try_from(transfers.len()),
+        );
+        let (Ok(commands_size), Ok(transfer_count), true) = (sizes.0, sizes.1, needed <= limit)
+        else {
+            return Err(Error::ListTooLong { needed, limit });
+        };
+        Ok(uapi::List {
+            commands: commands.as_ptr().expose_provenance() as u64,
+            commands_size,
+            command_count: list.command_count(),
+            transfers: transfers.as_ptr().expose_provenance() as u64,
+            transfer_count,
+            pad: 0,
+        })
+    }
+
     /// Runs `work`, which may submit lists that borrow memory, and returns when
     /// all of them have ended.
     pub fn scope<'memory, R>(&self, work: impl FnOnce(&Scope<'memory>) -> R) -> R {
@@ -149,26 +213,15 @@ impl Device {
         list: &CommandList<'_>,
         order: &Order<'_>,
     ) -> Result<Submission, Error> {
-        let (commands, transfers) = (list.commands(), list.transfers());
-        let needed =
-            (SubmitHeader::BYTES + commands.len() + transfers.len() * Transfer::BYTES) as u64;
-        let limit = u64::from(self.information().max_submit_bytes);
-        let sizes = (
-            u32::try_from(commands.len()),
-            u32::try_from(transfers.len()),
-        );
-        let (Ok(commands_size), Ok(transfer_count), true) = (sizes.0, sizes.1, needed <= limit)
-        else {
-            return Err(Error::ListTooLong { needed, limit });
-        };
+        let list = self.describe(list)?;
         let [after, passes] = [order.after, order.passes]
             .map(|points| points.iter().map(Point::sync).collect::<Vec<_>>());
         let mut argument = uapi::Submit {
-            commands: commands.as_ptr().expose_provenance() as u64,
-            commands_size,
-            command_count: list.command_count(),
-            transfers: transfers.as_ptr().expose_provenance() as u64,
-            transfer_count,
+            commands: list.commands,
+            commands_size: list.commands_size,
+            command_count: list.command_count,
+            transfers: list.transfers,
+            transfer_count: list.transfer_count,
             queue,
             in_syncs: after.as_ptr().expose_provenance() as u64,
             out_syncs: passes.as_ptr().expose_provenance() as u64,

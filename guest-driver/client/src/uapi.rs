@@ -83,7 +83,7 @@ uapi_structures! {
         pub address: u64,
         pub size: u64,
         pub flags: u32,
-        pub pad: u32,
+        pub handle: u32,
     }
 
     pub struct Sync {
@@ -115,6 +115,56 @@ uapi_structures! {
         pub failed_command: u32,
         pub started_ns: u64,
         pub finished_ns: u64,
+    }
+
+    pub struct List {
+        pub commands: u64,
+        pub commands_size: u32,
+        pub command_count: u32,
+        pub transfers: u64,
+        pub transfer_count: u32,
+        pub pad: u32,
+    }
+
+    pub struct SubmitLists {
+        pub lists: u64,
+        pub list_count: u32,
+        pub queue: u32,
+        pub in_syncs: u64,
+        pub out_syncs: u64,
+        pub in_sync_count: u32,
+        pub out_sync_count: u32,
+        pub flags: u32,
+        pub pad: u32,
+        pub fence: u64,
+    }
+
+    pub struct ContextPriority {
+        pub priority: u32,
+        pub pad: u32,
+    }
+
+    pub struct ObjectAdvise {
+        pub handle: u32,
+        pub advice: u32,
+        pub offset: u64,
+        pub size: u64,
+    }
+
+    pub struct ObjectWait {
+        pub handle: u32,
+        pub flags: u32,
+        pub timeout_ns: i64,
+    }
+
+    pub struct ObjectCopy {
+        pub source: u32,
+        pub destination: u32,
+        pub source_offset: u64,
+        pub destination_offset: u64,
+        pub size: u64,
+        pub flags: u32,
+        pub pad: u32,
     }
 
     pub struct Predictor {
@@ -161,6 +211,12 @@ uapi_structures! {
     pub struct GemClose {
         pub handle: u32,
         pub pad: u32,
+    }
+
+    pub struct PrimeHandle {
+        pub handle: u32,
+        pub flags: u32,
+        pub fd: i32,
     }
 
     pub struct SyncobjCreate {
@@ -222,6 +278,17 @@ pub struct ModelPush {
     pub reason: [u8; 120],
 }
 
+/// The argument of the other direction has the same structure as
+/// [`PrimeHandle`], and another number.
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+#[allow(missing_docs, reason = "the C header documents every field")]
+pub struct PrimeFd {
+    pub handle: u32,
+    pub flags: u32,
+    pub fd: i32,
+}
+
 /// What [`Profile`] does.
 pub const PROFILE_START: u32 = 0;
 /// See [`PROFILE_START`].
@@ -242,6 +309,19 @@ pub const QUERY_DRIVER: u32 = 3;
 
 /// Flag of [`Transfer`]: the transfer writes the program's memory.
 pub const TRANSFER_WRITES_MEMORY: u32 = 1 << 0;
+
+/// Flag of [`Transfer`]: the memory is a buffer that was imported.
+pub const TRANSFER_BUFFER: u32 = 1 << 1;
+
+/// Flag of [`PrimeHandle`]: the dma-buf is closed on exec.
+pub const PRIME_CLOSE_ON_EXEC: u32 = 0o2_000_000;
+/// Flag of [`PrimeHandle`]: the dma-buf may be written.
+pub const PRIME_READ_WRITE: u32 = 2;
+
+/// Lists of one [`SubmitLists`], at most.
+pub const MAX_LISTS: usize = 64;
+/// Flag of [`ObjectWait`]: wait for lists that only read as well.
+pub const WAIT_FOR_READERS: u32 = 1 << 0;
 
 /// Flag of [`SyncobjTimelineWait`]: wait also for a fence to be there.
 pub const SYNCOBJ_WAIT_FOR_SUBMIT: u32 = 1 << 1;
@@ -287,6 +367,13 @@ arguments! {
     ModelPull => read_write::<ModelPull>(DRM_COMMAND_BASE + 0x11), "MODEL_PULL";
     ModelPush => read_write::<ModelPush>(DRM_COMMAND_BASE + 0x12), "MODEL_PUSH";
     Profile => read_write::<Profile>(DRM_COMMAND_BASE + 0x13), "PROFILE";
+    ContextPriority => read_write::<ContextPriority>(DRM_COMMAND_BASE + 0x20), "CONTEXT_PRIORITY";
+    ObjectAdvise => read_write::<ObjectAdvise>(DRM_COMMAND_BASE + 0x21), "BO_ADVISE";
+    ObjectWait => read_write::<ObjectWait>(DRM_COMMAND_BASE + 0x22), "BO_WAIT";
+    SubmitLists => read_write::<SubmitLists>(DRM_COMMAND_BASE + 0x23), "SUBMIT_LISTS";
+    ObjectCopy => read_write::<ObjectCopy>(DRM_COMMAND_BASE + 0x24), "BO_COPY";
+    PrimeHandle => read_write::<PrimeHandle>(0x2d), "PRIME_HANDLE_TO_FD";
+    PrimeFd => read_write::<PrimeFd>(0x2e), "PRIME_FD_TO_HANDLE";
     DrmVersion => read_write::<DrmVersion>(0x00), "VERSION";
     GemClose => write_only::<GemClose>(0x09), "GEM_CLOSE";
     SyncobjCreate => read_write::<SyncobjCreate>(0xbf), "SYNCOBJ_CREATE";

@@ -61,11 +61,24 @@ fn c_compiler_agrees_on_structures_and_numbers() {
         }
         "drm_augur_bo_create" => ObjectCreate { size, flags, handle, device_address, mmap_offset, }
         "drm_augur_bo_info" => ObjectInfo { handle, pad, size, device_address, mmap_offset, }
-        "drm_augur_transfer" => Transfer { address, size, flags, pad, }
+        "drm_augur_transfer" => Transfer { address, size, flags, handle, }
         "drm_augur_sync" => Sync { handle, pad, point, }
         "drm_augur_submit" => Submit {
             commands, commands_size, command_count, transfers, transfer_count, queue, in_syncs,
             out_syncs, in_sync_count, out_sync_count, flags, pad, fence,
+        }
+        "drm_augur_list" => List {
+            commands, commands_size, command_count, transfers, transfer_count, pad,
+        }
+        "drm_augur_submit_lists" => SubmitLists {
+            lists, list_count, queue, in_syncs, out_syncs, in_sync_count, out_sync_count, flags,
+            pad, fence,
+        }
+        "drm_augur_context_priority" => ContextPriority { priority, pad, }
+        "drm_augur_bo_advise" => ObjectAdvise { handle, advice, offset, size, }
+        "drm_augur_bo_wait" => ObjectWait { handle, flags, timeout_ns, }
+        "drm_augur_bo_copy" => ObjectCopy {
+            source, destination, source_offset, destination_offset, size, flags, pad,
         }
         "drm_augur_predictor" => Predictor { mode, pad, }
         "drm_augur_model_pull" => ModelPull {
@@ -89,6 +102,11 @@ fn c_compiler_agrees_on_structures_and_numbers() {
     number::<uapi::ModelPull>(&mut source, "DRM_IOCTL_AUGUR_MODEL_PULL");
     number::<uapi::ModelPush>(&mut source, "DRM_IOCTL_AUGUR_MODEL_PUSH");
     number::<uapi::Profile>(&mut source, "DRM_IOCTL_AUGUR_PROFILE");
+    number::<uapi::ContextPriority>(&mut source, "DRM_IOCTL_AUGUR_CONTEXT_PRIORITY");
+    number::<uapi::ObjectAdvise>(&mut source, "DRM_IOCTL_AUGUR_BO_ADVISE");
+    number::<uapi::ObjectWait>(&mut source, "DRM_IOCTL_AUGUR_BO_WAIT");
+    number::<uapi::SubmitLists>(&mut source, "DRM_IOCTL_AUGUR_SUBMIT_LISTS");
+    number::<uapi::ObjectCopy>(&mut source, "DRM_IOCTL_AUGUR_BO_COPY");
     for (c_name, value) in [
         ("DRM_AUGUR_QUERY_DEVICE", uapi::QUERY_DEVICE),
         ("DRM_AUGUR_QUERY_COUNTERS", uapi::QUERY_COUNTERS),
@@ -104,14 +122,28 @@ fn c_compiler_agrees_on_structures_and_numbers() {
     ] {
         assertion(&mut source, &format!("{c_name} == {value}"));
     }
-    compile(&source);
+    for (c_name, value) in [
+        ("DRM_AUGUR_MAX_LISTS", uapi::MAX_LISTS),
+        ("DRM_AUGUR_TRANSFER_BUFFER", uapi::TRANSFER_BUFFER as usize),
+        (
+            "DRM_AUGUR_WAIT_FOR_READERS",
+            uapi::WAIT_FOR_READERS as usize,
+        ),
+    ] {
+        assertion(&mut source, &format!("{c_name} == {value}"));
+    }
+    compile(&source, &[]);
+    // The same for 32-bit programs: nothing in the structures depends on the
+    // size of a pointer or the alignment of 64-bit fields.
+    compile(&source, &["-m32"]);
 }
 
-fn compile(source: &str) {
+fn compile(source: &str, options: &[&str]) {
     let stand_in = tempfile::tempdir().expect("a temporary directory");
     std::fs::write(stand_in.path().join("drm.h"), DRM_CORE).expect("the header can be written");
     let headers = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../include/uapi");
     let mut compiler = Command::new("cc")
+        .args(options)
         .args(["-std=gnu11", "-Wall", "-Werror", "-fsyntax-only", "-x", "c"])
         .arg("-I")
         .arg(headers)

@@ -41,10 +41,119 @@ static void add(struct list *list, u16 opcode, u32 bytes, u32 transfer)
 	list->count++;
 }
 
+/* What the walk told of operands. */
+struct told {
+	u64 addresses[8];
+	bool writes[8];
+	u32 count;
+	int answer;
+};
+
+static int tell(void *user, u64 address, bool write)
+{
+	struct told *told = user;
+
+	CHECK(told->count < ARRAY_SIZE(told->addresses));
+	told->addresses[told->count] = address;
+	told->writes[told->count++] = write;
+	return told->answer;
+}
+
+static int walk(const struct list *list, const u8 *writable, u32 transfers,
+		struct told *told)
+{
+	const struct augur_list_walk walk = {
+		.read = read_list,
+		.list = list,
+		.bytes = list->length,
+		.command_count = list->count,
+		.writable = writable,
+		.transfer_count = transfers,
+		.use = tell,
+		.user = told,
+	};
+
+	return augur_command_list_check(&walk);
+}
+
 static int check(const struct list *list, const u8 *writable, u32 transfers)
 {
-	return augur_command_list_check(read_list, list, list->length, list->count,
-					writable, transfers);
+	struct told told = { 0 };
+
+	return walk(list, writable, transfers, &told);
+}
+
+/* Makes the end of a command its operands. */
+static void set_operands(struct list *list, size_t command, u16 operands)
+{
+	struct augur_command_header header;
+	size_t at;
+
+	memcpy(&header, list->bytes + command, sizeof(header));
+	header.operand_count = cpu_to_le16(operands);
+	memcpy(list->bytes + command, &header, sizeof(header));
+	at = command + le32_to_cpu(header.bytes) - operands * sizeof(struct augur_operand);
+	for (u16 i = 0; i < operands; i++) {
+		struct augur_operand operand = { .address = cpu_to_le64(1000 + i) };
+
+		memcpy(list->bytes + at, &operand, sizeof(operand));
+		at += sizeof(operand);
+	}
+}
+
+static void operands_are_told_with_what_is_written(void)
+{
+	const u32 bytes = sizeof(struct augur_command_header) +
+			  2 * sizeof(struct augur_operand);
+	const u8 writable[] = { 1 };
+	struct told told = { 0 };
+	struct list list = { 0 };
+
+	add(&list, AUGUR_OP_COPY, bytes, 0);
+	set_operands(&list, 0, 2);
+	CHECK(walk(&list, NULL, 0, &told) == 0);
+	CHECK(told.count == 2 && told.addresses[0] == 1000 && told.addresses[1] == 1001);
+	CHECK(told.writes[0] && !told.writes[1]);
+
+	list = (struct list) { 0 };
+	told = (struct told) { 0 };
+	add(&list, AUGUR_OP_TRANSFER_OUT, bytes, 0);
+	set_operands(&list, 0, 1);
+	CHECK(walk(&list, writable, 1, &told) == 0);
+	CHECK(told.count == 1 && !told.writes[0]);
+}
+
+static void operands_that_do_not_fit_are_left_to_the_card(void)
+{
+	static const u16 counts[] = { 3, 4, 5, 255, 65535 };
+	const u32 bytes = sizeof(struct augur_command_header) +
+			  2 * sizeof(struct augur_operand);
+
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+		struct augur_command_header header;
+		struct told told = { 0 };
+		struct list list = { 0 };
+
+		add(&list, AUGUR_OP_COPY, bytes, 0);
+		memcpy(&header, list.bytes, sizeof(header));
+		header.operand_count = cpu_to_le16(counts[i]);
+		memcpy(list.bytes, &header, sizeof(header));
+		CHECK(walk(&list, NULL, 0, &told) == 0);
+		CHECK(told.count == 0);
+	}
+}
+
+static void an_error_of_the_listener_ends_the_walk(void)
+{
+	const u32 bytes = sizeof(struct augur_command_header) +
+			  2 * sizeof(struct augur_operand);
+	struct told told = { .answer = -ENOMEM };
+	struct list list = { 0 };
+
+	add(&list, AUGUR_OP_COPY, bytes, 0);
+	set_operands(&list, 0, 2);
+	CHECK(walk(&list, NULL, 0, &told) == -ENOMEM);
+	CHECK(told.count == 1);
 }
 
 static void commands_that_fill_the_list_pass(void)
@@ -120,6 +229,9 @@ static void sizes_that_lead_astray_are_refused(void)
 
 int main(void)
 {
+	RUN(operands_are_told_with_what_is_written);
+	RUN(operands_that_do_not_fit_are_left_to_the_card);
+	RUN(an_error_of_the_listener_ends_the_walk);
 	RUN(commands_that_fill_the_list_pass);
 	RUN(a_transfer_out_needs_writable_memory);
 	RUN(a_transfer_must_exist);

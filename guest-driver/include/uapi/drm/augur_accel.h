@@ -51,6 +51,21 @@ enum drm_augur_ioctl_id {
 
 	/** @DRM_AUGUR_PROFILE: Record the accesses that the card knows of. */
 	DRM_AUGUR_PROFILE,
+
+	/** @DRM_AUGUR_CONTEXT_PRIORITY: Change the priority of this file. */
+	DRM_AUGUR_CONTEXT_PRIORITY = 0x20,
+
+	/** @DRM_AUGUR_BO_ADVISE: Say how a range of an object will be used. */
+	DRM_AUGUR_BO_ADVISE,
+
+	/** @DRM_AUGUR_BO_WAIT: Wait until no list uses an object. */
+	DRM_AUGUR_BO_WAIT,
+
+	/** @DRM_AUGUR_SUBMIT_LISTS: Submit several command lists, or none. */
+	DRM_AUGUR_SUBMIT_LISTS,
+
+	/** @DRM_AUGUR_BO_COPY: Copy between objects of different files or cards. */
+	DRM_AUGUR_BO_COPY,
 };
 
 /**
@@ -197,6 +212,10 @@ struct drm_augur_query_driver {
  * -ENOMEM when device memory is exhausted. The object lives until its handle is
  * closed and its last mapping is gone; lists in flight may still use its memory
  * then. mmap() maps it from its start, shared only: -EINVAL for MAP_PRIVATE.
+ *
+ * DRM_IOCTL_PRIME_HANDLE_TO_FD makes a dma-buf of it, which others map (shared only,
+ * from its start) or import with DRM_IOCTL_PRIME_FD_TO_HANDLE. Importers of other
+ * drivers get -EOPNOTSUPP. The memory lives as long as the dma-buf.
  */
 struct drm_augur_bo_create {
 	/** @size: Bytes wanted, not zero; out: bytes of the object. */
@@ -228,21 +247,33 @@ struct drm_augur_bo_info {
 	/** @size: Out: bytes of the object. */
 	__u64 size;
 
-	/** @device_address: Out: first device address of the object. */
+	/**
+	 * @device_address: Out: first device address of the object; 0 for one that was
+	 * imported, which lists cannot name.
+	 */
 	__u64 device_address;
 
-	/** @mmap_offset: Out: offset for mmap() with MAP_SHARED. */
+	/**
+	 * @mmap_offset: Out: offset for mmap() with MAP_SHARED; 0 for a buffer that
+	 * is not of this card, which is mapped by its own file.
+	 */
 	__u64 mmap_offset;
 };
 
 /* The transfer writes the program's memory (AUGUR_OP_TRANSFER_OUT). */
 #define DRM_AUGUR_TRANSFER_WRITES_MEMORY	0x1
 
+/* The memory is a buffer that was imported, not the program's. */
+#define DRM_AUGUR_TRANSFER_BUFFER		0x2
+
 /**
  * struct drm_augur_transfer - program memory that a transfer command uses
  */
 struct drm_augur_transfer {
-	/** @address: Address in the program, any alignment. */
+	/**
+	 * @address: Address in the program, any alignment; with
+	 * DRM_AUGUR_TRANSFER_BUFFER the offset in the buffer.
+	 */
 	__u64 address;
 
 	/**
@@ -253,13 +284,17 @@ struct drm_augur_transfer {
 	__u64 size;
 
 	/**
-	 * @flags: DRM_AUGUR_TRANSFER_WRITES_MEMORY, or zero. Without it a
-	 * AUGUR_OP_TRANSFER_OUT that names this transfer gives -EACCES.
+	 * @flags: DRM_AUGUR_TRANSFER_*. Without DRM_AUGUR_TRANSFER_WRITES_MEMORY a
+	 * AUGUR_OP_TRANSFER_OUT that names this transfer gives -EACCES; so does this
+	 * flag for a buffer that was imported without the right to write.
 	 */
 	__u32 flags;
 
-	/** @pad: Zero. */
-	__u32 pad;
+	/**
+	 * @handle: With DRM_AUGUR_TRANSFER_BUFFER, GEM handle of a dma-buf of guest
+	 * memory (udmabuf, the system heap); -EOPNOTSUPP for device memory. Else zero.
+	 */
+	__u32 handle;
 };
 
 /**
@@ -333,6 +368,74 @@ struct drm_augur_submit {
 	__u64 fence;
 };
 
+/* Lists of one DRM_AUGUR_SUBMIT_LISTS. */
+#define DRM_AUGUR_MAX_LISTS	64
+
+/**
+ * struct drm_augur_list - a command list of several
+ */
+struct drm_augur_list {
+	/** @commands: Address of the command list (augur_card_abi.h). */
+	__u64 commands;
+
+	/** @commands_size: Bytes of the command list, a multiple of 8. */
+	__u32 commands_size;
+
+	/** @command_count: Commands in the list. */
+	__u32 command_count;
+
+	/** @transfers: Address of an array of struct drm_augur_transfer. */
+	__u64 transfers;
+
+	/** @transfer_count: Entries of @transfers, at most 1024. */
+	__u32 transfer_count;
+
+	/** @pad: Zero. */
+	__u32 pad;
+};
+
+/**
+ * struct drm_augur_submit_lists - argument of DRM_AUGUR_SUBMIT_LISTS
+ *
+ * As DRM_AUGUR_SUBMIT for each of the lists, in their order, but either all of them
+ * are submitted or, after an error, none. Each waits for all of @in_syncs; @out_syncs
+ * signal when all lists have ended, with an error when one of them has one.
+ */
+struct drm_augur_submit_lists {
+	/** @lists: Address of an array of struct drm_augur_list. */
+	__u64 lists;
+
+	/** @list_count: Entries of @lists, 1 to DRM_AUGUR_MAX_LISTS. */
+	__u32 list_count;
+
+	/** @queue: Submit queue, below drm_augur_query_device.submit_queues. */
+	__u32 queue;
+
+	/** @in_syncs: Address of an array of struct drm_augur_sync to wait for. */
+	__u64 in_syncs;
+
+	/** @out_syncs: Address of an array of struct drm_augur_sync to signal. */
+	__u64 out_syncs;
+
+	/** @in_sync_count: Entries of @in_syncs, at most 64. */
+	__u32 in_sync_count;
+
+	/** @out_sync_count: Entries of @out_syncs, at most 64. */
+	__u32 out_sync_count;
+
+	/** @flags: Zero. */
+	__u32 flags;
+
+	/** @pad: Zero. */
+	__u32 pad;
+
+	/**
+	 * @fence: Out: number of the first list in the context, for DRM_AUGUR_WAIT;
+	 * the others have the numbers behind it.
+	 */
+	__u64 fence;
+};
+
 /**
  * struct drm_augur_wait - argument of DRM_AUGUR_WAIT
  *
@@ -359,6 +462,96 @@ struct drm_augur_wait {
 
 	/** @finished_ns: Out: card clock when the last command ended. */
 	__u64 finished_ns;
+};
+
+/**
+ * struct drm_augur_context_priority - argument of DRM_AUGUR_CONTEXT_PRIORITY
+ *
+ * Where several files want engines, one of a higher priority gets three times the
+ * time of the next lower one. Counts for lists that wait, too.
+ */
+struct drm_augur_context_priority {
+	/**
+	 * @priority: AUGUR_PRIORITY_* of augur_card_abi.h; a file begins with NORMAL.
+	 * -EACCES for HIGH without CAP_SYS_NICE.
+	 */
+	__u32 priority;
+
+	/** @pad: Zero. */
+	__u32 pad;
+};
+
+/**
+ * struct drm_augur_bo_advise - argument of DRM_AUGUR_BO_ADVISE
+ *
+ * Advice changes when memory becomes visible, never what an access finds. It ends
+ * with the object. -ENOMEM when more of the aperture would be pinned than may be
+ * (an eighth by a file, a quarter by all), or when too many ranges have advice.
+ */
+struct drm_augur_bo_advise {
+	/** @handle: GEM handle. */
+	__u32 handle;
+
+	/** @advice: AUGUR_ADVICE_* of augur_card_abi.h. */
+	__u32 advice;
+
+	/** @offset: First byte of the range in the object. */
+	__u64 offset;
+
+	/** @size: Bytes of the range, not zero, within the object. */
+	__u64 size;
+};
+
+/* Wait for lists that only read the object as well. */
+#define DRM_AUGUR_WAIT_FOR_READERS	0x1
+
+/**
+ * struct drm_augur_bo_wait - argument of DRM_AUGUR_BO_WAIT
+ *
+ * Waits for the lists, submitted before, that name the object's memory in an operand
+ * or a transfer: for those that write it, and with DRM_AUGUR_WAIT_FOR_READERS for all.
+ * How they ended is what DRM_AUGUR_WAIT says. -ETIME at the timeout.
+ */
+struct drm_augur_bo_wait {
+	/** @handle: GEM handle. */
+	__u32 handle;
+
+	/** @flags: DRM_AUGUR_WAIT_FOR_READERS, or zero. */
+	__u32 flags;
+
+	/** @timeout_ns: Absolute CLOCK_MONOTONIC time; 0 only asks. */
+	__s64 timeout_ns;
+};
+
+/**
+ * struct drm_augur_bo_copy - argument of DRM_AUGUR_BO_COPY
+ *
+ * Copies between objects of which at least one was imported from another file or
+ * another card: nothing else reaches both. Returns when the copy is done; -EINTR
+ * when a signal came before, with any part of it done. -EOPNOTSUPP for buffers of
+ * guest memory, which transfers use in place.
+ */
+struct drm_augur_bo_copy {
+	/** @source: GEM handle. */
+	__u32 source;
+
+	/** @destination: GEM handle. */
+	__u32 destination;
+
+	/** @source_offset: First byte in the source. */
+	__u64 source_offset;
+
+	/** @destination_offset: First byte in the destination. */
+	__u64 destination_offset;
+
+	/** @size: Bytes, not zero, within both. */
+	__u64 size;
+
+	/** @flags: Zero. */
+	__u32 flags;
+
+	/** @pad: Zero. */
+	__u32 pad;
 };
 
 /**
@@ -511,6 +704,18 @@ struct drm_augur_profile {
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_AUGUR_MODEL_PUSH, struct drm_augur_model_push)
 #define DRM_IOCTL_AUGUR_PROFILE \
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_AUGUR_PROFILE, struct drm_augur_profile)
+
+#define DRM_IOCTL_AUGUR_CONTEXT_PRIORITY \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_AUGUR_CONTEXT_PRIORITY, \
+		 struct drm_augur_context_priority)
+#define DRM_IOCTL_AUGUR_BO_ADVISE \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_AUGUR_BO_ADVISE, struct drm_augur_bo_advise)
+#define DRM_IOCTL_AUGUR_BO_WAIT \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_AUGUR_BO_WAIT, struct drm_augur_bo_wait)
+#define DRM_IOCTL_AUGUR_SUBMIT_LISTS \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_AUGUR_SUBMIT_LISTS, struct drm_augur_submit_lists)
+#define DRM_IOCTL_AUGUR_BO_COPY \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_AUGUR_BO_COPY, struct drm_augur_bo_copy)
 
 #if defined(__cplusplus)
 }

@@ -4,7 +4,7 @@
 
 use std::io;
 use std::ops::Range;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 
 use augur_client::Device;
@@ -64,6 +64,20 @@ impl RawMapping {
         )
     }
 
+    /// Maps part of any file.
+    ///
+    /// # Errors
+    /// The errno.
+    pub fn of(file: BorrowedFd<'_>, offset: u64, bytes: usize, flags: i32) -> io::Result<Self> {
+        Self::of_file(
+            file,
+            offset,
+            bytes,
+            flags,
+            libc::PROT_READ | libc::PROT_WRITE,
+        )
+    }
+
     /// Maps part of a device file with a protection.
     ///
     /// # Errors
@@ -75,8 +89,18 @@ impl RawMapping {
         flags: i32,
         protection: i32,
     ) -> io::Result<Self> {
+        Self::of_file(device.as_fd(), offset, bytes, flags, protection)
+    }
+
+    fn of_file(
+        file: BorrowedFd<'_>,
+        offset: u64,
+        bytes: usize,
+        flags: i32,
+        protection: i32,
+    ) -> io::Result<Self> {
         let offset = libc::off_t::try_from(offset).map_err(|_| invalid())?;
-        let file = device.as_fd().as_raw_fd();
+        let file = file.as_raw_fd();
         // SAFETY: a new mapping at an address of the kernel's choice.
         let start =
             unsafe { libc::mmap(std::ptr::null_mut(), bytes, protection, flags, file, offset) };

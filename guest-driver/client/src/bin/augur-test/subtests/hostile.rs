@@ -315,7 +315,7 @@ fn transfers(device: &Device, object: &Object) -> Outcome {
         address: memory.as_ptr().expose_provenance() as u64,
         size: 64,
         flags: 0,
-        pad: 0,
+        handle: 0,
     };
     let huge = augur_abi::submit::MAX_TRANSFER_BYTES + 1;
     for (what, transfer, errnos) in [
@@ -339,13 +339,22 @@ fn transfers(device: &Device, object: &Object) -> Outcome {
         ),
         (
             "flags",
-            uapi::Transfer { flags: 2, ..good },
+            uapi::Transfer { flags: 4, ..good },
             &[libc::EINVAL],
         ),
         (
-            "padding",
-            uapi::Transfer { pad: 1, ..good },
+            "a handle",
+            uapi::Transfer { handle: 1, ..good },
             &[libc::EINVAL],
+        ),
+        (
+            "a buffer that there is not",
+            uapi::Transfer {
+                flags: uapi::TRANSFER_BUFFER,
+                handle: 4711,
+                ..good
+            },
+            &[libc::ENOENT],
         ),
         (
             "address 0",
@@ -395,7 +404,7 @@ fn read_only_memory(device: &Device, object: &Object) -> Outcome {
             address: CONSTANT.as_ptr().expose_provenance() as u64,
             size: 64,
             flags,
-            pad: 0,
+            handle: 0,
         }];
         let submit = uapi::Submit {
             commands: commands.as_ptr().expose_provenance() as u64,

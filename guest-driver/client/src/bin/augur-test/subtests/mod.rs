@@ -2,11 +2,13 @@
 //! The subtests, by what they guard.
 
 mod basics;
+mod batches;
 mod churn;
 mod commands;
 mod errors;
 mod fences;
 mod hangs;
+mod hints;
 mod hostile;
 mod isolation;
 mod lifetime;
@@ -17,6 +19,7 @@ mod models;
 mod observed;
 mod ordering;
 mod random_touch;
+mod sharing;
 mod transfers;
 
 use crate::harness::Subtest;
@@ -124,6 +127,48 @@ pub const ALL: &[Subtest] = &[
         summary: "futures of lists and points are ready in any order of asking",
         alone: true,
         run: fences::futures,
+    },
+    Subtest {
+        name: "lists",
+        summary: "several lists of one submission: in order, all of them or none",
+        alone: true,
+        run: batches::lists,
+    },
+    Subtest {
+        name: "object-wait",
+        summary: "waits for the lists that read or write an object",
+        alone: true,
+        run: batches::object_wait,
+    },
+    Subtest {
+        name: "priority",
+        summary: "contexts of higher priority get engines more often, if they may",
+        alone: true,
+        run: hints::priority,
+    },
+    Subtest {
+        name: "advice",
+        summary: "advice changes how many faults memory costs; pins hold, within bounds",
+        alone: true,
+        run: hints::advice,
+    },
+    Subtest {
+        name: "dma-buf",
+        summary: "another program maps and copies shared memory, and outlives its owner",
+        alone: true,
+        run: sharing::with_a_program,
+    },
+    Subtest {
+        name: "dma-buf-import",
+        summary: "transfers use udmabufs and the system heap's memory in place",
+        alone: true,
+        run: sharing::with_guest_memory,
+    },
+    Subtest {
+        name: "dma-buf-cards",
+        summary: "a second card copies from and to a first one's memory",
+        alone: false,
+        run: sharing::with_a_card,
     },
     Subtest {
         name: "mmap-slices",
