@@ -8,7 +8,7 @@ CARGO ?= cargo
 AUGUR := target/release/augur
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check shell guest guest-test driver-test driver-debug stress bench bench-peers doctor clean prepare augur dkms-deb python-wheel image-debian
+.PHONY: help run test check shell guest guest-test driver-test driver-debug stress debug-kernel fuzz bench bench-peers doctor clean prepare augur dkms-deb python-wheel image-debian
 
 help: ## list what there is to do
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -39,6 +39,12 @@ driver-debug: augur ## boot a guest that gdb attaches to, and print the command
 
 stress: prepare ## ten minutes of reloads, resets, removals and kills in a guest
 	@$(CARGO) test -p augur-e2e --test stress -- --ignored --nocapture
+
+debug-kernel: prepare ## build a kernel with KASAN, lockdep and kmemleak, run the driver's tests on it
+	@$(CARGO) test -p augur-e2e --test debug_kernel -- --ignored --test-threads 1 --nocapture
+
+fuzz: ## feed the driver's pure parts random input for a minute (SECONDS=…)
+	@$(MAKE) --no-print-directory -C guest-driver/kernel fuzz FUZZ_SECONDS=$(or $(SECONDS),60)
 
 dkms-deb: ## make the driver's Debian package (DKMS), below target/dkms
 	@images/dkms/build target/dkms

@@ -143,6 +143,8 @@
 #define AUGUR_REQUEST_CONTEXT_PRIORITY	98
 /* Say how a range of an object will be used. NO_OBJECT for a range that is not in one; NO_MEMORY when more of the aperture would be pinned than may be, or too many ranges have advice. */
 #define AUGUR_REQUEST_ADVISE	99
+/* Go on with a life whose rings were reset: maps the aperture again. Contexts, objects and windows are as they were; lists that were in flight have ended. NO_HELLO when the card does not know the life any more. */
+#define AUGUR_REQUEST_RESUME	100
 /* Tell the card where the driver reports first touches; a ring of zero entries ends it. */
 #define AUGUR_REQUEST_TOUCH_RING	64
 /* Choose whether and how the card maps ahead for a context. */
@@ -680,6 +682,12 @@ struct augur_list_cancel_request {
 	__le32 number;
 	/* Zero. */
 	__le32 reserved;
+};
+
+/* Body of RESUME; the answer is HELLO's. */
+struct augur_resume_request {
+	/* The nonce of the life's HELLO. */
+	__le64 nonce;
 };
 
 /* Body of CONTEXT_PRIORITY. */

@@ -124,6 +124,15 @@ int augur_status_to_errno(u32 status)
 	}
 }
 
+/* Whether a request has to wait until a pause has ended. */
+static bool augur_control_is_paused(const struct augur_device *adev,
+				    const struct augur_request *request)
+{
+	enum augur_pause pause = READ_ONCE(adev->pause);
+
+	return pause == AUGUR_PAUSE_ALL || (pause == AUGUR_PAUSE_ADDS && !request->first);
+}
+
 /* Puts a request into the ring when @reserve descriptors stay free behind it. */
 static int augur_control_add(struct augur_device *adev, struct augur_request *request,
 			     u32 reserve)
@@ -140,7 +149,8 @@ static int augur_control_add(struct augur_device *adev, struct augur_request *re
 	spin_lock_irqsave(&control->lock, flags);
 	if (augur_device_is_lost(adev))
 		ret = -EIO;
-	else if (control->vq->num_free < reserve + ARRAY_SIZE(sgs))
+	else if (augur_control_is_paused(adev, request) ||
+		 control->vq->num_free < reserve + ARRAY_SIZE(sgs))
 		ret = -ENOSPC;
 	else
 		ret = virtqueue_add_sgs(control->vq, sgs, 1, 1, request, GFP_ATOMIC);
@@ -173,7 +183,7 @@ static void augur_control_sleep_begin(struct augur_device *adev)
 
 	spin_lock_irqsave(&control->lock, flags);
 	control->sleepers++;
-	if (!augur_device_is_lost(adev))
+	if (!augur_rings_are_away(adev))
 		pending = !virtqueue_enable_cb(control->vq);
 	spin_unlock_irqrestore(&control->lock, flags);
 	if (pending)
@@ -186,7 +196,7 @@ static void augur_control_sleep_end(struct augur_device *adev)
 	unsigned long flags;
 
 	spin_lock_irqsave(&control->lock, flags);
-	if (!--control->sleepers && control->lookers && !augur_device_is_lost(adev))
+	if (!--control->sleepers && control->lookers && !augur_rings_are_away(adev))
 		virtqueue_disable_cb(control->vq);
 	spin_unlock_irqrestore(&control->lock, flags);
 }
@@ -347,7 +357,7 @@ void augur_control_look(struct augur_device *adev)
 	u32 used;
 
 	spin_lock_irqsave(&control->lock, flags);
-	while (!augur_device_is_lost(adev) &&
+	while (!augur_rings_are_away(adev) &&
 	       (request = virtqueue_get_buf(control->vq, &used))) {
 		list_del_init(&request->link);
 		request->used = min(used, request->answer_bytes);
@@ -380,7 +390,7 @@ void augur_control_look_begin(struct augur_device *adev)
 
 	spin_lock_irqsave(&control->lock, flags);
 	control->lookers++;
-	if (!control->sleepers && !augur_device_is_lost(adev))
+	if (!control->sleepers && !augur_rings_are_away(adev))
 		virtqueue_disable_cb(control->vq);
 	spin_unlock_irqrestore(&control->lock, flags);
 }
@@ -396,11 +406,45 @@ void augur_control_look_end(struct augur_device *adev)
 	unsigned long flags;
 
 	spin_lock_irqsave(&control->lock, flags);
-	if (!--control->lookers && !augur_device_is_lost(adev))
+	if (!--control->lookers && !augur_rings_are_away(adev))
 		pending = !virtqueue_enable_cb(control->vq);
 	spin_unlock_irqrestore(&control->lock, flags);
 	if (pending)
 		augur_control_look(adev);
+}
+
+/**
+ * augur_control_settle - wait for whoever is about to use the ring
+ * @adev: A card whose rings are about to be taken away.
+ */
+void augur_control_settle(struct augur_device *adev)
+{
+	spin_lock_irq(&adev->control.lock);
+	spin_unlock_irq(&adev->control.lock);
+}
+
+/**
+ * augur_control_is_idle - whether no request is in the ring
+ * @adev: The card. Its requests are taken even if nothing else takes from the ring.
+ */
+bool augur_control_is_idle(struct augur_device *adev)
+{
+	bool idle;
+
+	augur_control_look(adev);
+	spin_lock_irq(&adev->control.lock);
+	idle = list_empty(&adev->control.in_flight);
+	spin_unlock_irq(&adev->control.lock);
+	return idle;
+}
+
+/**
+ * augur_control_wake - have those try again who found no room
+ * @adev: The card.
+ */
+void augur_control_wake(struct augur_device *adev)
+{
+	wake_up_all(&adev->control.space);
 }
 
 /**

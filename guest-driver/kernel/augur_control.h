@@ -21,6 +21,7 @@ struct virtqueue;
  *	leaves the memory to the ring.
  * @link: In &augur_control.in_flight.
  * @done: Completed when the card has answered or is lost.
+ * @first: It may enter the ring before a pause has ended.
  * @error: -EIO when the card was lost before it answered.
  * @used: Bytes of the answer.
  * @request_bytes: Bytes of the request.
@@ -33,6 +34,7 @@ struct augur_request {
 	struct kref ref;
 	struct list_head link;
 	struct completion done;
+	bool first;
 	int error;
 	u32 used;
 	u32 request_bytes;
@@ -48,6 +50,9 @@ void augur_control_done(struct virtqueue *vq);
 void augur_control_look(struct augur_device *adev);
 void augur_control_look_begin(struct augur_device *adev);
 void augur_control_look_end(struct augur_device *adev);
+void augur_control_settle(struct augur_device *adev);
+bool augur_control_is_idle(struct augur_device *adev);
+void augur_control_wake(struct augur_device *adev);
 void augur_control_fail(struct augur_device *adev);
 void augur_control_drain(struct augur_device *adev);
 
@@ -62,6 +67,7 @@ int augur_request_poll(struct augur_device *adev, struct augur_request *request)
 int augur_status_to_errno(u32 status);
 
 int augur_card_hello(struct augur_device *adev);
+int augur_card_resume(struct augur_device *adev);
 int augur_card_create_context(struct augur_device *adev, u32 *context);
 int augur_card_destroy_context(struct augur_device *adev, u32 context);
 int augur_card_create_object(struct augur_device *adev, u32 context, u64 bytes,

@@ -16,6 +16,7 @@
 #include "augur_device.h"
 #include "augur_event.h"
 #include "augur_queue.h"
+#include "augur_recovery.h"
 #include "augur_usage.h"
 #include "augur_window.h"
 
@@ -136,7 +137,11 @@ static int augur_aperture_init(struct augur_device *adev)
 	return 0;
 }
 
-static int augur_rings_init(struct augur_device *adev)
+/**
+ * augur_rings_init - make the rings
+ * @adev: The card.
+ */
+int augur_rings_init(struct augur_device *adev)
 {
 	u32 count = AUGUR_QUEUE_SUBMIT + adev->config.submit_queues;
 	struct virtqueue_info *infos;
@@ -169,14 +174,20 @@ out:
 	return ret;
 }
 
-/*
- * Resets the card and takes back what is in the rings. This is the one register that
- * is touched after the card was lost: without it nothing could be freed. QEMU takes
- * it well when the process has ended, and waits for one that only hangs.
+/**
+ * augur_rings_fini - reset the card and take back what is in the rings
+ * @adev: The card.
+ * @give_up: Lists that are there have not ended: end them with an error.
+ *
+ * This is the one register that is touched after the card was lost: without it
+ * nothing could be freed. QEMU takes it well when the process has ended, and waits
+ * for one that only hangs.
  */
-static void augur_rings_fini(struct augur_device *adev)
+void augur_rings_fini(struct augur_device *adev, bool give_up)
 {
 	virtio_reset_device(adev->vdev);
+	if (give_up)
+		augur_queues_give_up(adev, -EIO);
 	augur_control_drain(adev);
 	augur_events_drain(adev);
 	augur_queues_drain(adev);
@@ -203,6 +214,7 @@ static int augur_device_init(struct augur_device *adev)
 	INIT_WORK(&adev->lost_work, augur_device_lost_work);
 	augur_heartbeat_init(adev);
 	augur_hang_init(adev);
+	augur_recovery_init(adev);
 	ret = augur_windows_init(adev);
 	if (ret)
 		return ret;
@@ -232,11 +244,12 @@ static void augur_device_stop(struct augur_device *adev)
 {
 	augur_heartbeat_stop(adev);
 	augur_device_mark_lost(adev);
+	augur_recovery_stop(adev);
 	flush_work(&adev->lost_work);
 	augur_hang_stop(adev);
 	augur_events_stop(adev);
 	flush_workqueue(adev->submit_workqueue);
-	augur_rings_fini(adev);
+	augur_rings_fini(adev, false);
 }
 
 static int augur_probe(struct virtio_device *vdev)
@@ -304,6 +317,17 @@ static void augur_remove(struct virtio_device *vdev)
 	augur_device_stop(adev);
 }
 
+/* The system goes down or another kernel begins: the card may write no memory. */
+static void augur_shutdown(struct device *dev)
+{
+	struct virtio_device *vdev = dev_to_virtio(dev);
+	struct augur_device *adev = vdev->priv;
+
+	augur_heartbeat_stop(adev);
+	augur_hang_stop(adev);
+	augur_recovery_shut(adev);
+}
+
 static const struct virtio_device_id augur_ids[] = {
 	{ AUGUR_VIRTIO_ID, VIRTIO_DEV_ANY_ID },
 	{ }
@@ -313,7 +337,11 @@ MODULE_DEVICE_TABLE(virtio, augur_ids);
 struct virtio_driver augur_virtio_driver = {
 	.driver.name = "augur",
 	.driver.dev_groups = augur_sensor_groups,
+	.driver.shutdown = augur_shutdown,
 	.id_table = augur_ids,
 	.probe = augur_probe,
 	.remove = augur_remove,
+	.config_changed = augur_recovery_config_changed,
+	.freeze = pm_sleep_ptr(augur_recovery_freeze),
+	.restore = pm_sleep_ptr(augur_recovery_restore),
 };

@@ -4,6 +4,7 @@
  *
  * Locks, outermost first:
  *
+ *   augur_device.reset_lock          around a reset
  *   mmap_lock                        memory management, around our callbacks
  *     dma_resv                       who waits for an object
  *     augur_context.submit_lock      numbers the lists of a context
@@ -43,11 +44,26 @@
 #include <drm/drm_print.h>
 
 #include "augur_card_abi.h"
+#include "augur_health.h"
 #include "augur_touch.h"
 #include "augur_window_table.h"
 
 /* Acknowledgment requests that can be in flight. */
 #define AUGUR_ACK_REQUESTS	8
+
+/**
+ * enum augur_pause - what may enter the rings
+ * @AUGUR_PAUSE_NONE: Everything.
+ * @AUGUR_PAUSE_LISTS: Everything but lists.
+ * @AUGUR_PAUSE_ADDS: Nothing new; what is there may end.
+ * @AUGUR_PAUSE_ALL: Nothing; the rings may not exist.
+ */
+enum augur_pause {
+	AUGUR_PAUSE_NONE,
+	AUGUR_PAUSE_LISTS,
+	AUGUR_PAUSE_ADDS,
+	AUGUR_PAUSE_ALL,
+};
 
 /**
  * struct augur_config_values - the config space, checked, in host order
@@ -146,6 +162,8 @@ struct augur_events {
  * @lease_count: Entries of @leases.
  * @waiters: Faults that wait, struct augur_fault_wait.
  * @contexts: Contexts by id.
+ * @hidden: The aperture shows nothing: no window is entered.
+ * @shown: Woken when @hidden ends, and when the card is lost.
  */
 struct augur_windows {
 	struct mutex lock;	/* order: above */
@@ -155,6 +173,8 @@ struct augur_windows {
 	u32 lease_count;
 	struct list_head waiters;
 	struct xarray contexts;
+	bool hidden;
+	wait_queue_head_t shown;
 };
 
 /**
@@ -225,8 +245,12 @@ struct augur_counters {
  * @lost: Set once: the card does not work any more and is not touched.
  * @lost_work: Fails everything that waits for a lost card.
  * @heartbeat_work: Samples the map header.
- * @heartbeat: Last heartbeat seen.
- * @heartbeat_misses: Samples since it moved.
+ * @health: What its last samples said.
+ * @status_changed: The device status is to be looked at.
+ * @pause: What may enter the rings. Written by one at a time; read under their locks.
+ * @reset_lock: Held during a reset.
+ * @resetting: Why the card is let go of. Under @reset_lock.
+ * @reset_work: Resets a card that asks for it.
  * @hang_work: Looks for lists that make no progress.
  * @control: Control queue.
  * @events: Event queue.
@@ -246,8 +270,12 @@ struct augur_device {
 	unsigned long lost;
 	struct work_struct lost_work;
 	struct delayed_work heartbeat_work;
-	u64 heartbeat;
-	u32 heartbeat_misses;
+	struct augur_health health;
+	bool status_changed;
+	enum augur_pause pause;
+	struct mutex reset_lock;	/* order: above */
+	bool resetting;
+	struct work_struct reset_work;
 	struct delayed_work hang_work;
 	struct augur_control control;
 	struct augur_events events;
@@ -270,6 +298,18 @@ static inline bool augur_device_is_lost(const struct augur_device *adev)
 }
 
 /**
+ * augur_rings_are_away - whether the rings must not be touched
+ * @adev: The card.
+ *
+ * Who touches a ring asks under its lock; whoever takes the rings away settles all
+ * those locks between saying so and doing so.
+ */
+static inline bool augur_rings_are_away(const struct augur_device *adev)
+{
+	return augur_device_is_lost(adev) || READ_ONCE(adev->pause) == AUGUR_PAUSE_ALL;
+}
+
+/**
  * augur_map_header - the first page of the aperture, written by the card
  * @adev: The card.
  */
@@ -285,6 +325,8 @@ extern const struct drm_driver augur_drm_driver;
 /* augur_device.c */
 extern struct virtio_driver augur_virtio_driver;
 void augur_device_lose(struct augur_device *adev, const char *why);
+int augur_rings_init(struct augur_device *adev);
+void augur_rings_fini(struct augur_device *adev, bool give_up);
 
 /* augur_hang.c */
 void augur_hang_init(struct augur_device *adev);

@@ -19,6 +19,7 @@
 #include "augur_hints.h"
 #include "augur_predict.h"
 #include "augur_query.h"
+#include "augur_recovery.h"
 #include "augur_share.h"
 #include "augur_submit.h"
 #include "augur_usage.h"
@@ -41,6 +42,7 @@ static const struct drm_ioctl_desc augur_ioctls[] = {
 	AUGUR_IOCTL(BO_WAIT, bo_wait),
 	AUGUR_IOCTL(SUBMIT_LISTS, submit_lists),
 	AUGUR_IOCTL(BO_COPY, bo_copy),
+	DRM_IOCTL_DEF_DRV(AUGUR_RESET, augur_ioctl_reset, DRM_ROOT_ONLY),
 };
 
 static const struct file_operations augur_fops = {

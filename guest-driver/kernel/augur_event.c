@@ -106,7 +106,9 @@ static void augur_lease_work(struct work_struct *work)
 	u32 slot, generation;
 
 	mutex_lock(&adev->events.handling);
-	while (augur_windows_next_lease(adev, &slot, &generation, &delay)) {
+	/* An acknowledgment would wait for a ring; whoever makes it looks again. */
+	while (!augur_rings_are_away(adev) &&
+	       augur_windows_next_lease(adev, &slot, &generation, &delay)) {
 		if (delay) {
 			mod_delayed_work(adev->events.workqueue,
 					 &adev->events.lease_work, delay);
@@ -187,7 +189,7 @@ static void *augur_events_take(struct augur_device *adev, u32 *used)
 	void *buffer = NULL;
 
 	spin_lock_irq(&events->lock);
-	if (!augur_device_is_lost(adev))
+	if (!augur_rings_are_away(adev))
 		buffer = virtqueue_get_buf(events->vq, used);
 	spin_unlock_irq(&events->lock);
 	return buffer;
@@ -268,7 +270,7 @@ void augur_events_look_begin(struct augur_device *adev)
 
 	spin_lock_irq(&events->lock);
 	events->lookers++;
-	if (!augur_device_is_lost(adev))
+	if (!augur_rings_are_away(adev))
 		virtqueue_disable_cb(events->vq);
 	spin_unlock_irq(&events->lock);
 }
@@ -283,7 +285,7 @@ void augur_events_look_end(struct augur_device *adev)
 	bool pending = false;
 
 	spin_lock_irq(&events->lock);
-	if (!--events->lookers && !augur_device_is_lost(adev))
+	if (!--events->lookers && !augur_rings_are_away(adev))
 		pending = !virtqueue_enable_cb(events->vq);
 	spin_unlock_irq(&events->lock);
 	if (pending)
@@ -319,6 +321,19 @@ int augur_events_post(struct augur_device *adev)
 	}
 	augur_events_kick(events);
 	return 0;
+}
+
+/**
+ * augur_events_resume - handle events again
+ * @adev: The card, its rings made anew.
+ */
+void augur_events_resume(struct augur_device *adev)
+{
+	mutex_lock(&adev->events.handling);
+	augur_resync(adev);
+	mutex_unlock(&adev->events.handling);
+	queue_work(adev->events.workqueue, &adev->events.work);
+	mod_delayed_work(adev->events.workqueue, &adev->events.lease_work, 0);
 }
 
 /**

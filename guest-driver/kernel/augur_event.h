@@ -13,6 +13,7 @@ int augur_events_init(struct augur_device *adev);
 void augur_events_fini(struct augur_device *adev);
 int augur_events_post(struct augur_device *adev);
 void augur_events_done(struct virtqueue *vq);
+void augur_events_resume(struct augur_device *adev);
 void augur_events_stop(struct augur_device *adev);
 void augur_events_look(struct augur_device *adev);
 void augur_events_look_begin(struct augur_device *adev);

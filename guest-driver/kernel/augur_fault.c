@@ -121,6 +121,18 @@ out:
 	return ret;
 }
 
+/* Waits while the aperture shows nothing. */
+static int augur_fault_wait_shown(struct augur_device *adev, unsigned long timeout)
+{
+	long left = wait_event_killable_timeout(adev->windows.shown,
+						!READ_ONCE(adev->windows.hidden) ||
+						augur_device_is_lost(adev), timeout);
+
+	if (left < 0)
+		return -EINTR;
+	return left ? 0 : -ETIMEDOUT;
+}
+
 /**
  * augur_window_wait - wait until a window shows a device address
  * @context: The context; no lock of this driver is held.
@@ -143,6 +155,9 @@ int augur_window_wait(struct augur_context *context, u64 address, bool write,
 	unsigned long end = jiffies + timeout;
 	int ret;
 
+	ret = augur_fault_wait_shown(context->adev, timeout);
+	if (ret)
+		return ret;
 	init_completion(&wait.done);
 	ret = augur_fault_wait_begin(context, &wait);
 	if (ret)
@@ -220,6 +235,7 @@ void augur_windows_fail(struct augur_device *adev)
 {
 	struct augur_fault_wait *wait, *next;
 
+	wake_up_all(&adev->windows.shown);
 	mutex_lock(&adev->windows.lock);
 	list_for_each_entry_safe(wait, next, &adev->windows.waiters, link) {
 		list_del_init(&wait->link);

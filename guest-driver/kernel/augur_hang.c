@@ -125,7 +125,7 @@ static void augur_hang_dump(struct augur_device *adev, const struct augur_list *
 	seq_buf_init(&dump, text, AUGUR_DUMP_BYTES);
 	seq_buf_printf(&dump, "augur: a command list made no progress\n");
 	seq_buf_printf(&dump, "device %s life %#llx heartbeat %llu state %u\n",
-		       dev_name(adev->drm.dev), adev->life, READ_ONCE(adev->heartbeat),
+		       dev_name(adev->drm.dev), adev->life, READ_ONCE(adev->health.heartbeat),
 		       augur_card_state(adev));
 	seq_buf_printf(&dump, "faults %llu maps %llu revokes %llu events %llu of %llu\n",
 		       le64_to_cpu(READ_ONCE(header->faults)),

@@ -9,6 +9,7 @@
  */
 #include <linux/kernel.h>
 #include <linux/moduleparam.h>
+#include <linux/virtio_config.h>
 
 #include "augur_device.h"
 
@@ -16,8 +17,6 @@ static unsigned int heartbeat_timeout_ms = 3000;
 module_param(heartbeat_timeout_ms, uint, 0644);
 MODULE_PARM_DESC(heartbeat_timeout_ms,
 		 "Milliseconds without a heartbeat before the card counts as lost");
-
-#define AUGUR_HEARTBEAT_SAMPLES	6
 
 static unsigned long augur_heartbeat_interval(void)
 {
@@ -53,42 +52,52 @@ static bool augur_ring_is_broken(const struct augur_device *adev)
 	return broken;
 }
 
-/* Return: why the card is lost, or NULL. */
-static const char *augur_heartbeat_check(struct augur_device *adev)
+/* Asked only after the device said that something has changed. */
+static bool augur_needs_reset(struct augur_device *adev)
 {
-	u64 heartbeat = augur_heartbeat_read(adev);
+	struct virtio_device *vdev = adev->vdev;
 
-	switch (augur_card_state(adev)) {
-	case AUGUR_STATE_FAILED:
-		return "it has failed";
-	case AUGUR_STATE_GONE:
-		return "its process has ended";
-	}
-	if (augur_ring_is_broken(adev))
-		return "a ring is broken";
-	if (heartbeat != adev->heartbeat) {
-		WRITE_ONCE(adev->heartbeat, heartbeat);
-		adev->heartbeat_misses = 0;
-	} else if (++adev->heartbeat_misses >= AUGUR_HEARTBEAT_SAMPLES) {
-		return "its heart has stopped";
-	}
-	return NULL;
+	if (!READ_ONCE(adev->status_changed) || augur_card_state(adev) == AUGUR_STATE_GONE)
+		return false;
+	WRITE_ONCE(adev->status_changed, false);
+	return vdev->config->get_status(vdev) & VIRTIO_CONFIG_S_NEEDS_RESET;
 }
 
 static void augur_heartbeat_work(struct work_struct *work)
 {
+	static const char * const reasons[] = {
+		[AUGUR_VERDICT_FAILED] = "it has failed",
+		[AUGUR_VERDICT_ENDED] = "its process has ended",
+		[AUGUR_VERDICT_BROKEN] = "a ring is broken",
+		[AUGUR_VERDICT_STOPPED] = "its heart has stopped",
+	};
 	struct augur_device *adev = container_of(work, struct augur_device,
 						 heartbeat_work.work);
-	const char *why;
+	struct augur_signs signs;
+	enum augur_verdict verdict;
 
 	/* The virtio core resets the card when the system goes down. */
-	if (system_state > SYSTEM_RUNNING)
+	if (system_state > SYSTEM_RUNNING && system_state < SYSTEM_SUSPEND)
 		return;
-	why = augur_heartbeat_check(adev);
-	if (why)
-		augur_device_lose(adev, why);
-	else
+	signs = (struct augur_signs) {
+		.state = augur_card_state(adev),
+		.heartbeat = augur_heartbeat_read(adev),
+		.ring_broken = augur_ring_is_broken(adev),
+		.needs_reset = augur_needs_reset(adev),
+	};
+	verdict = augur_health_judge(&adev->health, &signs);
+	switch (verdict) {
+	case AUGUR_VERDICT_WELL:
 		schedule_delayed_work(&adev->heartbeat_work, augur_heartbeat_interval());
+		break;
+	case AUGUR_VERDICT_RESET:
+		drm_info(&adev->drm, "the card asks for a reset\n");
+		schedule_work(&adev->reset_work);
+		break;
+	default:
+		augur_device_lose(adev, reasons[verdict]);
+		break;
+	}
 }
 
 /**
@@ -106,7 +115,7 @@ void augur_heartbeat_init(struct augur_device *adev)
  */
 void augur_heartbeat_start(struct augur_device *adev)
 {
-	adev->heartbeat = augur_heartbeat_read(adev);
+	adev->health = (struct augur_health) { .heartbeat = augur_heartbeat_read(adev) };
 	schedule_delayed_work(&adev->heartbeat_work, augur_heartbeat_interval());
 }
 

@@ -177,7 +177,7 @@ static vm_fault_t augur_fault_try(struct augur_object *object, struct vm_fault *
 					 address);
 	if (augur_device_is_lost(adev))
 		ret = VM_FAULT_SIGBUS;
-	else if (window)
+	else if (window && !adev->windows.hidden)
 		ret = augur_enter(object, vmf, address, window);
 	mutex_unlock(&adev->windows.lock);
 	drm_dev_exit(index);
@@ -243,7 +243,7 @@ static int augur_vm_access(struct vm_area_struct *vma, unsigned long program_add
 						 object->context->id, page);
 		if (augur_device_is_lost(adev)) {
 			ret = -EIO;
-		} else if (window) {
+		} else if (window && !adev->windows.hidden) {
 			void *at = adev->aperture + window->place.aperture_offset +
 				   (page - window->place.address) + in_page;
 

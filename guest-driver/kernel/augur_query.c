@@ -54,7 +54,7 @@ static int augur_query_driver(struct augur_context *context,
 	struct augur_counters *counters = &adev->counters;
 	const struct drm_augur_query_driver driver = {
 		.state = augur_card_state(adev),
-		.heartbeat = READ_ONCE(adev->heartbeat),
+		.heartbeat = READ_ONCE(adev->health.heartbeat),
 		.page_faults = atomic64_read(&counters->page_faults),
 		.demand_faults = atomic64_read(&counters->demand_faults),
 		.events = atomic64_read(&counters->events),

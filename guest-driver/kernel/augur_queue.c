@@ -38,7 +38,7 @@ static void augur_queue_watch(struct augur_queue *queue)
  */
 static bool augur_queue_rearm(struct augur_queue *queue)
 {
-	if (queue->lookers || queue->rhythm || augur_device_is_lost(queue->adev))
+	if (queue->lookers || queue->rhythm || augur_rings_are_away(queue->adev))
 		return false;
 	return !virtqueue_enable_cb(queue->vq);
 }
@@ -64,6 +64,8 @@ int augur_queue_add(struct augur_queue *queue, struct augur_stream *stream,
 	spin_lock_irqsave(&queue->lock, flags);
 	if (augur_device_is_lost(queue->adev))
 		ret = -EIO;
+	else if (READ_ONCE(queue->adev->pause))
+		ret = -EAGAIN;
 	else
 		ret = virtqueue_add_sgs(queue->vq, sgs, 1, 1, list, GFP_ATOMIC);
 	if (!ret) {
@@ -71,10 +73,10 @@ int augur_queue_add(struct augur_queue *queue, struct augur_stream *stream,
 		notify = virtqueue_kick_prepare(queue->vq);
 		augur_queue_watch(queue);
 	} else if (ret != -EIO) {
-		/* No descriptor, or no memory for the indirect table. */
+		/* No descriptor, no memory for the indirect table, or a pause. */
 		if (list_empty(&stream->starved_link))
 			list_add_tail(&stream->starved_link, &queue->starved);
-		if (list_empty(&queue->in_flight))
+		if (list_empty(&queue->in_flight) && ret != -EAGAIN)
 			mod_delayed_work(queue->adev->submit_workqueue, &queue->feed, 1);
 		ret = -ENOSPC;
 	}
@@ -199,7 +201,7 @@ static bool augur_queue_take(struct augur_queue *queue)
 	u32 used;
 
 	spin_lock_irqsave(&queue->lock, flags);
-	while (!augur_device_is_lost(queue->adev) &&
+	while (!augur_rings_are_away(queue->adev) &&
 	       (list = virtqueue_get_buf(queue->vq, &used))) {
 		list_move_tail(&list->link, &done);
 		if (used < sizeof(*list->status)) {
@@ -269,7 +271,7 @@ void augur_queue_look(struct augur_queue *queue, struct dma_fence *fence, bool o
 
 	spin_lock_irqsave(&queue->lock, flags);
 	queue->lookers++;
-	if (!augur_device_is_lost(queue->adev))
+	if (!augur_rings_are_away(queue->adev))
 		virtqueue_disable_cb(queue->vq);
 	spin_unlock_irqrestore(&queue->lock, flags);
 
@@ -328,10 +330,96 @@ bool augur_queue_abandon(struct augur_queue *queue, struct augur_list *list)
 }
 
 /**
+ * augur_queues_settle - wait for whoever is about to use a ring
+ * @adev: A card whose rings are about to be taken away.
+ */
+void augur_queues_settle(struct augur_device *adev)
+{
+	for (u32 i = 0; i < adev->config.submit_queues; i++) {
+		spin_lock_irq(&adev->queues[i].lock);
+		spin_unlock_irq(&adev->queues[i].lock);
+	}
+}
+
+/**
+ * augur_queues_are_idle - whether no list is in a ring
+ * @adev: The card.
+ */
+bool augur_queues_are_idle(struct augur_device *adev)
+{
+	bool idle = true;
+
+	for (u32 i = 0; i < adev->config.submit_queues; i++) {
+		struct augur_queue *queue = &adev->queues[i];
+
+		/* Nobody may wait for what has come back, with interrupts off. */
+		augur_queue_take_atomic(queue);
+		spin_lock_irq(&queue->lock);
+		idle &= list_empty(&queue->in_flight);
+		spin_unlock_irq(&queue->lock);
+	}
+	return idle;
+}
+
+/**
+ * augur_queues_cancel - have the card end the lists that are in the rings
+ * @adev: The card.
+ */
+void augur_queues_cancel(struct augur_device *adev)
+{
+	for (u32 i = 0; i < adev->config.submit_queues; i++) {
+		struct augur_queue *queue = &adev->queues[i];
+		struct augur_list *list, *found;
+
+		do {
+			found = NULL;
+			spin_lock_irq(&queue->lock);
+			list_for_each_entry(list, &queue->in_flight, link) {
+				if (list->hung)
+					continue;
+				list->hung = true;
+				kref_get(&list->ref);
+				found = list;
+				break;
+			}
+			spin_unlock_irq(&queue->lock);
+			if (found) {
+				augur_card_cancel_list(adev, found->stream->context->id,
+						       lower_32_bits(found->number));
+				augur_list_put(found);
+			}
+		} while (found);
+	}
+}
+
+/**
+ * augur_queues_feed - have all streams try again that found no room
+ * @adev: The card.
+ */
+void augur_queues_feed(struct augur_device *adev)
+{
+	for (u32 i = 0; i < adev->config.submit_queues; i++) {
+		spin_lock_irq(&adev->queues[i].lock);
+		augur_queue_feed(&adev->queues[i]);
+		spin_unlock_irq(&adev->queues[i].lock);
+	}
+}
+
+/**
  * augur_queues_fail - signal the lists that are in the rings
  * @adev: A lost card.
  */
 void augur_queues_fail(struct augur_device *adev)
+{
+	augur_queues_give_up(adev, -ENODEV);
+}
+
+/**
+ * augur_queues_give_up - signal the lists that are in the rings
+ * @adev: The card, which is lost or reset.
+ * @error: Their fences' error.
+ */
+void augur_queues_give_up(struct augur_device *adev, int error)
 {
 	for (u32 i = 0; i < adev->config.submit_queues; i++) {
 		struct augur_queue *queue = &adev->queues[i];
@@ -342,7 +430,7 @@ void augur_queues_fail(struct augur_device *adev)
 							struct augur_list, link))) {
 			augur_list_strand(queue, list);
 			spin_unlock_irq(&queue->lock);
-			augur_list_end_unrun(list, AUGUR_STATUS_DEVICE_ERROR, -ENODEV);
+			augur_list_end_unrun(list, AUGUR_STATUS_DEVICE_ERROR, error);
 			augur_list_put(list);
 			spin_lock_irq(&queue->lock);
 		}

@@ -110,7 +110,12 @@ void augur_queue_look(struct augur_queue *queue, struct dma_fence *fence, bool o
 void augur_queue_done(struct virtqueue *vq);
 void augur_queue_reap(struct augur_queue *queue, struct augur_list *list);
 bool augur_queue_abandon(struct augur_queue *queue, struct augur_list *list);
+void augur_queues_settle(struct augur_device *adev);
+bool augur_queues_are_idle(struct augur_device *adev);
+void augur_queues_cancel(struct augur_device *adev);
+void augur_queues_feed(struct augur_device *adev);
 void augur_queues_fail(struct augur_device *adev);
+void augur_queues_give_up(struct augur_device *adev, int error);
 void augur_queues_drain(struct augur_device *adev);
 
 #endif

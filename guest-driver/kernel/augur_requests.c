@@ -9,32 +9,16 @@
 #include "augur_control.h"
 #include "augur_device.h"
 
-/**
- * augur_card_hello - begin a driver life
- * @adev: The card, with event buffers posted.
- *
- * Return: 0 when the map header is readable and names this life.
- */
-int augur_card_hello(struct augur_device *adev)
+/* Asks for the aperture. Return: 0 when it shows this life. */
+static int augur_card_live(struct augur_device *adev, struct augur_request *request)
 {
 	const struct augur_map_header *header = augur_map_header(adev);
 	const struct augur_hello_response *answer;
-	struct augur_hello_request *body;
-	struct augur_request *request;
 	int ret;
 
-	request = augur_request_new(AUGUR_REQUEST_HELLO, 0, sizeof(*body),
-				    sizeof(*answer));
-	if (!request)
-		return -ENOMEM;
-	body = augur_request_body(request);
-	body->nonce = cpu_to_le64(adev->life);
-	body->abi_major = cpu_to_le16(AUGUR_ABI_MAJOR);
-	body->abi_minor = cpu_to_le16(AUGUR_ABI_MINOR);
 	ret = augur_request_call(adev, request);
 	if (ret)
 		goto out;
-
 	answer = augur_request_answer(request);
 	if (le64_to_cpu(answer->nonce) != adev->life ||
 	    le64_to_cpu(answer->aperture_bytes) != adev->config.aperture_bytes ||
@@ -46,6 +30,50 @@ int augur_card_hello(struct augur_device *adev)
 out:
 	augur_request_put(request);
 	return ret;
+}
+
+/**
+ * augur_card_hello - begin a driver life
+ * @adev: The card, with event buffers posted.
+ *
+ * Return: 0 when the map header is readable and names this life.
+ */
+int augur_card_hello(struct augur_device *adev)
+{
+	struct augur_hello_request *body;
+	struct augur_request *request;
+
+	request = augur_request_new(AUGUR_REQUEST_HELLO, 0, sizeof(*body),
+				    sizeof(struct augur_hello_response));
+	if (!request)
+		return -ENOMEM;
+	body = augur_request_body(request);
+	body->nonce = cpu_to_le64(adev->life);
+	body->abi_major = cpu_to_le16(AUGUR_ABI_MAJOR);
+	body->abi_minor = cpu_to_le16(AUGUR_ABI_MINOR);
+	return augur_card_live(adev, request);
+}
+
+/**
+ * augur_card_resume - go on with the driver life after a reset of the rings
+ * @adev: The card, with event buffers posted.
+ *
+ * Return: 0, or an error when the card does not know the life any more.
+ */
+int augur_card_resume(struct augur_device *adev)
+{
+	struct augur_resume_request *body;
+	struct augur_request *request;
+
+	request = augur_request_new(AUGUR_REQUEST_RESUME, 0, sizeof(*body),
+				    sizeof(struct augur_hello_response));
+	if (!request)
+		return -ENOMEM;
+	/* The card answers nothing else before it. */
+	request->first = true;
+	body = augur_request_body(request);
+	body->nonce = cpu_to_le64(adev->life);
+	return augur_card_live(adev, request);
 }
 
 /**

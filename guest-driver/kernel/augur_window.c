@@ -35,6 +35,7 @@ int augur_windows_init(struct augur_device *adev)
 
 	mutex_init(&windows->lock);
 	INIT_LIST_HEAD(&windows->waiters);
+	init_waitqueue_head(&windows->shown);
 	xa_init(&windows->contexts);
 	windows->limits.aperture_bytes = adev->config.aperture_bytes;
 	windows->limits.max_window_bytes = adev->config.max_window_bytes;
@@ -316,6 +317,30 @@ void augur_windows_forget_context(struct augur_device *adev, u32 context)
 	while ((window = augur_window_table_first(&windows->table, context, 0, U64_MAX)))
 		augur_windows_withdraw(adev, window);
 	mutex_unlock(&windows->lock);
+}
+
+/**
+ * augur_windows_hide - keep programs from all windows
+ * @adev: A card whose aperture is about to show nothing.
+ */
+void augur_windows_hide(struct augur_device *adev)
+{
+	mutex_lock(&adev->windows.lock);
+	adev->windows.hidden = true;
+	mutex_unlock(&adev->windows.lock);
+	unmap_mapping_range(adev->drm.anon_inode->i_mapping, 0, 0, 1);
+}
+
+/**
+ * augur_windows_show - let programs see windows again
+ * @adev: The card.
+ */
+void augur_windows_show(struct augur_device *adev)
+{
+	mutex_lock(&adev->windows.lock);
+	adev->windows.hidden = false;
+	mutex_unlock(&adev->windows.lock);
+	wake_up_all(&adev->windows.shown);
 }
 
 /**

@@ -55,6 +55,8 @@ void augur_windows_forget(struct augur_device *adev, u32 context, u64 address,
 			  u64 bytes);
 bool augur_windows_next_lease(struct augur_device *adev, u32 *slot, u32 *generation,
 			      unsigned long *delay);
+void augur_windows_hide(struct augur_device *adev);
+void augur_windows_show(struct augur_device *adev);
 void augur_windows_begin_listing(struct augur_device *adev);
 void augur_windows_mark_listed(struct augur_device *adev, u32 slot, u32 generation);
 void augur_windows_end_listing(struct augur_device *adev);

@@ -26,9 +26,11 @@ pub const LIMIT: Duration = Duration::from_secs(900);
 fn parts(kernel: Kernel) -> &'static Parts {
     static STABLE: OnceLock<Parts> = OnceLock::new();
     static BACKPORTS: OnceLock<Parts> = OnceLock::new();
+    static DEBUG: OnceLock<Parts> = OnceLock::new();
     let parts = match kernel {
         Kernel::Stable => &STABLE,
         Kernel::Backports => &BACKPORTS,
+        Kernel::Debug => &DEBUG,
     };
     parts.get_or_init(|| {
         let project = Project::find().expect("the tests run inside the source tree");

@@ -124,6 +124,13 @@ fn short_lives_of_eight_processes_with_kills_leave_nothing_behind() {
 }
 
 #[test]
+fn memory_and_lists_survive_resets_of_the_card_and_suspends_of_the_guest() {
+    let guest = Builder::new("recovery").boot();
+    guest.succeed(&["augur-test", "reset", "suspend", "smoke"]);
+    guest.finish();
+}
+
+#[test]
 fn programs_hear_of_the_cards_death_within_seconds_and_the_guest_lives_on() {
     let mut guest = Builder::new("card-death").boot();
     let job = guest.begin_until(&["augur-test", "card-death"], "READY");

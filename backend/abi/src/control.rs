@@ -48,6 +48,8 @@ wire_enumerations! {
         ContextPriority = 0x62 => "CONTEXT_PRIORITY",
         /// Say how a range of an object will be used. NO_OBJECT for a range that is not in one; NO_MEMORY when more of the aperture would be pinned than may be, or too many ranges have advice.
         Advise = 0x63 => "ADVISE",
+        /// Go on with a life whose rings were reset: maps the aperture again. Contexts, objects and windows are as they were; lists that were in flight have ended. NO_HELLO when the card does not know the life any more.
+        Resume = 0x64 => "RESUME",
         /// Tell the card where the driver reports first touches; a ring of zero entries ends it.
         TouchRing = 64 => "TOUCH_RING",
         /// Choose whether and how the card maps ahead for a context.
@@ -310,6 +312,12 @@ wire_structures! {
         pub engine_max_mhz: u32,
         /// Zero.
         pub reserved: u32,
+    }
+
+    /// Body of RESUME; the answer is HELLO's.
+    pub struct ResumeRequest("augur_resume_request") {
+        /// The nonce of the life's HELLO.
+        pub nonce: u64,
     }
 
     /// Body of CONTEXT_PRIORITY.

@@ -280,6 +280,7 @@ pub const STRUCTURES: &[Structure] = &[
     crate::control::CountersResponse::DESCRIPTION,
     crate::control::SensorsResponse::DESCRIPTION,
     crate::control::ListCancelRequest::DESCRIPTION,
+    crate::control::ResumeRequest::DESCRIPTION,
     crate::control::ContextPriorityRequest::DESCRIPTION,
     crate::control::AdviseRequest::DESCRIPTION,
     crate::predict::PredictorSetRequest::DESCRIPTION,

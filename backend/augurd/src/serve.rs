@@ -246,6 +246,7 @@ fn answer_bytes(request: &[u8]) -> usize {
             ProfileReadResponse::BYTES + MAX_PROFILE_RECORDS * ProfileRecord::BYTES
         }
         Some(Request::Counters) => CountersResponse::BYTES,
+        Some(Request::Resume) => HelloResponse::BYTES,
         Some(Request::Sensors) => SensorsResponse::BYTES,
         Some(
             Request::ContextDestroy

@@ -207,11 +207,11 @@ impl Card {
         self.shared.core().events.take(limit, out);
     }
 
-    /// The guest has begun a new life of its rings without a HELLO yet: ends
-    /// everything of the old one. Lists that end after this belong to rings that
-    /// are gone.
+    /// The guest has begun a new life of its rings: ends the lists of the old one.
+    /// Contexts wait for a RESUME of their life or the HELLO that ends them. Lists
+    /// that end after this belong to rings that are gone.
     pub fn reset(&self) {
-        self.shared.end_life(None, CardState::Idle);
+        self.shared.suspend_life();
     }
 
     /// Tells the driver that the card goes, and ends its threads.

@@ -9,8 +9,8 @@ use augur_abi::control::{
     ContextInfoResponse, CountersResponse, FaultRequest, FaultResponse, HelloRequest,
     HelloResponse, ListCancelRequest, ListContextsRequest, ListWindowsRequest, ListWindowsResponse,
     ListedWindow, MAX_ACKS, MAX_LISTED_WINDOWS, ObjectCreateRequest, ObjectCreateResponse,
-    ObjectDestroyRequest, Request, RequestHeader, ResponseHeader, RevokeAck, RevokeAckRequest,
-    SensorsResponse,
+    ObjectDestroyRequest, Request, RequestHeader, ResponseHeader, ResumeRequest, RevokeAck,
+    RevokeAckRequest, SensorsResponse,
 };
 use augur_abi::{ABI_MAJOR, CardState, Status};
 use augur_memory::{
@@ -70,6 +70,7 @@ fn handle(shared: &Shared, request: &[u8], out: &mut Vec<u8>) -> Result<(), Stat
     let context = ContextId(header.context);
     match opcode {
         Request::Hello => hello(shared, &whole(body)?, out),
+        Request::Resume => resume(shared, &whole(body)?, out),
         Request::Counters => counters(shared, body, out),
         _ if shared.core().life.is_none() => Err(Status::NoHello),
         Request::ContextCreate => context_create(shared, &whole(body)?, out),
@@ -127,6 +128,17 @@ fn hello(shared: &Shared, body: &HelloRequest, out: &mut Vec<u8>) -> Result<(), 
         core.events.resyncs
     };
     header::begin(&shared.memory, body.nonce, resyncs);
+    map_aperture(shared, body.nonce, out)
+}
+
+fn resume(shared: &Shared, body: &ResumeRequest, out: &mut Vec<u8>) -> Result<(), Status> {
+    if !shared.resume_life(body.nonce) {
+        return Err(Status::NoHello);
+    }
+    map_aperture(shared, body.nonce, out)
+}
+
+fn map_aperture(shared: &Shared, nonce: u64, out: &mut Vec<u8>) -> Result<(), Status> {
     let bytes = shared.config.aperture_bytes;
     if let Err(error) = shared.host.map_aperture(shared.memory.file(), bytes) {
         log::error!("cannot map the aperture: {error}");
@@ -136,7 +148,7 @@ fn hello(shared: &Shared, body: &HelloRequest, out: &mut Vec<u8>) -> Result<(), 
     append(
         out,
         &HelloResponse {
-            nonce: body.nonce,
+            nonce,
             aperture_bytes: bytes,
         },
     );

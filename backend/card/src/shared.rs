@@ -27,6 +27,7 @@ use crate::dma::{DmaJob, DmaQueue};
 use crate::events::EventQueue;
 use crate::guest::GuestMemory;
 use crate::header;
+use crate::hints;
 use crate::host::Host;
 use crate::power::Power;
 use crate::prediction::Prediction;
@@ -58,6 +59,8 @@ pub(crate) struct Core {
     pub events: EventQueue,
     /// The nonce of this driver life; `None` before HELLO.
     pub life: Option<u64>,
+    /// Nonce of a life whose rings were reset: its contexts are still there.
+    pub suspended: Option<u64>,
     pub state: CardState,
     pub lives: u64,
     pub power: Power,
@@ -120,6 +123,7 @@ impl Shared {
                 contexts: BTreeMap::new(),
                 events: EventQueue::new(config.max_events as usize, slots),
                 life: None,
+                suspended: None,
                 state: CardState::Idle,
                 lives: 0,
                 power: Power::new(
@@ -412,6 +416,43 @@ impl Shared {
         self.tell(ended);
     }
 
+    /// The guest's rings are gone: ends what is in flight. What contexts have stays
+    /// until their life goes on or another begins.
+    pub fn suspend_life(&self) {
+        let mut core = self.core();
+        for info in core.contexts.values_mut() {
+            std::mem::take(&mut info.cancelled).end();
+        }
+        core.suspended = core.life.take().or(core.suspended);
+        core.state = CardState::Idle;
+        header::state(&self.memory, core.state, core.events.resyncs);
+        self.prediction.end_life();
+        let contexts: Vec<(ContextId, u32)> = core
+            .contexts
+            .iter()
+            .map(|(&id, info)| (id, info.priority))
+            .collect();
+        self.carry_out(core);
+        for (context, priority) in contexts {
+            self.end_lists(context);
+            if let Ok(weight) = hints::weight(priority) {
+                self.dispatch.add_context(context, weight);
+            }
+        }
+    }
+
+    /// Goes on with a life that was suspended; whether there is one with this nonce.
+    pub fn resume_life(&self, nonce: u64) -> bool {
+        let mut core = self.core();
+        let known = core.suspended == Some(nonce);
+        if known {
+            core.life = core.suspended.take();
+            core.state = CardState::Running;
+            header::state(&self.memory, core.state, core.events.resyncs);
+        }
+        known
+    }
+
     /// Ends every context and everything in flight; the state becomes `state`.
     pub fn end_life(&self, life: Option<u64>, state: CardState) {
         let now = self.guest_time();
@@ -424,6 +465,7 @@ impl Shared {
         core.events.begin();
         self.prediction.end_life();
         core.life = life;
+        core.suspended = None;
         core.state = state;
         header::state(&self.memory, state, core.events.resyncs);
         self.carry_out(core);

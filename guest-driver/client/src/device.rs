@@ -182,6 +182,15 @@ impl Device {
         kernel::call(&self.file, &mut argument)
     }
 
+    /// Resets the card. All contexts keep their memory; lists that do not end
+    /// within some seconds end with [`augur_abi::Status::DeviceError`].
+    ///
+    /// # Errors
+    /// It needs CAP_SYS_ADMIN; or the card does not come back, and is lost.
+    pub fn reset(&self) -> Result<(), Error> {
+        kernel::call(&self.file, &mut uapi::Reset::default())
+    }
+
     /// Allocates at least `bytes` of device memory. It reads as zero.
     ///
     /// # Errors

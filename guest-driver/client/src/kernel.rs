@@ -53,6 +53,7 @@ impl Plain for uapi::ObjectWait {}
 impl Plain for uapi::ObjectCopy {}
 impl Plain for uapi::PrimeHandle {}
 impl Plain for uapi::PrimeFd {}
+impl Plain for uapi::Reset {}
 impl Plain for uapi::Predictor {}
 impl Plain for uapi::GemClose {}
 impl Plain for uapi::SyncobjCreate {}

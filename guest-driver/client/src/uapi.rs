@@ -167,6 +167,11 @@ uapi_structures! {
         pub pad: u32,
     }
 
+    pub struct Reset {
+        pub flags: u32,
+        pub pad: u32,
+    }
+
     pub struct Predictor {
         pub mode: u32,
         pub pad: u32,
@@ -372,6 +377,7 @@ arguments! {
     ObjectWait => read_write::<ObjectWait>(DRM_COMMAND_BASE + 0x22), "BO_WAIT";
     SubmitLists => read_write::<SubmitLists>(DRM_COMMAND_BASE + 0x23), "SUBMIT_LISTS";
     ObjectCopy => read_write::<ObjectCopy>(DRM_COMMAND_BASE + 0x24), "BO_COPY";
+    Reset => read_write::<Reset>(DRM_COMMAND_BASE + 0x25), "RESET";
     PrimeHandle => read_write::<PrimeHandle>(0x2d), "PRIME_HANDLE_TO_FD";
     PrimeFd => read_write::<PrimeFd>(0x2e), "PRIME_FD_TO_HANDLE";
     DrmVersion => read_write::<DrmVersion>(0x00), "VERSION";

@@ -80,6 +80,7 @@ fn c_compiler_agrees_on_structures_and_numbers() {
         "drm_augur_bo_copy" => ObjectCopy {
             source, destination, source_offset, destination_offset, size, flags, pad,
         }
+        "drm_augur_reset" => Reset { flags, pad, }
         "drm_augur_predictor" => Predictor { mode, pad, }
         "drm_augur_model_pull" => ModelPull {
             scope, offset, pointer, generation, checksum, total, bytes, parameters, mode,
@@ -106,6 +107,7 @@ fn c_compiler_agrees_on_structures_and_numbers() {
     number::<uapi::ObjectAdvise>(&mut source, "DRM_IOCTL_AUGUR_BO_ADVISE");
     number::<uapi::ObjectWait>(&mut source, "DRM_IOCTL_AUGUR_BO_WAIT");
     number::<uapi::SubmitLists>(&mut source, "DRM_IOCTL_AUGUR_SUBMIT_LISTS");
+    number::<uapi::Reset>(&mut source, "DRM_IOCTL_AUGUR_RESET");
     number::<uapi::ObjectCopy>(&mut source, "DRM_IOCTL_AUGUR_BO_COPY");
     for (c_name, value) in [
         ("DRM_AUGUR_QUERY_DEVICE", uapi::QUERY_DEVICE),

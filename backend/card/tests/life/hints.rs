@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Priority and advice, as the card's requests.
+//! Priority and advice, and lives that go on after a reset of their rings.
 
-use augur_abi::Status;
 use augur_abi::control::{
     Advice, AdviseRequest, ContextInfoResponse, ContextPriorityRequest, CountersResponse,
-    ListContextsRequest, Priority, Request,
+    HelloResponse, ListContextsRequest, Priority, Request, ResumeRequest, SensorsResponse,
 };
+use augur_abi::{DataType, Opcode, Status};
 use zerocopy::IntoBytes as _;
 
-use crate::driver::{Driver, PATIENCE, small};
+use crate::driver::{Driver, PATIENCE, command, dense, small};
 
 fn advise(driver: &Driver, address: u64, bytes: u64, advice: u32) -> Result<[u8; 0], Status> {
     let body = AdviseRequest {
@@ -90,4 +90,37 @@ fn advice_is_checked_and_pins_are_bounded() {
         Err(Status::NoMemory)
     );
     assert_eq!(advise(object, 1 << 20, Advice::Unpin.code()), Ok([]));
+}
+
+#[test]
+fn a_life_whose_rings_were_reset_goes_on_with_what_it_had() {
+    let mut driver = Driver::start(small());
+    let object = driver.object(64 << 10).device_address;
+    driver.write(object, b"kept");
+    driver.card.reset();
+    let sensors = driver.ask::<SensorsResponse>(Request::Sensors, 0, &[]);
+    assert_eq!(sensors.err(), Some(Status::NoHello));
+    let resume = |driver: &Driver, nonce| {
+        let body = ResumeRequest { nonce };
+        driver.ask::<HelloResponse>(Request::Resume, 0, body.as_bytes())
+    };
+    assert_eq!(resume(&driver, 78), Err(Status::NoHello));
+    assert_eq!(resume(&driver, 77).map(|answer| answer.nonce), Ok(77));
+    assert_eq!(resume(&driver, 77), Err(Status::NoHello));
+    let mut found = [0; 4];
+    driver.read(object, &mut found);
+    assert_eq!(&found, b"kept");
+    let fill = command(
+        Opcode::Fill,
+        7_u64.as_bytes(),
+        &[dense(object, DataType::U8, &[4])],
+    );
+    assert_eq!(driver.run(&[fill], &[]).status, Status::Ok.code());
+
+    // The HELLO of another life ends it.
+    driver.card.reset();
+    driver.hello();
+    let counters: CountersResponse = driver.ask(Request::Counters, 0, &[]).unwrap();
+    assert_eq!((counters.contexts, counters.objects), (1, 0));
+    assert_eq!(resume(&driver, 77), Err(Status::NoHello));
 }

@@ -66,6 +66,9 @@ enum drm_augur_ioctl_id {
 
 	/** @DRM_AUGUR_BO_COPY: Copy between objects of different files or cards. */
 	DRM_AUGUR_BO_COPY,
+
+	/** @DRM_AUGUR_RESET: Reset the card in place. */
+	DRM_AUGUR_RESET,
 };
 
 /**
@@ -555,6 +558,22 @@ struct drm_augur_bo_copy {
 };
 
 /**
+ * struct drm_augur_reset - argument of DRM_AUGUR_RESET
+ *
+ * Resets the card's rings. All files keep their memory. Lists that do not end in
+ * time (the module's drain_timeout_ms) end with AUGUR_STATUS_DEVICE_ERROR; those
+ * that wait are not lost. Needs CAP_SYS_ADMIN: -EACCES. -EIO when the card does not
+ * come back; it is lost then.
+ */
+struct drm_augur_reset {
+	/** @flags: Zero. */
+	__u32 flags;
+
+	/** @pad: Zero. */
+	__u32 pad;
+};
+
+/**
  * struct drm_augur_predictor - argument of DRM_AUGUR_PREDICTOR
  */
 struct drm_augur_predictor {
@@ -716,6 +735,8 @@ struct drm_augur_profile {
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_AUGUR_SUBMIT_LISTS, struct drm_augur_submit_lists)
 #define DRM_IOCTL_AUGUR_BO_COPY \
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_AUGUR_BO_COPY, struct drm_augur_bo_copy)
+#define DRM_IOCTL_AUGUR_RESET \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_AUGUR_RESET, struct drm_augur_reset)
 
 #if defined(__cplusplus)
 }

@@ -72,6 +72,10 @@ pub enum Command {
     /// Where the cards are: PCI addresses and bridges, the link between, the
     /// NUMA node and its processors, interrupts.
     Topo,
+    /// Reset cards that do not do what they should: all, or the one of
+    /// --device. Programs keep their memory; command lists that do not end
+    /// within some seconds end with an error. Needs root.
+    Reset,
     /// Follow what happens between driver and card, a line each: lists
     /// submitted and ended, faults, windows mapped and taken back. Needs root
     /// and tracefs; the lines are the driver's tracepoints.

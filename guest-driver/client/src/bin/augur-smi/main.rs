@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `augur-smi`: what the cards of this machine are and what they do now.
 //!
-//! It asks the driver and reads what the kernel tells of it, and has the card record
-//! accesses and take models; it never allocates on a card.
+//! It asks the driver and reads what the kernel tells of it, has the card record
+//! accesses and take models, and resets cards; it never allocates on one.
 
 mod arguments;
 mod events;
@@ -65,6 +65,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.command {
         Some(Command::Events { count }) => return events::follow(*count),
+        Some(Command::Reset) => return reset(arguments),
         Some(Command::Profile { action }) => {
             let said = profile::run(&one_card(arguments)?, action)?;
             return print(&mut io::stdout().lock(), &said);
@@ -112,12 +113,31 @@ fn print(output: &mut impl Write, text: &str) -> Result<(), Failure> {
         })
 }
 
+fn devices(arguments: &Arguments) -> Result<Vec<Device>, Error> {
+    match &arguments.device {
+        Some(path) => Ok(vec![Device::open(path)?]),
+        None => Device::open_all(),
+    }
+}
+
+/// Resets the cards and says which.
+fn reset(arguments: &Arguments) -> Result<(), Failure> {
+    let mut done = Vec::new();
+    for device in devices(arguments)? {
+        device.reset()?;
+        done.push(device.path().display().to_string());
+    }
+    let text = either(
+        arguments,
+        || json!({ "reset": done }),
+        || done.iter().map(|path| format!("{path}: reset\n")).collect(),
+    );
+    print(&mut io::stdout().lock(), &text)
+}
+
 /// What is shown once.
 fn show(arguments: &Arguments) -> Result<String, Failure> {
-    let devices = match &arguments.device {
-        Some(path) => vec![Device::open(path)?],
-        None => Device::open_all()?,
-    };
+    let devices = devices(arguments)?;
     match &arguments.command {
         Some(Command::Ps { sample }) => {
             let processes = processes::sampled(&devices, *sample)?;

@@ -19,6 +19,7 @@ mod models;
 mod observed;
 mod ordering;
 mod random_touch;
+mod recovery;
 mod sharing;
 mod transfers;
 
@@ -253,6 +254,18 @@ pub const ALL: &[Subtest] = &[
         summary: "every tracepoint fires for what it is there for",
         alone: true,
         run: observed::tracepoints,
+    },
+    Subtest {
+        name: "reset",
+        summary: "resets in place: memory and lists survive, beside busy programs too",
+        alone: true,
+        run: recovery::reset,
+    },
+    Subtest {
+        name: "suspend",
+        summary: "suspends as far as the devices: memory and lists survive (takes seconds)",
+        alone: false,
+        run: recovery::suspend,
     },
     Subtest {
         name: "killed-in-dma",
