@@ -28,8 +28,21 @@ fn a_32_bit_program_uses_the_card() {
     // No 32-bit library is needed: the program makes its system calls itself.
     let mut compiler = Command::new("cc");
     compiler
-        .args(["-m32", "-O1", "-Wall", "-Werror", "-ffreestanding", "-fno-pie"])
-        .args(["-no-pie", "-nostdlib", "-static", "-fno-stack-protector", "-I"])
+        .args([
+            "-m32",
+            "-O1",
+            "-Wall",
+            "-Werror",
+            "-ffreestanding",
+            "-fno-pie",
+        ])
+        .args([
+            "-no-pie",
+            "-nostdlib",
+            "-static",
+            "-fno-stack-protector",
+            "-I",
+        ])
         .arg(folder.path())
         .arg("-I")
         .arg(&headers)

@@ -31,8 +31,20 @@ fn finish(guest: TestGuest) {
 fn ordinary_use_is_clean() {
     let guest = boot("debug-ordinary");
     guest.succeed(&[
-        "augur-test", "probe", "smoke", "mmap", "mmap-fork", "mmap-move", "lists", "object-wait",
-        "advice", "dma-buf", "dma-buf-import", "timelines", "futures", "reset",
+        "augur-test",
+        "probe",
+        "smoke",
+        "mmap",
+        "mmap-fork",
+        "mmap-move",
+        "lists",
+        "object-wait",
+        "advice",
+        "dma-buf",
+        "dma-buf-import",
+        "timelines",
+        "futures",
+        "reset",
     ]);
     finish(guest);
 }
@@ -43,7 +55,13 @@ fn faults_evictions_and_kills_are_clean() {
     let guest = boot("debug-busy");
     guest.succeed(&["augur-test", "--touches", "400", "random-touch"]);
     guest.succeed(&["augur-test", "--rounds", "60", "churn"]);
-    guest.succeed(&["augur-test", "killed-in-dma", "hang", "ioctl-hostile", "submit-errors"]);
+    guest.succeed(&[
+        "augur-test",
+        "killed-in-dma",
+        "hang",
+        "ioctl-hostile",
+        "submit-errors",
+    ]);
     finish(guest);
 }
 

@@ -20,7 +20,10 @@ fn augur_smi_shows_cards_processes_places_and_events_and_resets() {
     );
     assert_eq!(one["cards"].as_array().unwrap().len(), 1, "{one}");
     let table = guest.succeed(&["augur-smi", "--counters"]);
-    assert!(table.contains("accel0") && table.contains("accel1"), "{table}");
+    assert!(
+        table.contains("accel0") && table.contains("accel1"),
+        "{table}"
+    );
 
     let busy = guest.begin_until(&["augur-test", "dma-endless"], "READY round");
     let processes = guest.succeed(&["augur-smi", "ps"]);
@@ -42,7 +45,10 @@ fn augur_smi_shows_cards_processes_places_and_events_and_resets() {
         assert!(serde_json::from_str::<Value>(line).is_ok(), "{line}");
     }
     let reset = guest.succeed(&["augur-smi", "reset", "--device", "/dev/accel/accel1"]);
-    assert!(reset.contains("accel1") && !reset.contains("accel0"), "{reset}");
+    assert!(
+        reset.contains("accel1") && !reset.contains("accel0"),
+        "{reset}"
+    );
     let all = json(&guest, &["augur-smi", "--json", "reset"]);
     assert_eq!(all["reset"].as_array().unwrap().len(), 2, "{all}");
     let wrong = guest.output(&["augur-smi", "--device", "/dev/null"]);
