@@ -172,7 +172,7 @@ impl Scheduler {
 
     /// Gives a context another weight: it counts for engine time from now on.
     pub fn set_weight(&mut self, context: ContextId, weight: NonZeroU32) {
-        if let Some(known) = self.contexts.get_mut(&context) {
+        if let Some(known) = self.contexts.get_mut(context.0) {
             known.set_weight(weight);
         }
     }
