@@ -291,9 +291,9 @@ fn parameters(device: &Device, object: &Object) -> Outcome {
     let (c, d, e) = (square(4096)?, square(8192)?, square(12_288)?);
     let victim = Victim::new(device, object, |list| list.matmul(&c, &d, &e, false))?;
     victim.with(
-        "matmul, flag 2",
+        "matmul, an unknown flag",
         field(offset_of!(MatmulParams, flags)),
-        &[2],
+        &[128],
         EITHER,
     )?;
     let byte = object.byte_range(4096, 1)?;
