@@ -61,8 +61,8 @@ impl Default for Profile {
             memory_moves_in_flight: 16,
             move_bytes: 64 << 10,
             prefetch: 2,
-            cell: Nanos(40),
-            edge: Nanos(12),
+            cell: Nanos(20),
+            edge: Nanos(48),
             regrain: Nanos(1_000),
             analysis_lanes: 4,
         }
