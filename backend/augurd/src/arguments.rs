@@ -64,7 +64,7 @@ pub struct Arguments {
 
     /// Microseconds that a worker looks at its queues before it sleeps, while
     /// requests come in quick succession; 0 to sleep at once
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(..=10_000))]
     pub busy_poll: u32,
 
     /// Unit at which dependences between commands are tracked: adaptive, exact,

@@ -69,7 +69,8 @@ impl Transport {
                 rang = worker.bell.rang();
                 rang || queues.iter().any(|queue| queue.claims_a_chain(guest))
             };
-            if worker.poll.look_on(is_work) {
+            // Engines and channels that work need the processors more.
+            if !self.card.has_lists() && worker.poll.look_on(is_work) {
                 worker.poll.work_came();
                 if serve() || rang {
                     continue;

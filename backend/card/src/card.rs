@@ -169,6 +169,11 @@ impl Card {
         })
     }
 
+    /// Whether lists are queued or being executed.
+    pub fn has_lists(&self) -> bool {
+        self.shared.inflight_bytes.load(Ordering::Relaxed) > 0
+    }
+
     /// Records the schedule, until the card is shut down: one JSON object a line
     /// for each command (`span`), now and then how finely memory is tracked
     /// (`tracking`), and why that changed (`decision`).
