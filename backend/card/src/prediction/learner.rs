@@ -26,7 +26,7 @@ use crate::shared::{Shared, Totals};
 /// The shortest sleep while programs are known to use what was mapped ahead: the
 /// touch ring tells nobody that something is in it. Longer ones are half of the time
 /// between the last touches.
-const SHORT: Duration = Duration::from_micros(200);
+const SHORT: Duration = Duration::from_micros(500);
 /// How long it sleeps when windows that were mapped ahead wait to be used.
 const LONG: Duration = Duration::from_millis(2);
 /// How long it sleeps when there is nothing to see.

@@ -14,9 +14,9 @@ use augur_predictor::{Lesson, Network, Predictor, Trainer};
 use super::models::Owner;
 
 /// After each step the thread rests this many times as long as the step took, so
-/// that training takes a twentieth of one core at most.
-const REST: u32 = 19;
-const LONGEST_REST: Duration = Duration::from_millis(400);
+/// that training takes a thirtieth of one core at most.
+const REST: u32 = 29;
+const LONGEST_REST: Duration = Duration::from_millis(600);
 
 /// What the trainer is told.
 pub(super) enum Training {
