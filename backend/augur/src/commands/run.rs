@@ -18,7 +18,7 @@ use crate::guest::{Guest, GuestOptions, Parts, card_schedule};
 use crate::plan::Plan;
 use crate::progress::Heartbeat;
 use crate::project::Project;
-use crate::report::{self, Recorded, RunFacts, Schedule};
+use crate::report::{self, RunFacts, Schedule};
 use crate::size::Size;
 
 /// The photograph that is processed when none is given.
@@ -65,12 +65,16 @@ impl Arguments {
         let chosen = &parts.acceleration;
         let acceleration = format!("{} ({})", chosen.accelerator.name(), chosen.reason);
         eprintln!("guest: {acceleration}; {}", parts.qemu.description);
+        // The cards that the job is not for come last; a guest less is booted.
+        let mut cards = vec![CardOptions {
+            records_schedule: true,
+            ..self.card
+        }];
+        let first_compared = cards.len();
+        cards.extend(tracking::cards());
         let options = GuestOptions {
             memory_mib,
-            cards: vec![CardOptions {
-                records_schedule: true,
-                ..self.card
-            }],
+            cards,
             input: vec![InputFile {
                 name: "image".into(),
                 path: image,
@@ -99,7 +103,14 @@ impl Arguments {
                 .follow(&job, &mut io::stdout(), &mut io::stderr(), JOB)?
         };
         guest.collect_results(END)?;
+        println!();
+        let tracking = tracking::measure_in(&guest, first_compared, &tracking::Work::default())?;
+        println!("{}", tracking.table());
         let folder = guest.power_off(END)?;
+        // A guest of its own: QEMU's table of shared memory has room for the
+        // apertures of eight cards.
+        let ahead = ahead::measure(&parts, AHEAD_MIB)?;
+        print!("{}", ahead.table());
 
         let name = folder
             .path()
@@ -107,15 +118,13 @@ impl Arguments {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        println!();
-        let comparisons = Comparisons::measure(&parts)?;
         let facts = RunFacts {
             name,
             acceleration,
             qemu: parts.qemu.description.clone(),
             boot_seconds,
             schedule: Schedule::read(&card_schedule(&folder, 0))?,
-            tracking: comparisons.recorded,
+            tracking: tracking.recorded(&folder)?,
         };
         let report = report::write(&folder.results(), &facts)
             .with_context(|| format!("the job ended with exit code {code} and left no report"))?;
@@ -124,38 +133,10 @@ impl Arguments {
         println!("results: {}", Project::shown(&folder.results()));
         println!("logs:    {}", Project::shown(folder.path()));
         println!("next:    make shell   (then: augur-smi)");
-        Ok(if code == 0 && comparisons.all_right {
+        Ok(if code == 0 && tracking.all_right() && ahead.all_right() {
             ExitCode::SUCCESS
         } else {
             ExitCode::from(exit::FAILED)
-        })
-    }
-}
-
-/// What stands behind the job: the card's two ideas against doing without them.
-struct Comparisons {
-    recorded: Vec<Recorded>,
-    all_right: bool,
-}
-
-impl Comparisons {
-    /// Measures and prints the tables.
-    fn measure(parts: &Parts) -> anyhow::Result<Self> {
-        let ahead = ahead::measure(parts, AHEAD_MIB)?;
-        println!("{}", ahead.table());
-        // A guest of its own: QEMU's table of shared memory has room for the
-        // apertures of eight cards.
-        let options = GuestOptions {
-            cards: tracking::cards(),
-            ..GuestOptions::new("tracking")
-        };
-        let guest = Guest::boot(parts, &options)?;
-        let tracking = tracking::measure_in(&guest, 0, &tracking::Work::default())?;
-        print!("{}", tracking.table());
-        let folder = guest.power_off(END)?;
-        Ok(Self {
-            recorded: tracking.recorded(&folder)?,
-            all_right: ahead.all_right() && tracking.all_right(),
         })
     }
 }
