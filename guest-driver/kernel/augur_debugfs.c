@@ -2,14 +2,18 @@
 /*
  * The driver's state for people who debug it, below /sys/kernel/debug/accel/N:
  * windows, objects and contexts, and submit queues. Every file shows a moment
- * under its lock; two files need not agree.
+ * under its lock; two files need not agree. One file measures instead.
  */
 #include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
 #include <linux/virtio.h>
 
 #include <drm/drm_debugfs.h>
+#include <drm/drm_drv.h>
 
 #include "augur_context.h"
+#include "augur_control.h"
 #include "augur_device.h"
 #include "augur_gem.h"
 #include "augur_usage.h"
@@ -108,11 +112,69 @@ static int augur_debugfs_queues(struct seq_file *m, void *data)
 	return 0;
 }
 
+#define AUGUR_ROUND_TRIPS	1000
+
+static int augur_compare_ns(const void *left, const void *right)
+{
+	u64 a = *(const u64 *)left, b = *(const u64 *)right;
+
+	return a < b ? -1 : a > b;
+}
+
+/* Times requests of the control queue, one after another, into @ns. */
+static int augur_round_trips(struct augur_device *adev, u64 *ns)
+{
+	struct augur_request *request;
+	int ret = 0;
+
+	request = augur_request_new(AUGUR_REQUEST_COUNTERS, 0, 0,
+				    sizeof(struct augur_counters_response));
+	if (!request)
+		return -ENOMEM;
+	for (u32 i = 0; !ret && i < AUGUR_ROUND_TRIPS; i++) {
+		u64 began = ktime_get_ns();
+
+		ret = augur_request_call(adev, request);
+		ns[i] = ktime_get_ns() - began;
+		reinit_completion(&request->done);
+		cond_resched();
+	}
+	augur_request_put(request);
+	return ret;
+}
+
+/*
+ * Measures when it is read: round trips of the control queue, one after another and
+ * without a program's share.
+ */
+static int augur_debugfs_round_trip(struct seq_file *m, void *data)
+{
+	struct augur_device *adev = augur_debugfs_device(m);
+	int ret, idx;
+	u64 *ns;
+
+	if (!drm_dev_enter(&adev->drm, &idx))
+		return -ENODEV;
+	ns = kcalloc(AUGUR_ROUND_TRIPS, sizeof(*ns), GFP_KERNEL);
+	ret = ns ? augur_round_trips(adev, ns) : -ENOMEM;
+	drm_dev_exit(idx);
+	if (ret)
+		goto free;
+	sort(ns, AUGUR_ROUND_TRIPS, sizeof(*ns), augur_compare_ns, NULL);
+	seq_puts(m, "requests least_ns median_ns p99_ns\n");
+	seq_printf(m, "%u %llu %llu %llu\n", AUGUR_ROUND_TRIPS, ns[0],
+		   ns[AUGUR_ROUND_TRIPS / 2], ns[AUGUR_ROUND_TRIPS * 99 / 100]);
+free:
+	kfree(ns);
+	return ret;
+}
+
 static const struct drm_debugfs_info augur_debugfs_files[] = {
 	{ "windows", augur_debugfs_windows },
 	{ "objects", augur_debugfs_objects },
 	{ "contexts", augur_debugfs_contexts },
 	{ "queues", augur_debugfs_queues },
+	{ "round_trip", augur_debugfs_round_trip },
 };
 
 /**

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Round trips of the smallest requests.
 
-use std::fmt;
+use std::path::{Path, PathBuf};
+use std::{fmt, fs, io};
 
 use augur_client::{CommandList, Device, Error};
 use serde::Serialize;
 
 use crate::samples::{Quantiles, timed};
 
-/// Round trips from the program and back.
+/// Round trips.
 #[derive(Debug, Serialize)]
 pub struct Figures {
-    /// A request on the control queue (reading the counters).
+    /// A request on the control queue (reading the counters) from the driver and
+    /// back, the driver looking at the ring; none when there is no debugfs.
+    pub driver_polling: Option<Quantiles>,
+    /// The same request from the program and back.
     pub control: Quantiles,
     /// A list of one command, waiting asleep for the interrupt.
     pub list_on_interrupt: Quantiles,
@@ -45,6 +49,7 @@ pub fn measure(device: &Device, requests: u32) -> Result<Figures, Error> {
         polling.push(polled?.1);
     }
     Ok(Figures {
+        driver_polling: in_driver(device).ok(),
         control: Quantiles::of(control),
         list_on_interrupt: Quantiles::of(asleep),
         list_polling: Quantiles::of(polling),
@@ -52,16 +57,47 @@ pub fn measure(device: &Device, requests: u32) -> Result<Figures, Error> {
     })
 }
 
+/// What the driver's debugfs file measures.
+fn in_driver(device: &Device) -> io::Result<Quantiles> {
+    let text = fs::read_to_string(round_trip(device)?)?;
+    parse(&text).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+fn round_trip(device: &Device) -> io::Result<PathBuf> {
+    let missing = || io::Error::from(io::ErrorKind::NotFound);
+    let name = device.path().file_name().ok_or_else(missing)?;
+    // debugfs names cards after the bus's device.
+    let bus = fs::canonicalize(Path::new("/sys/class/accel").join(name).join("device"))?;
+    let bus = bus.file_name().ok_or_else(missing)?;
+    Ok(Path::new("/sys/kernel/debug/accel")
+        .join(bus)
+        .join("round_trip"))
+}
+
+/// The numbers below a line of names: requests, least, median, 99th percentile.
+fn parse(text: &str) -> Option<Quantiles> {
+    let mut numbers = text.lines().nth(1)?.split(' ').skip(2).map(str::parse);
+    Some(Quantiles {
+        median_ns: numbers.next()?.ok()?,
+        p99_ns: numbers.next()?.ok()?,
+    })
+}
+
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rows = [
-            ("control request", self.control),
-            ("list, on interrupt", self.list_on_interrupt),
-            ("list, polling", self.list_polling),
-            ("list, inside the card", self.list_in_card),
-        ];
+        let rows: Vec<_> = [
+            ("driver, polling", self.driver_polling),
+            ("control request", Some(self.control)),
+            ("list, on interrupt", Some(self.list_on_interrupt)),
+            ("list, polling", Some(self.list_polling)),
+            ("list, inside the card", Some(self.list_in_card)),
+        ]
+        .into_iter()
+        .filter_map(|(name, quantiles)| Some((name, quantiles?)))
+        .collect();
+        let count = rows.len();
         for (index, (name, quantiles)) in rows.into_iter().enumerate() {
-            let end = if index + 1 < rows.len() { "\n" } else { "" };
+            let end = if index + 1 < count { "\n" } else { "" };
             write!(
                 f,
                 "{name:<24} median {:>9.1} us   p99 {:>9.1} us{end}",
@@ -70,5 +106,19 @@ impl fmt::Display for Figures {
             )?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_drivers_own_figures_are_below_their_names() {
+        let text = "requests least_ns median_ns p99_ns\n1000 5000 7000 90000\n";
+        let quantiles = parse(text).unwrap();
+        assert_eq!((quantiles.median_ns, quantiles.p99_ns), (7000, 90_000));
+        assert_eq!(parse("requests\n"), None);
+        assert_eq!(parse("a b\n1 2 x y\n"), None);
     }
 }

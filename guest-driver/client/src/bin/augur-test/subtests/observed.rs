@@ -87,7 +87,8 @@ pub fn sensors(options: &Options) -> Outcome {
     })
 }
 
-/// debugfs shows the windows, objects, contexts and queues that there are.
+/// debugfs shows the windows, objects, contexts and queues that there are, and
+/// measures a round trip.
 pub fn debugfs(options: &Options) -> Outcome {
     let device = options.open()?;
     let object = device.create_object(1 << 20)?;
@@ -119,7 +120,15 @@ pub fn debugfs(options: &Options) -> Outcome {
     }
     let queues = read(&folder.join("queues"))?;
     let expected = 1 + device.information().submit_queues as usize;
-    check(queues.lines().count() == expected, || queues)
+    check(queues.lines().count() == expected, || queues)?;
+    let measured = read(&folder.join("round_trip"))?;
+    let numbers = measured.lines().nth(1).and_then(|line| {
+        let mut numbers = line.split(' ').map(str::parse::<u64>);
+        numbers
+            .all(|number| number.is_ok_and(|number| number > 0))
+            .then_some(())
+    });
+    check(numbers.is_some(), || measured)
 }
 
 /// Every tracepoint fires for what it is there for.
