@@ -131,7 +131,7 @@ impl Analyser {
         let (window, edges) = (self.graph.window(), self.graph.edges_held());
         window == 0
             || window + template.len() <= self.limits.window
-                && edges + template.edges().1 <= self.limits.edges
+                && edges + template.boundary().len() <= self.limits.edges
     }
 
     /// Takes a whole list whose analysis is known, each instruction with `held`
@@ -189,9 +189,14 @@ impl Analyser {
         self.graph.pop_released()
     }
 
-    /// Whether [`Analyser::pop_released`] has one.
-    pub(crate) fn has_released(&self) -> bool {
-        self.graph.has_released()
+    /// Exchanges the released instructions for an empty `room`.
+    pub(crate) fn swap_released(&mut self, room: &mut Vec<Release>) {
+        self.graph.swap_released(room);
+    }
+
+    /// What [`Analyser::pop_released`] has, latest last.
+    pub(crate) fn released(&self) -> &[Release] {
+        self.graph.released()
     }
 
     /// Ends a released instruction; false, and nothing changes, when it is not

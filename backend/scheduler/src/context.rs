@@ -10,13 +10,14 @@ use std::sync::Arc;
 
 use crate::analyser::{Analyser, Refusal};
 use crate::clock::Nanos;
-use crate::graph::{Outcome, Sequence};
+use crate::graph::{Outcome, Release, Sequence};
 use crate::grouping::{Group, Grouping};
-use crate::list::{CommandList, Unit};
+use crate::list::{CommandList, Instruction, Unit};
 use crate::policy::Policy;
 use crate::profile::Profile;
 use crate::ready::{Ready, ReadyQueue};
 use crate::replay::{Hint, Template};
+use crate::ring::Ring;
 use crate::scheduler::{Config, ListId, SubmitError};
 use crate::totals::Totals;
 
@@ -30,18 +31,44 @@ pub struct Taken {
     pub list: ListId,
     pub position: u32,
     pub sequence: Sequence,
+    /// Perhaps the first of its list: later ones are not.
+    pub first: bool,
 }
 
 /// What is kept of an instruction while it is in flight.
 #[derive(Clone, Copy, Debug)]
 struct Info {
-    list: ListId,
-    position: u32,
-    unit: Unit,
-    running: bool,
     cost: Nanos,
     rank: Nanos,
     group: Option<Group>,
+    /// Which of the lists in flight it is in, counted from the first ever.
+    list: u32,
+    unit: Unit,
+    running: bool,
+}
+
+/// A list of which something is in flight.
+#[derive(Clone, Copy, Debug)]
+struct Flying {
+    id: ListId,
+    /// The sequence of its first instruction.
+    first: Sequence,
+    /// That behind the last which was analysed.
+    end: Sequence,
+    /// Whether some of it was taken since it is in flight.
+    taken: bool,
+}
+
+impl Flying {
+    /// One of its instructions, which is not taken.
+    fn instruction(&self, sequence: Sequence) -> Taken {
+        Taken {
+            list: self.id,
+            position: (sequence - self.first) as u32,
+            sequence,
+            first: false,
+        }
+    }
 }
 
 /// A list that is not wholly analysed.
@@ -77,9 +104,10 @@ pub struct Context {
     lists: usize,
     pending: usize,
     running: usize,
-    /// Sequence of the first of `infos`.
-    base: Sequence,
-    infos: VecDeque<Info>,
+    infos: Ring<Info>,
+    /// Lists in flight, oldest first; the number of the first, which wraps.
+    flying: VecDeque<Flying>,
+    first_flying: u32,
     compute: ReadyQueue,
     dma: ReadyQueue,
     /// Costs of what is in flight.
@@ -89,7 +117,7 @@ pub struct Context {
     rate: u64,
     served: u128,
     /// Released at once, to be made ready in order.
-    released: Vec<(Ready, Unit)>,
+    released: Vec<Release>,
 }
 
 /// Service charged for a nanosecond.
@@ -108,8 +136,9 @@ impl Context {
             lists: 0,
             pending: 0,
             running: 0,
-            base: 0,
-            infos: VecDeque::new(),
+            infos: Ring::new(),
+            flying: VecDeque::new(),
+            first_flying: 0,
             compute: ReadyQueue::new(config.compute_engines),
             dma: ReadyQueue::new(config.dma_engines),
             work: 0,
@@ -228,7 +257,7 @@ impl Context {
         // The first instruction that was looked at anew.
         let mut fresh = None;
         let mut refusal = Ok(());
-        'queue: while let Some(queued) = self.queue.front_mut() {
+        while let Some(queued) = self.queue.front_mut() {
             if !queued.begun {
                 queued.begun = true;
                 queued.known = self.analyser.begin(&queued.list);
@@ -239,7 +268,7 @@ impl Context {
             }
             if let Some(template) = queued.known.clone() {
                 if !self.analyser.has_room(&template) {
-                    break 'queue;
+                    break;
                 }
                 let held = held(queued.id, self.analyser.graph().next(), queued.list.len());
                 self.analyser
@@ -248,36 +277,45 @@ impl Context {
                 self.queue.pop_front();
                 continue;
             }
-            fresh = fresh.or(Some(self.base + self.infos.len() as u64));
+            fresh = fresh.or(Some(self.infos.next()));
+            let number = fly(
+                (&mut self.flying, self.first_flying),
+                queued,
+                self.infos.next(),
+            );
             while let Some((instruction, operands)) = queued.list.get(queued.next) {
-                let room = self.analyser.make_room();
-                if room.is_err() {
-                    refusal = room;
-                    break 'queue;
+                refusal = self.analyser.make_room();
+                if refusal.is_err() {
+                    break;
                 }
                 let held = held(queued.id, self.analyser.graph().next(), 1);
                 let own = queued.holds.get(queued.next).copied().unwrap_or(0);
                 self.analyser.submit(operands, u32::from(held) + own);
                 self.work = self.work.saturating_add(instruction.cost.0);
-                self.infos.push_back(Info {
-                    list: queued.id,
-                    position: queued.next as u32,
-                    unit: instruction.unit,
-                    running: false,
+                self.infos.push(Info {
                     cost: instruction.cost,
                     rank: instruction.cost,
                     group: self.grouping.as_mut().and_then(|it| it.of(operands)),
+                    list: number,
+                    unit: instruction.unit,
+                    running: false,
                 });
                 queued.next += 1;
+            }
+            if let Some(flying) = self.flying.back_mut() {
+                flying.end = self.infos.next();
+            }
+            if refusal.is_err() {
+                break;
             }
             self.queue.pop_front();
         }
         if let Some(first) = fresh {
-            let next = self.base + self.infos.len() as u64;
+            let next = self.infos.next();
             self.unranked += (next - first) as usize;
             if self.unranked >= RANK_EVERY {
                 self.unranked = 0;
-                self.rank(self.base..next);
+                self.rank(self.infos.base()..next);
             } else {
                 self.rank(first..next);
             }
@@ -300,11 +338,6 @@ impl Context {
     /// Whether some of what is queued is not analysed.
     pub fn is_analysing(&self) -> bool {
         !self.queue.is_empty()
-    }
-
-    /// Whether there may be something to analyse or to make ready.
-    pub fn has_news(&self) -> bool {
-        self.analyser.has_released() || self.is_analysing()
     }
 
     /// Notes that a list has ended.
@@ -336,32 +369,38 @@ impl Context {
         let Some(queued) = self.queue.front() else {
             return;
         };
-        let first = self.base + self.infos.len() as u64;
-        let hints = template.hints.get().map_or(&[][..], Vec::as_slice);
-        let mut hints = hints.iter();
-        for (position, (instruction, operands)) in (0..).zip(queued.list.iter()) {
-            let hint = match hints.next() {
-                Some(&hint) => hint,
-                None => Hint {
+        let first = self.infos.next();
+        let list = fly((&mut self.flying, self.first_flying), queued, first);
+        let info = |instruction: &Instruction, hint: Hint| Info {
+            cost: instruction.cost,
+            rank: hint.rank,
+            group: hint.group,
+            list,
+            unit: instruction.unit,
+            running: false,
+        };
+        let instructions = queued.list.instructions();
+        let costs = instructions.iter().map(|it| it.cost.0);
+        self.work = costs.fold(self.work, u64::saturating_add);
+        if let Some(hints) = template.hints.get() {
+            let known = instructions.iter().zip(hints);
+            self.infos.extend(known.map(|(it, &hint)| info(it, hint)));
+        } else {
+            for (instruction, operands) in queued.list.iter() {
+                let hint = Hint {
                     rank: instruction.cost,
                     group: self.grouping.as_mut().and_then(|it| it.of(operands)),
-                },
-            };
-            self.work = self.work.saturating_add(instruction.cost.0);
-            self.infos.push_back(Info {
-                list: queued.id,
-                position,
-                unit: instruction.unit,
-                running: false,
-                cost: instruction.cost,
-                rank: hint.rank,
-                group: hint.group,
-            });
+                };
+                self.infos.push(info(instruction, hint));
+            }
         }
-        let next = self.base + self.infos.len() as u64;
+        let next = self.infos.next();
+        if let Some(flying) = self.flying.back_mut() {
+            flying.end = next;
+        }
         if template.hints.get().is_none() {
             self.rank(first..next);
-            let infos = self.infos.range((first - self.base) as usize..);
+            let infos = (first..next).filter_map(|sequence| self.infos.get(sequence));
             let hints = infos.map(|&Info { rank, group, .. }| Hint { rank, group });
             // Nobody else has set them meanwhile.
             let _ = template.hints.set(hints.collect());
@@ -370,15 +409,15 @@ impl Context {
 
     /// The longest chain behind each of these instructions.
     fn rank(&mut self, which: std::ops::Range<Sequence>) {
-        let (graph, infos, base) = (self.analyser.graph(), &mut self.infos, self.base);
+        let (graph, infos) = (self.analyser.graph(), &mut self.infos);
         for sequence in which.rev() {
             let mut longest = Nanos(0);
             graph.for_each_successor(sequence, |after| {
-                if let Some(info) = infos.get((after - base) as usize) {
+                if let Some(info) = infos.get(after) {
                     longest = longest.max(info.rank);
                 }
             });
-            if let Some(info) = infos.get_mut((sequence - base) as usize) {
+            if let Some(info) = infos.get_mut(sequence) {
                 info.rank = info.cost.plus(longest);
             }
         }
@@ -391,53 +430,61 @@ impl Context {
 
     /// Makes released instructions ready, near the engine that released them,
     /// and ends those that must not run; returns these.
+    #[inline]
     pub fn release(&mut self, engine: Option<(Unit, usize)>) -> Vec<Taken> {
+        match self.analyser.released() {
+            [] => Vec::new(),
+            &[only] if !only.poisoned => {
+                self.analyser.pop_released();
+                self.make_ready(only.sequence, engine);
+                Vec::new()
+            }
+            _ => self.release_many(engine),
+        }
+    }
+
+    fn release_many(&mut self, engine: Option<(Unit, usize)>) -> Vec<Taken> {
         let mut poisoned = Vec::new();
-        while let Some(release) = self.analyser.pop_released() {
-            let Some(info) = self.infos.get((release.sequence - self.base) as usize) else {
-                continue;
-            };
-            if release.poisoned {
-                poisoned.push(Taken {
-                    list: info.list,
-                    position: info.position,
-                    sequence: release.sequence,
-                });
-                self.end(release.sequence, Outcome::Failed);
-                continue;
+        let mut released = std::mem::take(&mut self.released);
+        while !self.analyser.released().is_empty() {
+            self.analyser.swap_released(&mut released);
+            // The first in program order is taken first from what is near.
+            released.sort_unstable_by_key(|release| release.sequence);
+            while let Some(release) = released.pop() {
+                if release.poisoned {
+                    let list = self.infos.get(release.sequence).map(|info| info.list);
+                    let list = list.map(|list| list.wrapping_sub(self.first_flying));
+                    let list = list.and_then(|list| self.flying.get(list as usize));
+                    poisoned.extend(list.map(|list| list.instruction(release.sequence)));
+                    self.end(release.sequence, Outcome::Failed);
+                } else {
+                    self.make_ready(release.sequence, engine);
+                }
             }
-            // What hangs on it takes as long as half of what is left.
-            let decides = info.rank.0.saturating_mul(2 * self.compute_engines) >= self.work;
-            let ready = Ready {
-                sequence: release.sequence,
-                urgent: decides.then_some(info.rank),
-                level: self.analyser.graph().level(release.sequence),
-                group: info.group,
-            };
-            let unit = info.unit;
-            if self.released.is_empty() && !self.analyser.has_released() {
-                self.make_ready(ready, unit, engine);
-                return poisoned;
-            }
-            self.released.push((ready, unit));
         }
-        // The first in program order is taken first from what is near.
-        self.released
-            .sort_unstable_by_key(|(ready, _)| ready.sequence);
-        while let Some((ready, unit)) = self.released.pop() {
-            self.make_ready(ready, unit, engine);
-        }
+        self.released = released;
         poisoned
     }
 
-    fn make_ready(&mut self, ready: Ready, unit: Unit, engine: Option<(Unit, usize)>) {
-        let queue = match unit {
-            Unit::Compute => &mut self.compute,
-            Unit::Dma => &mut self.dma,
+    fn make_ready(&mut self, sequence: Sequence, engine: Option<(Unit, usize)>) {
+        let Some(info) = self.infos.get(sequence) else {
+            return;
+        };
+        // What hangs on it takes as long as half of what is left.
+        let decides = info.rank.0.saturating_mul(2 * self.compute_engines) >= self.work;
+        let ready = Ready {
+            sequence,
+            urgent: decides.then_some(info.rank),
+            level: self.analyser.graph().level(sequence),
+            group: info.group,
         };
         let near = match engine {
-            Some((kind, number)) if kind == unit => Some(number),
+            Some((kind, number)) if kind == info.unit => Some(number),
             _ => None,
+        };
+        let queue = match info.unit {
+            Unit::Compute => &mut self.compute,
+            Unit::Dma => &mut self.dma,
         };
         queue.push(ready, near);
     }
@@ -448,22 +495,23 @@ impl Context {
             Unit::Compute => self.compute.pop(engine),
             Unit::Dma => self.dma.pop(engine),
         }?;
-        let info = self.infos.get_mut((sequence - self.base) as usize)?;
+        let info = self.infos.get_mut(sequence)?;
         info.running = true;
         self.running += 1;
         self.served += u128::from(info.cost.0.max(1)) * u128::from(self.rate);
+        let list = info.list.wrapping_sub(self.first_flying);
+        let list = self.flying.get_mut(list as usize)?;
         Some(Taken {
-            list: info.list,
-            position: info.position,
-            sequence,
+            first: !std::mem::replace(&mut list.taken, true),
+            ..list.instruction(sequence)
         })
     }
 
     /// Ends an instruction that was taken; false when it was not.
     pub fn finish(&mut self, sequence: Sequence, outcome: Outcome) -> bool {
-        let running = sequence
-            .checked_sub(self.base)
-            .and_then(|index| self.infos.get_mut(index as usize))
+        let running = self
+            .infos
+            .get_mut(sequence)
             .is_some_and(|info| std::mem::take(&mut info.running));
         if running {
             self.running -= 1;
@@ -473,15 +521,33 @@ impl Context {
     }
 
     fn end(&mut self, sequence: Sequence, outcome: Outcome) {
-        self.analyser.finish(sequence, outcome);
-        if let Some(info) = self.infos.get((sequence - self.base) as usize) {
+        if let Some(info) = self.infos.get(sequence) {
             self.work -= info.cost.0.min(self.work);
         }
         self.pending -= 1;
-        let oldest = self.analyser.graph().oldest();
-        while self.base < oldest {
-            self.infos.pop_front();
-            self.base += 1;
+        self.analyser.finish(sequence, outcome);
+        if sequence == self.infos.base() {
+            let oldest = self.analyser.graph().oldest();
+            self.infos.forget_before(oldest);
+            while self.flying.front().is_some_and(|it| it.end <= oldest) {
+                self.flying.pop_front();
+                self.first_flying = self.first_flying.wrapping_add(1);
+            }
         }
     }
+}
+
+/// The number among the `flying` lists of a list whose next instruction gets
+/// the sequence `next`; it is added when nothing of it is in flight.
+fn fly(flying: (&mut VecDeque<Flying>, u32), queued: &Queued, next: Sequence) -> u32 {
+    let (flying, first) = flying;
+    if flying.back().is_none_or(|it| it.id != queued.id) {
+        flying.push_back(Flying {
+            id: queued.id,
+            first: next - queued.next as u64,
+            end: next,
+            taken: false,
+        });
+    }
+    first.wrapping_add(flying.len() as u32 - 1)
 }

@@ -12,15 +12,13 @@ use std::sync::Arc;
 
 use crate::pool::{EMPTY, Pool};
 use crate::replay::{Recording, Template};
+use crate::ring::Ring;
 
 /// Position of an instruction in the submission order of its context.
 pub type Sequence = u64;
 
 /// No instruction.
 pub(crate) const NOBODY: Sequence = u64::MAX;
-
-/// No replayed list.
-const NO_LIST: u64 = u64::MAX;
 
 /// Why one instruction waits for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,41 +48,91 @@ pub(crate) enum Standing {
     Failed,
 }
 
+/// What waits for an instruction, in one word: one instruction and whether it
+/// reads what this one writes, or a part of a replayed list.
+#[derive(Clone, Copy, Debug)]
+struct Edge(u64);
+
+/// An [`Edge`] in its parts.
+enum Waiter {
+    One(Sequence, bool),
+    /// All that [`Template::boundary`] names under this number, in the list of
+    /// this number.
+    Part(u32, usize),
+}
+
+impl Edge {
+    fn one(after: Sequence, reads: bool) -> Self {
+        Self(after << 2 | u64::from(reads) << 1)
+    }
+
+    fn part(list: u32, group: usize) -> Self {
+        Self((group as u64) << 33 | u64::from(list) << 1 | 1)
+    }
+
+    fn waiter(self) -> Waiter {
+        if self.0 & 1 == 0 {
+            Waiter::One(self.0 >> 2, self.0 & 2 != 0)
+        } else {
+            Waiter::Part((self.0 >> 1) as u32, (self.0 >> 33) as usize)
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Node {
     /// Edges into this instruction that are not released, and one more while
     /// it is being analysed.
     pending: u32,
-    /// Successors: sequence, and whether it reads what this one writes.
+    /// Who waits for it, but for what a replayed list knows of itself.
     successors: u32,
-    /// The last successor added, so that a second conflict between the same
-    /// two instructions is no second edge.
-    latest: Sequence,
+    /// The last successor added, without the upper bits, so that a second
+    /// conflict between the same two instructions is no second edge: no two
+    /// that are remembered have the same lower bits.
+    latest: u32,
     /// Length of the longest chain of remembered instructions before it.
     level: u32,
     /// Which replayed list it is in, counted from the graph's first ever.
-    replayed: u64,
+    list: u32,
+    replayed: bool,
     ended: bool,
     /// Something it reads was written by a failed instruction.
+    poisoned: bool,
+}
+
+/// A replayed list.
+#[derive(Debug)]
+struct Replayed {
+    first: Sequence,
+    template: Arc<Template>,
+}
+
+/// What analysis has found of the newest instruction so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Opened {
+    waits: u32,
+    level: u32,
     poisoned: bool,
 }
 
 /// The dependence graph of one context.
 #[derive(Debug)]
 pub struct Graph {
-    /// Sequence of `nodes[0]`; everything before has ended.
-    base: Sequence,
-    nodes: VecDeque<Node>,
-    edges: Pool<(Sequence, bool)>,
+    /// Everything before the first of these has ended.
+    nodes: Ring<Node>,
+    edges: Pool<Edge>,
+    opened: Opened,
     in_flight: usize,
     /// Failed instructions that dependence analysis may still name.
     failed: HashSet<Sequence>,
     edge_total: u64,
     released: Vec<Release>,
-    /// Replayed lists of which something is remembered, by their first
-    /// instruction; the number of the first of them.
-    lists: VecDeque<(Sequence, Arc<Template>)>,
-    first_list: u64,
+    /// Replayed lists of which something is remembered; the number of the
+    /// first of them.  Numbers wrap.
+    lists: VecDeque<Replayed>,
+    first_list: u32,
+    /// Parts of a list that wait for what has ended: kept for their room.
+    over: Vec<usize>,
     /// Is told of every edge that is asked for.
     pub(crate) recording: Option<Recording>,
     horizon: u64,
@@ -105,15 +153,16 @@ impl Graph {
     /// whether they have ended or not.
     pub(crate) fn new(horizon: u64) -> Self {
         Self {
-            base: 0,
-            nodes: VecDeque::new(),
+            nodes: Ring::new(),
             edges: Pool::new(),
+            opened: Opened::default(),
             in_flight: 0,
             failed: HashSet::new(),
             edge_total: 0,
             released: Vec::new(),
             lists: VecDeque::new(),
             first_list: 0,
+            over: Vec::new(),
             recording: None,
             horizon,
         }
@@ -133,13 +182,13 @@ impl Graph {
     /// The sequence that the next instruction will have.
     #[must_use]
     pub fn next(&self) -> Sequence {
-        self.base + self.nodes.len() as u64
+        self.nodes.next()
     }
 
     /// The oldest instruction that has not ended; the next one when all have.
     #[must_use]
     pub fn oldest(&self) -> Sequence {
-        self.base
+        self.nodes.base()
     }
 
     /// Instructions submitted and not ended.
@@ -169,15 +218,17 @@ impl Graph {
     /// Adds an instruction that is not released before [`Graph::seal`].
     pub(crate) fn open(&mut self) -> Sequence {
         let sequence = self.next();
-        self.nodes.push_back(Node {
+        self.nodes.push(Node {
             pending: 1,
             successors: EMPTY,
-            latest: NOBODY,
+            latest: sequence as u32,
             level: 0,
-            replayed: NO_LIST,
+            list: 0,
+            replayed: false,
             ended: false,
             poisoned: false,
         });
+        self.opened = Opened::default();
         self.in_flight += 1;
         sequence
     }
@@ -192,69 +243,72 @@ impl Graph {
         holds: &[u32],
     ) -> Sequence {
         let first = self.next();
-        let number = self.first_list + self.lists.len() as u64;
-        self.lists.push_back((first, template.clone()));
+        let list = self.first_list.wrapping_add(self.lists.len() as u32);
         let mut floor = 0;
-        for (place, (&waits, &level)) in template.waits().iter().zip(&template.levels).enumerate() {
-            let sequence = first + place as u64;
-            let mut pending = waits + held + holds.get(place).copied().unwrap_or(0);
-            for &(back, reads) in template.outside(place) {
-                let before = first.wrapping_sub(u64::from(back));
-                if let Some(node) = self.node_mut(before)
-                    && !node.ended
-                {
+        let mut over = std::mem::take(&mut self.over);
+        for (group, part) in template.boundary().iter().enumerate() {
+            match self.nodes.get_mut(first.wrapping_sub(part.back.into())) {
+                Some(node) if !node.ended => {
                     floor = floor.max(node.level + 1);
-                    let mut successors = node.successors;
-                    self.edges.push(&mut successors, (sequence, reads));
-                    if let Some(node) = self.node_mut(before) {
-                        node.successors = successors;
-                    }
-                    self.edge_total += 1;
-                    pending += 1;
+                    self.edges
+                        .push(&mut node.successors, Edge::part(list, group));
+                    self.edge_total += part.len() as u64;
+                }
+                _ => over.push(group),
+            }
+        }
+        self.nodes.extend(template.steps.iter().map(|step| Node {
+            pending: step.waits + held,
+            successors: EMPTY,
+            latest: first as u32,
+            level: step.level + floor,
+            list,
+            replayed: true,
+            ended: false,
+            poisoned: false,
+        }));
+        for (sequence, &own) in (first..).zip(holds) {
+            if let Some(node) = self.nodes.get_mut(sequence) {
+                node.pending += own;
+            }
+        }
+        for group in over.drain(..) {
+            for after in template.waiting(group) {
+                if let Some(node) = self.nodes.get_mut(first + after.place()) {
+                    node.pending -= 1;
                 }
             }
-            self.nodes.push_back(Node {
-                pending,
-                successors: EMPTY,
-                latest: NOBODY,
-                level: level + floor,
-                replayed: number,
-                ended: false,
-                poisoned: false,
-            });
-            if pending == 0 {
+        }
+        self.over = over;
+        for &place in &template.roots {
+            let sequence = first + u64::from(place);
+            if self.nodes.get(sequence).is_some_and(|it| it.pending == 0) {
                 self.released.push(Release {
                     sequence,
                     poisoned: false,
                 });
             }
         }
+        self.lists.push_back(Replayed {
+            first,
+            template: template.clone(),
+        });
         self.in_flight += template.len();
-        self.edge_total += template.edges().0 as u64;
+        self.edge_total += template.inside() as u64;
         first
-    }
-
-    /// The replayed list that an instruction is in, and its place there.
-    fn replayed(
-        &self,
-        list: u64,
-        sequence: Sequence,
-    ) -> Option<(&(Sequence, Arc<Template>), usize)> {
-        let index = list.checked_sub(self.first_list)?;
-        let list = self.lists.get(index as usize)?;
-        Some((list, (sequence - list.0) as usize))
     }
 
     /// What became of `sequence`.
     pub(crate) fn standing(&self, sequence: Sequence) -> Standing {
-        let ended = sequence < self.base
-            || self
-                .nodes
-                .get((sequence - self.base) as usize)
-                .is_none_or(|node| node.ended);
-        if !ended {
-            Standing::InFlight
-        } else if !self.failed.is_empty() && self.failed.contains(&sequence) {
+        match self.nodes.get(sequence) {
+            Some(node) if !node.ended => Standing::InFlight,
+            _ => self.ending(sequence),
+        }
+    }
+
+    /// What became of an instruction that has ended.
+    fn ending(&self, sequence: Sequence) -> Standing {
+        if !self.failed.is_empty() && self.failed.contains(&sequence) {
             Standing::Failed
         } else {
             Standing::Done
@@ -264,6 +318,7 @@ impl Graph {
     /// Makes `after`, the newest instruction, wait for `before`, and returns
     /// what became of `before`: an instruction that has ended is not waited
     /// for, but its failure is carried on.
+    #[inline]
     pub(crate) fn depend(
         &mut self,
         before: Sequence,
@@ -277,57 +332,51 @@ impl Graph {
         if let Some(recording) = &mut self.recording {
             recording.wait(before, reads);
         }
-        let node = match before.checked_sub(self.base) {
-            Some(index) => self.nodes.get_mut(index as usize),
-            None => None,
-        };
-        let level = node.as_ref().map_or(0, |node| node.level + 1);
-        let standing = match node {
-            Some(node) if !node.ended => {
-                if node.latest != after {
-                    node.latest = after;
-                    self.edges.push(&mut node.successors, (after, reads));
-                    self.edge_total += 1;
-                    if let Some(newest) = self.nodes.back_mut() {
-                        newest.pending += 1;
-                    }
+        if let Some(node) = self.nodes.get_mut(before) {
+            self.opened.level = self.opened.level.max(node.level + 1);
+            if !node.ended {
+                if node.latest != after as u32 {
+                    node.latest = after as u32;
+                    self.edges
+                        .push(&mut node.successors, Edge::one(after, reads));
+                    self.opened.waits += 1;
                 }
-                Standing::InFlight
+                return Standing::InFlight;
             }
-            _ => {
-                let standing = self.standing(before);
-                if standing == Standing::Failed
-                    && reads
-                    && let Some(newest) = self.nodes.back_mut()
-                {
-                    newest.poisoned = true;
-                }
-                standing
-            }
-        };
-        if let Some(newest) = self.nodes.back_mut() {
-            newest.level = newest.level.max(level);
         }
+        let standing = self.ending(before);
+        self.opened.poisoned |= reads && standing == Standing::Failed;
         standing
     }
 
-    /// Ends the analysis of `sequence`; it is released when nothing holds it.
+    /// Ends the analysis of `sequence`, the newest; it is released when nothing
+    /// holds it.
     pub(crate) fn seal(&mut self, sequence: Sequence) {
-        self.release_one(sequence, false);
+        let opened = self.opened;
+        self.edge_total += u64::from(opened.waits);
+        if let Some(node) = self.nodes.get_mut(sequence) {
+            node.level = opened.level;
+            node.pending += opened.waits;
+            release(node, sequence, opened.poisoned, &mut self.released);
+        }
     }
 
     /// Holds `sequence` back for so many more reasons, each to be lifted by
     /// [`Graph::lift`].
     pub(crate) fn hold(&mut self, sequence: Sequence, holds: u32) {
-        if let Some(node) = self.node_mut(sequence) {
+        if holds > 0
+            && let Some(node) = self.nodes.get_mut(sequence)
+        {
             node.pending += holds;
         }
     }
 
     /// Lifts one reason of [`Graph::hold`]; nothing when there is none left.
     pub(crate) fn lift(&mut self, sequence: Sequence) {
-        if self.node_mut(sequence).is_some_and(|node| node.pending > 0) {
-            self.release_one(sequence, false);
+        if let Some(node) = self.nodes.get_mut(sequence)
+            && node.pending > 0
+        {
+            release(node, sequence, false, &mut self.released);
         }
     }
 
@@ -336,68 +385,105 @@ impl Graph {
         self.released.pop()
     }
 
-    /// Whether [`Graph::pop_released`] has one.
-    pub(crate) fn has_released(&self) -> bool {
-        !self.released.is_empty()
+    /// Exchanges the released instructions for an empty `room`.
+    pub(crate) fn swap_released(&mut self, room: &mut Vec<Release>) {
+        std::mem::swap(&mut self.released, room);
+    }
+
+    /// What [`Graph::pop_released`] has, latest last.
+    pub(crate) fn released(&self) -> &[Release] {
+        &self.released
     }
 
     /// Ends `sequence` and releases what waited for it only.  Returns false,
     /// and does nothing, when it is not in flight.
     pub(crate) fn finish(&mut self, sequence: Sequence, outcome: Outcome) -> bool {
-        let Some(node) = self.node_mut(sequence) else {
+        let Some(node) = self.nodes.get_mut(sequence) else {
             return false;
         };
         if node.ended || node.pending != 0 {
             return false;
         }
         node.ended = true;
-        let replayed = node.replayed;
+        let (replayed, list) = (node.replayed, node.list);
         let mut successors = std::mem::replace(&mut node.successors, EMPTY);
         let failed = outcome == Outcome::Failed;
         if failed {
             self.failed.insert(sequence);
         }
         self.in_flight -= 1;
-        while let Some((after, reads)) = self.edges.pop(&mut successors) {
-            self.release_one(after, failed && reads);
-        }
-        let list = replayed.checked_sub(self.first_list);
-        if let Some((first, template)) = list.and_then(|list| self.lists.get(list as usize)) {
-            for &(after, reads) in template.successors((sequence - first) as usize) {
-                let after = first + u64::from(after);
-                if let Some(node) = self.nodes.get_mut((after - self.base) as usize) {
-                    release(node, after, failed && reads, &mut self.released);
+        let (nodes, released) = (&mut self.nodes, &mut self.released);
+        let lists = &self.lists;
+        let mut let_go = |after: Sequence, reads: bool| {
+            if let Some(node) = nodes.get_mut(after) {
+                release(node, after, failed && reads, released);
+            }
+        };
+        while let Some(edge) = self.edges.pop(&mut successors) {
+            match edge.waiter() {
+                Waiter::One(after, reads) => let_go(after, reads),
+                Waiter::Part(list, group) => {
+                    let known = lists.get(list.wrapping_sub(self.first_list) as usize);
+                    if let Some(Replayed { first, template }) = known {
+                        for after in template.waiting(group) {
+                            let_go(first + after.place(), after.reads());
+                        }
+                    }
                 }
             }
         }
-        while self.nodes.front().is_some_and(|node| node.ended) {
-            self.nodes.pop_front();
-            self.base += 1;
+        if replayed {
+            let known = lists.get(list.wrapping_sub(self.first_list) as usize);
+            if let Some(Replayed { first, template }) = known {
+                for after in template.successors((sequence - first) as usize) {
+                    let_go(first + after.place(), after.reads());
+                }
+            }
         }
-        while let Some((first, template)) = self.lists.front()
-            && first + template.len() as u64 <= self.base
-        {
-            self.lists.pop_front();
-            self.first_list += 1;
+        if sequence == self.nodes.base() {
+            self.forget_ended();
         }
         true
+    }
+
+    /// Forgets what has ended, from the oldest on.
+    fn forget_ended(&mut self) {
+        let mut base = self.nodes.base();
+        while self.nodes.get(base).is_some_and(|node| node.ended) {
+            base += 1;
+        }
+        self.nodes.forget_before(base);
+        while let Some(Replayed { first, template }) = self.lists.front()
+            && first + template.len() as u64 <= base
+        {
+            self.lists.pop_front();
+            self.first_list = self.first_list.wrapping_add(1);
+        }
     }
 
     /// Calls `visit` with each instruction that waits for `sequence`, in no
     /// order.
     pub fn for_each_successor(&self, sequence: Sequence, mut visit: impl FnMut(Sequence)) {
-        let Some(node) = sequence
-            .checked_sub(self.base)
-            .and_then(|index| self.nodes.get(index as usize))
-        else {
+        let Some(node) = self.nodes.get(sequence) else {
             return;
         };
-        self.edges
-            .iter(node.successors)
-            .for_each(|(after, _)| visit(after));
-        if let Some(((first, template), place)) = self.replayed(node.replayed, sequence) {
-            for &(after, _) in template.successors(place) {
-                visit(first + u64::from(after));
+        let list_of = |list: u32| self.lists.get(list.wrapping_sub(self.first_list) as usize);
+        for edge in self.edges.iter(node.successors) {
+            match edge.waiter() {
+                Waiter::One(after, _) => visit(after),
+                Waiter::Part(list, group) => {
+                    if let Some(Replayed { first, template }) = list_of(list) {
+                        let waiting = template.waiting(group).iter();
+                        waiting.for_each(|after| visit(first + after.place()));
+                    }
+                }
+            }
+        }
+        if node.replayed
+            && let Some(Replayed { first, template }) = list_of(node.list)
+        {
+            for after in template.successors((sequence - first) as usize) {
+                visit(first + after.place());
             }
         }
     }
@@ -405,10 +491,7 @@ impl Graph {
     /// Length of the longest chain before `sequence`, as far as it was
     /// remembered when `sequence` was analysed.
     pub(crate) fn level(&self, sequence: Sequence) -> u32 {
-        sequence
-            .checked_sub(self.base)
-            .and_then(|index| self.nodes.get(index as usize))
-            .map_or(0, |node| node.level)
+        self.nodes.get(sequence).map_or(0, |node| node.level)
     }
 
     /// Failed instructions that are remembered.
@@ -420,23 +503,10 @@ impl Graph {
     pub(crate) fn forget_failures(&mut self, named: impl Fn(Sequence) -> bool) {
         self.failed.retain(|&sequence| named(sequence));
     }
-
-    fn node_mut(&mut self, sequence: Sequence) -> Option<&mut Node> {
-        let index = sequence.checked_sub(self.base)?;
-        self.nodes.get_mut(index as usize)
-    }
-
-    fn release_one(&mut self, sequence: Sequence, poison: bool) {
-        let Some(index) = sequence.checked_sub(self.base) else {
-            return;
-        };
-        if let Some(node) = self.nodes.get_mut(index as usize) {
-            release(node, sequence, poison, &mut self.released);
-        }
-    }
 }
 
 /// Takes one reason to wait from an instruction.
+#[inline]
 fn release(node: &mut Node, sequence: Sequence, poison: bool, released: &mut Vec<Release>) {
     node.poisoned |= poison;
     node.pending -= 1;

@@ -11,6 +11,8 @@
 //! orders anything; a wrong group costs moves only.  [`crate::sizes`]
 //! says which sizes a program's objects get, and why.
 
+use std::num::NonZeroU32;
+
 use hashbrown::HashMap;
 
 use crate::list::{Object, Operand};
@@ -39,7 +41,7 @@ pub struct Group {
     /// Which it is, below [`GROUPS`].
     pub number: u16,
     /// What it is cut from: objects of one pitch and size are of one kind.
-    pub kind: u32,
+    pub kind: NonZeroU32,
 }
 
 impl Group {
@@ -48,7 +50,7 @@ impl Group {
         let number = mixed(mixed(place.0, place.1), kind);
         Self {
             number: (number >> 32) as u16 % GROUPS as u16,
-            kind: (kind >> 32) as u32,
+            kind: NonZeroU32::MIN | (kind >> 32) as u32,
         }
     }
 }

@@ -32,6 +32,7 @@ pub mod profile;
 mod ready;
 pub mod region;
 mod replay;
+mod ring;
 pub mod scheduler;
 pub mod simulate;
 pub mod sizes;

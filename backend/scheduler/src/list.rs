@@ -249,6 +249,11 @@ impl CommandList {
             .map(|instruction| (instruction, self.operands_of(instruction)))
     }
 
+    /// The instructions without their operands, in program order.
+    pub(crate) fn instructions(&self) -> &[Instruction] {
+        &self.instructions
+    }
+
     /// The instruction at `position` with its operands.
     #[must_use]
     pub fn get(&self, position: usize) -> Option<(&Instruction, &[Operand])> {

@@ -213,6 +213,7 @@ impl ReadyQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::num::NonZeroU32;
 
     fn ready(sequence: u64, level: u32, group: Option<u16>) -> Ready {
         Ready {
@@ -220,7 +221,7 @@ mod tests {
             urgent: None,
             level,
             group: group.map(|number| Group {
-                kind: u32::from(number / 10),
+                kind: NonZeroU32::MIN.saturating_add(u32::from(number / 10)),
                 number,
             }),
         }

@@ -14,6 +14,7 @@
 //! same conflicts.  Recordings name tracked cells, so they end when cells are
 //! forgotten.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
@@ -42,9 +43,24 @@ const MAX_VARIANTS: usize = 4;
 /// Lists before a recording that it names.
 const MAX_PAST: usize = 256;
 
-/// An edge out of an instruction: the other one's place in the list, and
-/// whether that reads what this one writes.
-pub type Successor = (u32, bool);
+/// An edge to an instruction of a list: its place there, and whether it reads
+/// what the other writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Successor(u32);
+
+impl Successor {
+    fn new(place: u32, reads: bool) -> Self {
+        Self(place << 1 | u32::from(reads))
+    }
+
+    pub fn place(self) -> u64 {
+        u64::from(self.0 >> 1)
+    }
+
+    pub fn reads(self) -> bool {
+        self.0 & 1 != 0
+    }
+}
 
 /// What the order of instructions goes by; wrong hints cost time only.
 #[derive(Clone, Copy, Debug)]
@@ -54,21 +70,44 @@ pub struct Hint {
     pub group: Option<Group>,
 }
 
+/// One instruction of a list.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// Where its part of the accesses and of the successors ends.
+    accesses: u32,
+    successors: u32,
+    /// Instructions that it waits for, in the list and before.
+    pub waits: u32,
+    /// Longest chain of instructions of the list before it.
+    pub level: u32,
+}
+
+/// All that waits for one instruction before the list.
+#[derive(Clone, Copy, Debug)]
+pub struct Part {
+    /// How far that one lies before the list's first.
+    pub back: u32,
+    start: u32,
+    end: u32,
+}
+
+impl Part {
+    /// How many instructions wait.
+    pub fn len(self) -> usize {
+        (self.end - self.start) as usize
+    }
+}
+
 /// What analysis found for one list.
 #[derive(Debug, Default)]
 pub struct Template {
-    /// For each instruction, where its part of `accesses`, of `successors` and
-    /// of `outside` ends.
-    ends: Vec<[u32; 3]>,
+    pub steps: Vec<Step>,
     accesses: Vec<(CellId, Access)>,
     successors: Vec<Successor>,
-    /// How far before the list's first instruction another one lies that an
-    /// instruction waits for, and whether it reads what that one writes.
-    outside: Vec<(u32, bool)>,
-    /// Instructions of the list that each waits for.
-    waits: Vec<u32>,
-    /// Longest chain of instructions of the list before each.
-    pub levels: Vec<u32>,
+    boundary: Vec<Part>,
+    waiting: Vec<Successor>,
+    /// Instructions that wait for none of the list.
+    pub roots: Vec<u32>,
     /// One for each instruction, once it was replayed.
     pub hints: OnceLock<Vec<Hint>>,
     /// Objects written.
@@ -80,45 +119,49 @@ pub struct Template {
 impl Template {
     /// Number of instructions.
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.steps.len()
     }
 
-    fn part(&self, instruction: usize, which: usize) -> std::ops::Range<usize> {
-        let end_of = |at: usize| self.ends.get(at).map_or(0, |ends| ends[which] as usize);
-        let start = instruction.checked_sub(1).map_or(0, end_of);
-        start..end_of(instruction)
+    fn end_of(&self, before: usize, which: impl Fn(&Step) -> u32) -> usize {
+        let step = before.checked_sub(1).and_then(|last| self.steps.get(last));
+        step.map_or(0, |step| which(step) as usize)
     }
 
     /// The cells that an instruction accesses.
     pub fn accesses(&self, instruction: usize) -> &[(CellId, Access)] {
-        let part = self.part(instruction, 0);
+        let end_of = |at| self.end_of(at, |step| step.accesses);
+        let part = end_of(instruction)..end_of(instruction + 1);
         self.accesses.get(part).unwrap_or_default()
     }
 
     /// The instructions of the list that wait for one.
     pub fn successors(&self, instruction: usize) -> &[Successor] {
-        let part = self.part(instruction, 1);
+        let end_of = |at| self.end_of(at, |step| step.successors);
+        let part = end_of(instruction)..end_of(instruction + 1);
         self.successors.get(part).unwrap_or_default()
     }
 
-    /// The instructions before the list that one waits for.
-    pub fn outside(&self, instruction: usize) -> &[(u32, bool)] {
-        let part = self.part(instruction, 2);
-        self.outside.get(part).unwrap_or_default()
+    /// The instructions before the list that are waited for, oldest first.
+    pub fn boundary(&self) -> &[Part] {
+        &self.boundary
     }
 
-    /// How many instructions of the list each waits for.
-    pub fn waits(&self) -> &[u32] {
-        &self.waits
+    /// What waits for one of [`Template::boundary`].
+    pub fn waiting(&self, part: usize) -> &[Successor] {
+        let Some(part) = self.boundary.get(part) else {
+            return &[];
+        };
+        let part = part.start as usize..part.end as usize;
+        self.waiting.get(part).unwrap_or_default()
     }
 
-    /// Edges out of instructions of the list, and into it from before.
-    pub fn edges(&self) -> (usize, usize) {
-        (self.successors.len(), self.outside.len())
+    /// Edges between instructions of the list.
+    pub fn inside(&self) -> usize {
+        self.successors.len()
     }
 
     fn size(&self) -> usize {
-        self.successors.len() + self.outside.len() + self.accesses.len()
+        self.successors.len() + self.waiting.len() + self.accesses.len()
     }
 }
 
@@ -140,6 +183,9 @@ pub struct Recording {
 impl Recording {
     /// Notes that the newest instruction waits for `before`.
     pub fn wait(&mut self, before: Sequence, reads: bool) {
+        if self.first.saturating_sub(before) > HORIZON {
+            return;
+        }
         let own = self.before_ends.last().map_or(0, |&end| end as usize);
         let mine = self.before.get_mut(own..).unwrap_or_default();
         match mine.iter_mut().find(|(other, _)| *other == before) {
@@ -179,50 +225,74 @@ impl Recording {
 
     fn template(self) -> Template {
         let length = self.before_ends.len();
-        let mut template = Template {
-            ends: Vec::with_capacity(length),
-            waits: vec![0; length],
-            levels: vec![0; length],
-            accesses: self.accesses,
-            written: self.written,
-            past: self.past,
-            ..Template::default()
-        };
-        let mut inside: Vec<Vec<Successor>> = vec![Vec::new(); length];
+        let mut steps: Vec<Step> = Vec::with_capacity(length);
+        let mut roots = Vec::new();
+        // Who waits for whom, to be sorted by the latter.
+        let mut inside: Vec<(u32, Successor)> = Vec::new();
+        let mut outside: Vec<(u32, Successor)> = Vec::new();
         let mut start = 0;
-        for (instruction, &end) in self.before_ends.iter().enumerate() {
-            let mut outside = template.outside.len() as u32;
+        let ends = self.before_ends.iter().zip(&self.access_ends);
+        for (instruction, (&end, &accesses)) in (0..).zip(ends) {
+            let mut step = Step {
+                accesses,
+                successors: 0,
+                waits: 0,
+                level: 0,
+            };
+            let known = inside.len();
             for &(before, reads) in self.before.get(start..end as usize).unwrap_or_default() {
                 match before.checked_sub(self.first) {
                     Some(place) => {
-                        let place = place as usize;
-                        let level = template.levels.get(place).map_or(0, |level| level + 1);
-                        if let Some(own) = template.levels.get_mut(instruction) {
-                            *own = level.max(*own);
-                        }
-                        if let Some(waits) = template.waits.get_mut(instruction) {
-                            *waits += 1;
-                        }
-                        if let Some(successors) = inside.get_mut(place) {
-                            successors.push((instruction as u32, reads));
-                        }
+                        let level = steps.get(place as usize).map_or(0, |it| it.level + 1);
+                        step.level = step.level.max(level);
+                        step.waits += 1;
+                        inside.push((place as u32, Successor::new(instruction, reads)));
                     }
-                    None if self.first - before <= HORIZON => {
-                        template.outside.push(((self.first - before) as u32, reads));
-                        outside += 1;
+                    None => {
+                        step.waits += 1;
+                        let back = (self.first - before) as u32;
+                        outside.push((back, Successor::new(instruction, reads)));
                     }
-                    None => {}
                 }
             }
+            if inside.len() == known {
+                roots.push(instruction);
+            }
             start = end as usize;
-            let accesses = self.access_ends.get(instruction).copied();
-            template.ends.push([accesses.unwrap_or(0), 0, outside]);
+            steps.push(step);
         }
-        for (ends, successors) in template.ends.iter_mut().zip(&inside) {
-            template.successors.extend_from_slice(successors);
-            ends[1] = template.successors.len() as u32;
+        inside.sort_by_key(|&(place, _)| place);
+        let mut known = inside.iter().peekable();
+        let mut end = 0;
+        for (place, step) in (0..).zip(&mut steps) {
+            while known.next_if(|&&(before, _)| before == place).is_some() {
+                end += 1;
+            }
+            step.successors = end;
         }
-        template
+        outside.sort_by_key(|&(back, _)| Reverse(back));
+        let mut boundary: Vec<Part> = Vec::new();
+        for (at, &(back, _)) in (0..).zip(&outside) {
+            match boundary.last_mut() {
+                Some(part) if part.back == back => part.end = at + 1,
+                _ => boundary.push(Part {
+                    back,
+                    start: at,
+                    end: at + 1,
+                }),
+            }
+        }
+        Template {
+            steps,
+            accesses: self.accesses,
+            successors: inside.into_iter().map(|(_, after)| after).collect(),
+            boundary,
+            waiting: outside.into_iter().map(|(_, after)| after).collect(),
+            roots,
+            hints: OnceLock::new(),
+            written: self.written,
+            past: self.past,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::analyser::{Analyser, Limits};
 use crate::clock::Nanos;
-use crate::context::Context;
+use crate::context::{Context, Taken};
 use crate::graph::{Outcome, Sequence};
 use crate::list::{CommandList, Unit};
 use crate::policy::Policy;
@@ -321,23 +321,17 @@ impl Scheduler {
 
     /// The instruction that `engine` runs next, if one may run.
     pub fn take(&mut self, engine: Engine, now: Nanos) -> Option<Work> {
-        let mut best: Option<(u128, ContextId)> = None;
-        for id in &self.turn {
-            let Some(context) = self.contexts.get(id.0) else {
-                continue;
-            };
-            if context.has_ready(engine.unit())
-                && best.is_none_or(|(served, _)| context.served() < served)
-            {
-                best = Some((context.served(), *id));
-            }
-        }
-        let (_, id) = best?;
+        let id = match self.turn[..] {
+            [only] => only,
+            _ => self.least_served_with(engine.unit())?,
+        };
         let taken = self
             .contexts
             .get_mut(id.0)?
             .take(engine.unit(), engine.number())?;
-        if let Some(list) = self.lists.get_mut(taken.list.0) {
+        if taken.first
+            && let Some(list) = self.lists.get_mut(taken.list.0)
+        {
             list.started.get_or_insert(now);
         }
         Some(Work {
@@ -349,6 +343,20 @@ impl Scheduler {
         })
     }
 
+    /// The context that has something ready and was served least.
+    fn least_served_with(&self, unit: Unit) -> Option<ContextId> {
+        let mut best: Option<(u128, ContextId)> = None;
+        for id in &self.turn {
+            if let Some(context) = self.contexts.get(id.0)
+                && context.has_ready(unit)
+                && best.is_none_or(|(served, _)| context.served() < served)
+            {
+                best = Some((context.served(), *id));
+            }
+        }
+        best.map(|(_, id)| id)
+    }
+
     /// Reports what became of work that was taken.
     pub fn finish(&mut self, work: &Work, outcome: Outcome, now: Nanos) {
         let Some(context) = self.contexts.get_mut(work.context.0) else {
@@ -357,7 +365,9 @@ impl Scheduler {
         if !context.finish(work.sequence, outcome) {
             return;
         }
-        if context.has_news() {
+        let poisoned = context.release(Some((work.engine.unit(), work.engine.number())));
+        if context.is_analysing() || !poisoned.is_empty() {
+            self.end_poisoned(poisoned);
             self.advance(work.context, Some(work.engine));
         }
         if let Some(list) = self.lists.get_mut(work.list.0) {
@@ -427,12 +437,9 @@ impl Scheduler {
     /// Analyses what there is room for, and gives what was released to the
     /// engines, until nothing moves any more.
     fn advance(&mut self, id: ContextId, engine: Option<Engine>) {
-        let Some(context) = self.contexts.get_mut(id.0) else {
-            return;
-        };
-        let lists = &mut self.lists;
         let near = engine.map(|engine| (engine.unit(), engine.number()));
-        loop {
+        while let Some(context) = self.contexts.get_mut(id.0) {
+            let lists = &mut self.lists;
             let analysed = context.analyse(|list, sequence, instructions| {
                 lists.get_mut(list.0).is_some_and(|list| {
                     if list.analysed == 0 {
@@ -454,11 +461,16 @@ impl Scheduler {
             if poisoned.is_empty() {
                 return;
             }
-            for taken in poisoned {
-                if let Some(list) = lists.get_mut(taken.list.0) {
-                    note_end(list, taken.position, 1, Outcome::Failed);
-                    self.tasks.push(Task::Close(taken.list));
-                }
+            self.end_poisoned(poisoned);
+        }
+    }
+
+    /// Notes that these have ended without having run.
+    fn end_poisoned(&mut self, poisoned: Vec<Taken>) {
+        for taken in poisoned {
+            if let Some(list) = self.lists.get_mut(taken.list.0) {
+                note_end(list, taken.position, 1, Outcome::Failed);
+                self.tasks.push(Task::Close(taken.list));
             }
         }
     }
