@@ -7,22 +7,38 @@
 //! What happened in a cell is [`crate::history`]'s.
 
 use hashbrown::HashTable;
+use smallvec::SmallVec;
 
-use crate::grid::Grid;
 use crate::history::History;
+use crate::list::Object;
 use crate::overlap::{covers, overlaps};
 use crate::region::Region;
+use crate::spaces::Spaces;
 
-/// Number of a cell.
+/// Number of a cell, below 2^31.
 pub type CellId = u32;
+
+/// Cells that there is room for with the first.
+const FIRST_CELLS: usize = 400;
 
 /// Another cell that shares bytes with this one.
 #[derive(Clone, Copy, Debug)]
-pub struct Link {
+pub struct Link(u32);
+
+impl Link {
+    fn new(cell: CellId, covers: bool) -> Self {
+        Self(cell << 1 | u32::from(covers))
+    }
+
     /// The other cell.
-    pub cell: CellId,
+    pub fn cell(self) -> CellId {
+        self.0 >> 1
+    }
+
     /// Every byte of the other cell is in this one.
-    pub covers: bool,
+    pub fn covers(self) -> bool {
+        self.0 & 1 != 0
+    }
 }
 
 /// What a cell is, apart from its history.
@@ -30,6 +46,8 @@ pub struct Link {
 struct Place {
     region: Region,
     live: bool,
+    /// Never searched for by others: it overlaps none.
+    apart: bool,
     /// The search that last met this cell.
     seen: u32,
 }
@@ -41,10 +59,10 @@ pub struct Cells {
     places: Vec<Place>,
     /// Parallel to `places`: what analysis touches for every access.
     pub histories: Vec<History>,
-    pub links: Vec<Vec<Link>>,
+    pub links: Vec<SmallVec<[Link; 4]>>,
     link_total: usize,
     free: Vec<CellId>,
-    grid: Grid,
+    spaces: Spaces,
     searches: u32,
     scratch: Vec<CellId>,
 }
@@ -58,7 +76,7 @@ impl Cells {
             links: Vec::new(),
             link_total: 0,
             free: Vec::new(),
-            grid: Grid::new(),
+            spaces: Spaces::default(),
             searches: 0,
             scratch: Vec::new(),
         }
@@ -74,50 +92,55 @@ impl Cells {
         self.link_total
     }
 
-    /// The region of a cell.
-    pub fn region(&self, cell: CellId) -> Option<&Region> {
-        self.places
-            .get(cell as usize)
-            .filter(|place| place.live)
-            .map(|place| &place.region)
+    /// The cell of exactly this region of `object`, tracked from now on.
+    pub fn intern(&mut self, region: &Region, object: Object) -> CellId {
+        match self.find(region) {
+            Some(cell) => cell,
+            None => {
+                let cell = self.track(region, false);
+                self.link(cell, region, object);
+                cell
+            }
+        }
     }
 
-    /// The cell of exactly this region, tracked from now on.  `apart` promises
-    /// that it overlaps no other cell (blocks of one size).
-    pub fn intern(&mut self, region: &Region, apart: bool) -> CellId {
-        let hash = region.hash();
-        let places = &self.places;
-        let found = self.table.find(hash, |&cell| {
-            places
-                .get(cell as usize)
-                .is_some_and(|place| place.region == *region)
-        });
-        match found {
-            Some(&cell) => cell,
-            None => self.track(region, apart),
+    /// As [`Cells::intern`], for a region that overlaps no other cell (blocks of
+    /// one size).
+    pub fn intern_apart(&mut self, region: &Region) -> CellId {
+        match self.find(region) {
+            Some(cell) => cell,
+            None => self.track(region, true),
         }
+    }
+
+    fn find(&self, region: &Region) -> Option<CellId> {
+        let same = |&cell: &CellId| {
+            let place = self.places.get(cell as usize);
+            place.is_some_and(|place| place.region == *region)
+        };
+        self.table.find(region.hash(), same).copied()
     }
 
     fn track(&mut self, region: &Region, apart: bool) -> CellId {
         let place = Place {
             region: *region,
             live: true,
+            apart,
             seen: self.searches,
         };
         let cell = if let Some(cell) = self.free.pop() {
             self.places[cell as usize] = place;
-            self.histories[cell as usize] = History::new();
+            self.histories[cell as usize] = History::new(region);
             cell
         } else {
             let cell = self.places.len() as CellId;
             self.places.push(place);
-            self.histories.push(History::new());
-            self.links.push(Vec::new());
+            self.histories.push(History::new(region));
+            self.links.push(SmallVec::new());
             cell
         };
-        if !apart {
-            self.link(cell, region);
-            self.grid.insert(region, cell);
+        if self.table.len() == self.table.capacity() {
+            self.grow();
         }
         let places = &self.places;
         self.table.insert_unique(region.hash(), cell, |&cell| {
@@ -127,12 +150,29 @@ impl Cells {
         cell
     }
 
+    /// Makes room for as many cells again, and for some at first.
+    #[cold]
+    fn grow(&mut self) {
+        let more = self.table.len().max(FIRST_CELLS);
+        let places = &self.places;
+        self.table.reserve(more, |&cell| {
+            let place = places.get(cell as usize);
+            place.map_or(0, |place| place.region.hash())
+        });
+        self.places.reserve(more);
+        self.histories.reserve(more);
+        self.links.reserve(more);
+    }
+
     /// Finds the cells that overlap the new one.
-    fn link(&mut self, cell: CellId, region: &Region) {
+    fn link(&mut self, cell: CellId, region: &Region, object: Object) {
         self.searches = self.searches.wrapping_add(1);
         let mut found = std::mem::take(&mut self.scratch);
+        let places = &self.places;
+        let region_of = |cell: CellId| places.get(cell as usize).map(|place| &place.region);
+        let space = self.spaces.space_of(region, object, region_of);
         let (places, searches) = (&mut self.places, self.searches);
-        self.grid.search(region, |candidate| {
+        self.spaces.search(space, region, |candidate| {
             if let Some(place) = places.get_mut(candidate as usize)
                 && place.seen != searches
             {
@@ -145,17 +185,14 @@ impl Cells {
         for other in found.drain(..) {
             let theirs = &self.places[other as usize].region;
             let (inside, outside) = (covers(region, theirs), covers(theirs, region));
-            self.links[cell as usize].push(Link {
-                cell: other,
-                covers: inside,
-            });
-            self.links[other as usize].push(Link {
-                cell,
-                covers: outside,
-            });
+            self.links[cell as usize].push(Link::new(other, inside));
+            self.links[other as usize].push(Link::new(cell, outside));
             self.link_total += 2;
         }
         self.scratch = found;
+        let places = &self.places;
+        let region_of = |cell: CellId| places.get(cell as usize).map(|place| &place.region);
+        self.spaces.insert(space, cell, region, region_of);
     }
 
     /// Stops tracking every cell that `idle` lets go.
@@ -175,12 +212,14 @@ impl Cells {
         if let Ok(entry) = found {
             entry.remove();
         }
-        self.grid.remove(&region, cell);
+        if !place.apart {
+            self.spaces.take_out(cell, &region);
+        }
         let links = std::mem::take(&mut self.links[cell as usize]);
         self.link_total -= 2 * links.len();
         for link in links {
-            let back = &mut self.links[link.cell as usize];
-            if let Some(position) = back.iter().position(|link| link.cell == cell) {
+            let back = &mut self.links[link.cell() as usize];
+            if let Some(position) = back.iter().position(|link| link.cell() == cell) {
                 back.swap_remove(position);
             }
         }

@@ -195,7 +195,7 @@ impl Granularity {
         &mut self,
         object: Object,
         writer: Sequence,
-        recorded: &mut impl FnMut(Sequence, &Region),
+        recorded: &mut impl FnMut(Sequence, &Region, Object),
     ) {
         let Some(number) = self.follow(object) else {
             return;
@@ -213,7 +213,7 @@ impl Granularity {
         &mut self,
         object: Object,
         at: Sequence,
-        recorded: &mut impl FnMut(Sequence, &Region),
+        recorded: &mut impl FnMut(Sequence, &Region, Object),
     ) {
         if self.given_up || self.follow(object).is_some() {
             return;
@@ -256,7 +256,12 @@ impl Granularity {
         Some(number)
     }
 
-    fn split(&mut self, number: usize, at: Sequence, recorded: &mut impl FnMut(Sequence, &Region)) {
+    fn split(
+        &mut self,
+        number: usize,
+        at: Sequence,
+        recorded: &mut impl FnMut(Sequence, &Region, Object),
+    ) {
         let Some(followed) = self.objects.get_mut(number) else {
             return;
         };
@@ -267,6 +272,7 @@ impl Granularity {
         followed.patience = followed.patience.saturating_mul(2);
         self.reads_held -= followed.held();
         let in_flight = followed.held();
+        let object = followed.object;
         let reads = std::mem::take(&mut followed.reads);
         let odd_reads = std::mem::take(&mut followed.odd_reads);
         // An object that nobody had read has nothing to split.
@@ -275,15 +281,14 @@ impl Granularity {
                 reads: followed.read_total,
                 in_flight,
             };
-            let object = followed.object;
             self.splits += 1;
             self.note(at, object, change);
         }
         for (reader, row) in reads {
-            recorded(reader, &Region::rows(row.start, row.run, row.rows));
+            recorded(reader, &Region::rows(row.start, row.run, row.rows), object);
         }
         for (reader, region) in &odd_reads {
-            recorded(*reader, region);
+            recorded(*reader, region, object);
         }
     }
 

@@ -10,6 +10,7 @@
 //! themselves.  Candidates are near, not overlapping: the caller decides.
 
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 
 use crate::region::Region;
 
@@ -24,13 +25,32 @@ struct Rectangle {
     columns: (u64, u64),
 }
 
+impl Rectangle {
+    /// The bins that it touches.
+    fn for_each_bin(self, row_bits: u32, column_bits: u32, mut visit: impl FnMut((u64, u64))) {
+        let (mut row, last_row) = (self.rows.0 >> row_bits, self.rows.1 >> row_bits);
+        let (first, last) = (self.columns.0 >> column_bits, self.columns.1 >> column_bits);
+        while row <= last_row {
+            let mut column = first;
+            while column <= last {
+                visit((row, column));
+                column += 1;
+            }
+            row += 1;
+        }
+    }
+}
+
+/// Room for bins of a new level.
+const FIRST_BINS: usize = 24;
+
 /// Bins of 2^row_bits rows × 2^column_bits columns.
 #[derive(Debug)]
 struct Level {
     row_bits: u32,
     column_bits: u32,
     filed: usize,
-    bins: HashMap<(u64, u64), Vec<u32>>,
+    bins: HashMap<(u64, u64), SmallVec<[u32; 4]>>,
 }
 
 /// Regions of one pitch.
@@ -64,9 +84,10 @@ impl Grid {
             for rectangle in placed(region, family.pitch).into_iter().flatten() {
                 let level = family.level_of(rectangle);
                 level.filed += 1;
-                for bin in level.bins_of(rectangle) {
-                    level.bins.entry(bin).or_default().push(name);
-                }
+                let bins = &mut level.bins;
+                rectangle.for_each_bin(level.row_bits, level.column_bits, |bin| {
+                    bins.entry(bin).or_default().push(name);
+                });
             }
         }
     }
@@ -78,16 +99,17 @@ impl Grid {
             for rectangle in placed(region, family.pitch).into_iter().flatten() {
                 let level = family.level_of(rectangle);
                 level.filed = level.filed.saturating_sub(1);
-                for bin in level.bins_of(rectangle) {
-                    if let Some(names) = level.bins.get_mut(&bin) {
+                let bins = &mut level.bins;
+                rectangle.for_each_bin(level.row_bits, level.column_bits, |bin| {
+                    if let Some(names) = bins.get_mut(&bin) {
                         if let Some(position) = names.iter().position(|&other| other == name) {
                             names.swap_remove(position);
                         }
                         if names.is_empty() {
-                            level.bins.remove(&bin);
+                            bins.remove(&bin);
                         }
                     }
-                }
+                });
             }
         }
     }
@@ -101,6 +123,16 @@ impl Grid {
                 }
             }
         }
+    }
+
+    /// All that is filed.
+    pub fn names(&self) -> Vec<u32> {
+        let levels = self.families.iter().flat_map(|family| &family.levels);
+        let bins = levels.flat_map(|level| level.bins.values());
+        let mut names: Vec<u32> = bins.flatten().copied().collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// The family `region` is filed in, founded when there is room for it.
@@ -141,7 +173,7 @@ impl Family {
                 row_bits,
                 column_bits,
                 filed: 0,
-                bins: HashMap::new(),
+                bins: HashMap::with_capacity(FIRST_BINS),
             });
             self.levels.len() - 1
         });
@@ -150,13 +182,6 @@ impl Family {
 }
 
 impl Level {
-    fn bins_of(&self, rectangle: Rectangle) -> impl Iterator<Item = (u64, u64)> + use<> {
-        let rows = rectangle.rows.0 >> self.row_bits..=rectangle.rows.1 >> self.row_bits;
-        let columns =
-            rectangle.columns.0 >> self.column_bits..=rectangle.columns.1 >> self.column_bits;
-        rows.flat_map(move |row| columns.clone().map(move |column| (row, column)))
-    }
-
     fn search(&self, rectangle: Rectangle, visit: &mut impl FnMut(u32)) {
         if self.filed == 0 {
             return;
@@ -171,11 +196,11 @@ impl Level {
             }
             return;
         }
-        for bin in self.bins_of(rectangle) {
+        rectangle.for_each_bin(self.row_bits, self.column_bits, |bin| {
             if let Some(names) = self.bins.get(&bin) {
                 names.iter().copied().for_each(&mut *visit);
             }
-        }
+        });
     }
 }
 

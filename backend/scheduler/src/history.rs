@@ -27,6 +27,9 @@ const FIRST_PRUNE: u32 = 32;
 /// The past of one cell.
 #[derive(Debug)]
 pub struct History {
+    /// What the cell spans, and whether it is all of that.
+    hull: Span,
+    is_run: bool,
     writer: Sequence,
     /// Where the writer has not been overwritten since.
     written: Span,
@@ -41,8 +44,10 @@ pub struct History {
 }
 
 impl History {
-    pub fn new() -> Self {
+    pub fn new(region: &Region) -> Self {
         Self {
+            hull: (region.start(), region.end()),
+            is_run: region.is_contiguous(),
             writer: NOBODY,
             written: NOTHING,
             readers: EMPTY,
@@ -96,6 +101,23 @@ impl History {
         }
     }
 
+    /// Makes `writer` the last one.
+    fn written_by(&mut self, writer: Sequence, readers: &mut Pool<Sequence>) {
+        self.clear(readers);
+        self.writer = writer;
+        self.written = self.hull;
+    }
+
+    /// Gives up what a neighbour has overwritten: all, when it covers this cell,
+    /// or what lies in its `hull`, when that is a run.
+    fn lose(&mut self, covered: bool, is_run: bool, hull: Span, readers: &mut Pool<Sequence>) {
+        if covered {
+            self.clear(readers);
+        } else if is_run {
+            self.overwritten(hull, readers);
+        }
+    }
+
     /// Edges for a read of bytes within `hull`.
     fn before_read(&mut self, hull: Span, reader: Sequence, graph: &mut Graph) {
         if self.writer != NOBODY
@@ -134,17 +156,16 @@ impl History {
 
 /// Orders a read of the whole cell.
 pub fn read(cells: &mut Cells, cell: CellId, reader: Sequence, graph: &mut Graph) {
-    let Some(hull) = cells.region(cell).map(hull_of) else {
-        return;
-    };
     let Cells {
         histories, links, ..
     } = cells;
-    if let Some(own) = histories.get_mut(cell as usize) {
-        own.before_read(hull, reader, graph);
-    }
+    let Some(own) = histories.get_mut(cell as usize) else {
+        return;
+    };
+    let hull = own.hull;
+    own.before_read(hull, reader, graph);
     for link in links.get(cell as usize).into_iter().flatten() {
-        if let Some(other) = histories.get_mut(link.cell as usize) {
+        if let Some(other) = histories.get_mut(link.cell() as usize) {
             other.before_read(hull, reader, graph);
         }
     }
@@ -158,29 +179,20 @@ pub fn write(
     graph: &mut Graph,
     readers: &mut Pool<Sequence>,
 ) {
-    let Some(region) = cells.region(cell) else {
-        return;
-    };
-    let (hull, is_run) = (hull_of(region), region.is_contiguous());
     let Cells {
         histories, links, ..
     } = cells;
+    let Some(own) = histories.get_mut(cell as usize) else {
+        return;
+    };
+    let (hull, is_run) = (own.hull, own.is_run);
+    own.before_write(hull, writer, graph, readers);
+    own.written_by(writer, readers);
     for link in links.get(cell as usize).into_iter().flatten() {
-        let Some(other) = histories.get_mut(link.cell as usize) else {
-            continue;
-        };
-        other.before_write(hull, writer, graph, readers);
-        if link.covers {
-            other.clear(readers);
-        } else if is_run {
-            other.overwritten(hull, readers);
+        if let Some(other) = histories.get_mut(link.cell() as usize) {
+            other.before_write(hull, writer, graph, readers);
+            other.lose(link.covers(), is_run, hull, readers);
         }
-    }
-    if let Some(own) = histories.get_mut(cell as usize) {
-        own.before_write(hull, writer, graph, readers);
-        own.clear(readers);
-        own.writer = writer;
-        own.written = hull;
     }
 }
 
@@ -193,9 +205,6 @@ pub fn record_read(
     graph: &Graph,
     readers: &mut Pool<Sequence>,
 ) {
-    let Some(hull) = cells.region(cell).map(hull_of) else {
-        return;
-    };
     let Some(own) = cells.histories.get_mut(cell as usize) else {
         return;
     };
@@ -208,7 +217,7 @@ pub fn record_read(
     }
     readers.push(&mut own.readers, reader);
     own.reader_count += 1;
-    own.read = hull;
+    own.read = own.hull;
 }
 
 /// As [`write`], for a writer whose edges are known.
@@ -218,32 +227,19 @@ pub fn record_write(
     writer: Sequence,
     readers: &mut Pool<Sequence>,
 ) {
-    let Some(region) = cells.region(cell) else {
-        return;
-    };
-    let (hull, is_run) = (hull_of(region), region.is_contiguous());
     let Cells {
         histories, links, ..
     } = cells;
+    let Some(own) = histories.get_mut(cell as usize) else {
+        return;
+    };
+    let (hull, is_run) = (own.hull, own.is_run);
+    own.written_by(writer, readers);
     for link in links.get(cell as usize).into_iter().flatten() {
-        let Some(other) = histories.get_mut(link.cell as usize) else {
-            continue;
-        };
-        if link.covers {
-            other.clear(readers);
-        } else if is_run {
-            other.overwritten(hull, readers);
+        if let Some(other) = histories.get_mut(link.cell() as usize) {
+            other.lose(link.covers(), is_run, hull, readers);
         }
     }
-    if let Some(own) = histories.get_mut(cell as usize) {
-        own.clear(readers);
-        own.writer = writer;
-        own.written = hull;
-    }
-}
-
-fn hull_of(region: &Region) -> Span {
-    (region.start(), region.end())
 }
 
 fn meets(a: Span, b: Span) -> bool {

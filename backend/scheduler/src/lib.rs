@@ -37,6 +37,7 @@ pub mod scheduler;
 pub mod simulate;
 pub mod sizes;
 mod slots;
+mod spaces;
 pub mod totals;
 mod tracker;
 pub mod workload;

@@ -58,7 +58,8 @@ impl Tracker {
                 self.touched_total += 1;
                 // When it is replayed, the object may have been split.
                 if let Some(recording) = &mut graph.recording {
-                    recording.access(self.cells.intern(&operand.region, false), Access::Read);
+                    let cell = self.cells.intern(&operand.region, operand.object);
+                    recording.access(cell, Access::Read);
                 }
                 continue;
             }
@@ -121,8 +122,8 @@ impl Tracker {
                 readers,
                 ..
             } = self;
-            granularity.admit(operand.object, sequence, &mut |reader, region| {
-                record(cells, readers, graph, reader, region);
+            granularity.admit(operand.object, sequence, &mut |reader, region, object| {
+                record(cells, readers, graph, reader, region, object);
             });
             if operand.access.writes() {
                 self.adapt_write(operand.object, sequence, graph);
@@ -137,17 +138,19 @@ impl Tracker {
             readers,
             ..
         } = self;
-        granularity.write(object, sequence, &mut |reader, region| {
-            record(cells, readers, graph, reader, region);
+        granularity.write(object, sequence, &mut |reader, region, object| {
+            record(cells, readers, graph, reader, region, object);
         });
     }
 
     fn cells_of(&mut self, operand: &Operand, mut visit: impl FnMut(CellId)) {
         match self.policy {
-            Policy::Exact | Policy::Adaptive => visit(self.cells.intern(&operand.region, false)),
+            Policy::Exact | Policy::Adaptive => {
+                visit(self.cells.intern(&operand.region, operand.object));
+            }
             Policy::Tensor => {
                 let object = Region::run(operand.object.start(), operand.object.bytes());
-                visit(self.cells.intern(&object, true));
+                visit(self.cells.intern_apart(&object));
             }
             Policy::Block(bits) => {
                 let mut latest = None;
@@ -156,7 +159,7 @@ impl Tracker {
                         if latest != Some(block) {
                             latest = Some(block);
                             let run = Region::run(block << bits, 1 << bits);
-                            visit(self.cells.intern(&run, true));
+                            visit(self.cells.intern_apart(&run));
                         }
                     }
                 });
@@ -210,9 +213,10 @@ fn record(
     graph: &Graph,
     reader: Sequence,
     region: &Region,
+    object: Object,
 ) {
     if graph.matters(reader) {
-        let cell = cells.intern(region, false);
+        let cell = cells.intern(region, object);
         history::record_read(cells, cell, reader, graph, readers);
     }
 }
