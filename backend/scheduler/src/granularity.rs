@@ -29,7 +29,8 @@ const FIRST_PATIENCE: u32 = 256;
 const MAX_OBJECTS: usize = 4096;
 /// Numbers of objects that are kept at hand.
 const RECENT: usize = 16;
-const RECENT_SHIFT: u32 = 12;
+/// Spreads the objects' addresses: 2^64 over the golden ratio.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Decisions that are remembered for reports.
 const MAX_DECISIONS: usize = 1024;
 
@@ -137,10 +138,16 @@ pub struct Granularity {
 }
 
 impl Granularity {
-    /// Whether a read of `operand` is covered by its object being whole; if
-    /// so it is recorded.
-    pub fn read(&mut self, operand: &Operand, reader: Sequence, graph: &Graph) -> bool {
-        let Some(number) = self.follow(operand.object) else {
+    /// Whether a read of `operand`, whose object has this number, is covered by
+    /// its object being whole; if so it is recorded.
+    pub fn read(
+        &mut self,
+        number: Option<usize>,
+        operand: &Operand,
+        reader: Sequence,
+        graph: &Graph,
+    ) -> bool {
+        let Some(number) = number else {
             return false;
         };
         let Some(followed) = self.objects.get_mut(number) else {
@@ -189,34 +196,39 @@ impl Granularity {
         true
     }
 
-    /// Notes a write.  Calls `recorded` with each read that may still be in
-    /// flight when the object is split by it.
+    /// Notes a write of the object of this number.  Calls `recorded` with each
+    /// read that may still be in flight when the object is split by it.
     pub fn write(
         &mut self,
-        object: Object,
+        number: Option<usize>,
         writer: Sequence,
         recorded: &mut impl FnMut(Sequence, &Region, Object),
     ) {
-        let Some(number) = self.follow(object) else {
+        let Some(number) = number else {
             return;
         };
-        if let Some(followed) = self.objects.get_mut(number) {
-            followed.last_write = Some(writer);
-            followed.quiet = 0;
+        let Some(followed) = self.objects.get_mut(number) else {
+            return;
+        };
+        followed.last_write = Some(writer);
+        followed.quiet = 0;
+        if followed.whole {
+            self.split(number, writer, recorded);
         }
-        self.split(number, writer, recorded);
     }
 
     /// Objects that lie over others, as a reused address may for a while, are
-    /// not followed; all that is whole is split once.
+    /// not followed; all that is whole is split once.  Returns the number of an
+    /// object that is followed.
     pub fn admit(
         &mut self,
         object: Object,
         at: Sequence,
         recorded: &mut impl FnMut(Sequence, &Region, Object),
-    ) {
-        if self.given_up || self.follow(object).is_some() {
-            return;
+    ) -> Option<usize> {
+        let known = self.follow(object);
+        if self.given_up || known.is_some() {
+            return known;
         }
         let overlaps = |other: &Followed| {
             let (a, b) = (other.object, object);
@@ -227,7 +239,7 @@ impl Granularity {
             for number in 0..self.objects.len() {
                 self.split(number, at, recorded);
             }
-            return;
+            return None;
         }
         self.numbers.insert(object, self.objects.len());
         self.objects.push(Followed {
@@ -240,12 +252,13 @@ impl Granularity {
             quiet: 0,
             patience: FIRST_PATIENCE,
         });
+        Some(self.objects.len() - 1)
     }
 
-    fn follow(&mut self, object: Object) -> Option<usize> {
-        let recent = self
-            .recent
-            .get_mut((object.start() >> RECENT_SHIFT) as usize % RECENT)?;
+    /// The number of an object that is followed.
+    pub fn follow(&mut self, object: Object) -> Option<usize> {
+        let place = object.start().wrapping_mul(SPREAD) >> (u64::BITS - RECENT.ilog2());
+        let recent = self.recent.get_mut(place as usize)?;
         if let Some((known, number)) = *recent
             && known == object
         {

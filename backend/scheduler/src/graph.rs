@@ -329,8 +329,8 @@ impl Graph {
             return Standing::InFlight;
         }
         let reads = conflict == Conflict::ReadAfterWrite;
-        if let Some(recording) = &mut self.recording {
-            recording.wait(before, reads);
+        if self.recording.is_some() {
+            self.record(before, reads);
         }
         if let Some(node) = self.nodes.get_mut(before) {
             self.opened.level = self.opened.level.max(node.level + 1);
@@ -347,6 +347,13 @@ impl Graph {
         let standing = self.ending(before);
         self.opened.poisoned |= reads && standing == Standing::Failed;
         standing
+    }
+
+    #[cold]
+    fn record(&mut self, before: Sequence, reads: bool) {
+        if let Some(recording) = &mut self.recording {
+            recording.wait(before, reads);
+        }
     }
 
     /// Ends the analysis of `sequence`, the newest; it is released when nothing

@@ -9,6 +9,8 @@
 //! touches at most four bins.  Pitches are learned from the regions
 //! themselves.  Candidates are near, not overlapping: the caller decides.
 
+use std::collections::BTreeSet;
+
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
@@ -53,6 +55,14 @@ struct Level {
     bins: HashMap<(u64, u64), SmallVec<[u32; 4]>>,
 }
 
+/// Runs, and hulls of what is in no family, of up to 2^bits bytes, by their
+/// first byte.
+#[derive(Debug)]
+struct Runs {
+    bits: u32,
+    starts: BTreeSet<(u64, u32)>,
+}
+
 /// Regions of one pitch.
 #[derive(Debug)]
 struct Family {
@@ -63,59 +73,67 @@ struct Family {
 /// An index of regions, each named by a number.
 #[derive(Debug)]
 pub struct Grid {
-    /// The first family is that of runs and hulls.
+    runs: Vec<Runs>,
     families: Vec<Family>,
 }
 
 impl Grid {
     pub fn new() -> Self {
         Self {
-            families: vec![Family {
-                pitch: 0,
-                levels: Vec::new(),
-            }],
+            runs: Vec::new(),
+            families: Vec::new(),
         }
     }
 
     /// Files `name` under the place of `region`.
     pub fn insert(&mut self, region: &Region, name: u32) {
-        let at = self.family_of(region);
-        if let Some(family) = self.families.get_mut(at) {
-            for rectangle in placed(region, family.pitch).into_iter().flatten() {
-                let level = family.level_of(rectangle);
-                level.filed += 1;
-                let bins = &mut level.bins;
-                rectangle.for_each_bin(level.row_bits, level.column_bits, |bin| {
-                    bins.entry(bin).or_default().push(name);
-                });
-            }
+        let Some(family) = self.family_of(region) else {
+            let starts = &mut self.runs_of(region).starts;
+            starts.insert((region.start(), name));
+            return;
+        };
+        for rectangle in placed(region, family.pitch).into_iter().flatten() {
+            let level = family.level_of(rectangle);
+            level.filed += 1;
+            let bins = &mut level.bins;
+            rectangle.for_each_bin(level.row_bits, level.column_bits, |bin| {
+                bins.entry(bin).or_default().push(name);
+            });
         }
     }
 
     /// Takes `name` out again; `region` is what it was filed under.
     pub fn remove(&mut self, region: &Region, name: u32) {
-        let at = self.family_of(region);
-        if let Some(family) = self.families.get_mut(at) {
-            for rectangle in placed(region, family.pitch).into_iter().flatten() {
-                let level = family.level_of(rectangle);
-                level.filed = level.filed.saturating_sub(1);
-                let bins = &mut level.bins;
-                rectangle.for_each_bin(level.row_bits, level.column_bits, |bin| {
-                    if let Some(names) = bins.get_mut(&bin) {
-                        if let Some(position) = names.iter().position(|&other| other == name) {
-                            names.swap_remove(position);
-                        }
-                        if names.is_empty() {
-                            bins.remove(&bin);
-                        }
+        let Some(family) = self.family_of(region) else {
+            let starts = &mut self.runs_of(region).starts;
+            starts.remove(&(region.start(), name));
+            return;
+        };
+        for rectangle in placed(region, family.pitch).into_iter().flatten() {
+            let level = family.level_of(rectangle);
+            level.filed = level.filed.saturating_sub(1);
+            let bins = &mut level.bins;
+            rectangle.for_each_bin(level.row_bits, level.column_bits, |bin| {
+                if let Some(names) = bins.get_mut(&bin) {
+                    if let Some(position) = names.iter().position(|&other| other == name) {
+                        names.swap_remove(position);
                     }
-                });
-            }
+                    if names.is_empty() {
+                        bins.remove(&bin);
+                    }
+                }
+            });
         }
     }
 
     /// Calls `visit` with every name filed near `region`, some more than once.
     pub fn search(&self, region: &Region, mut visit: impl FnMut(u32)) {
+        for runs in &self.runs {
+            // None that starts earlier reaches the region.
+            let first = (region.start() + 1).saturating_sub(1 << runs.bits);
+            let near = runs.starts.range((first, 0)..(region.end(), 0));
+            near.for_each(|&(_, name)| visit(name));
+        }
         for family in &self.families {
             for rectangle in seen(region, family.pitch).into_iter().flatten() {
                 for level in &family.levels {
@@ -125,38 +143,46 @@ impl Grid {
         }
     }
 
+    fn runs_of(&mut self, region: &Region) -> &mut Runs {
+        let bits = bits_of((0, region.end() - region.start() - 1));
+        let known = self.runs.iter().position(|runs| runs.bits == bits);
+        let at = known.unwrap_or_else(|| {
+            let starts = BTreeSet::new();
+            self.runs.push(Runs { bits, starts });
+            self.runs.len() - 1
+        });
+        &mut self.runs[at]
+    }
+
     /// All that is filed.
     pub fn names(&self) -> Vec<u32> {
         let levels = self.families.iter().flat_map(|family| &family.levels);
         let bins = levels.flat_map(|level| level.bins.values());
+        let runs = self.runs.iter().flat_map(|runs| &runs.starts);
         let mut names: Vec<u32> = bins.flatten().copied().collect();
+        names.extend(runs.map(|&(_, name)| name));
         names.sort_unstable();
         names.dedup();
         names
     }
 
-    /// The family `region` is filed in, founded when there is room for it.
-    fn family_of(&mut self, region: &Region) -> usize {
-        let Some(pitch) = pitch_of(region) else {
-            return 0;
+    /// The family `region` is filed in, founded when there is room for it; none
+    /// when it is filed by its hull.
+    fn family_of(&mut self, region: &Region) -> Option<&mut Family> {
+        let pitch = pitch_of(region)?;
+        let known = self.families.iter().position(|it| it.pitch == pitch);
+        let at = match known {
+            Some(known) => known,
+            // A family once full stays closed, so that what was filed by its
+            // hull is found there when it is removed.
+            None if self.families.len() >= MAX_PITCHES => return None,
+            None => {
+                let levels = Vec::new();
+                self.families.push(Family { pitch, levels });
+                self.families.len() - 1
+            }
         };
-        if let Some(known) = self
-            .families
-            .iter()
-            .position(|family| family.pitch == pitch)
-        {
-            return known;
-        }
-        // A family once full stays closed, so that what was filed by its hull
-        // is found there when it is removed.
-        if self.families.len() > MAX_PITCHES {
-            return 0;
-        }
-        self.families.push(Family {
-            pitch,
-            levels: Vec::new(),
-        });
-        self.families.len() - 1
+        self.families.get_mut(at)
     }
 }
 
@@ -225,24 +251,12 @@ fn row_span(region: &Region) -> u64 {
 /// The rectangles a region covers in the family it belongs to.  A row that
 /// crosses a multiple of the pitch makes two.
 fn placed(region: &Region, pitch: u64) -> [Option<Rectangle>; 2] {
-    if pitch == 0 {
-        return [
-            Some(Rectangle {
-                rows: (region.start(), region.end() - 1),
-                columns: (0, 0),
-            }),
-            None,
-        ];
-    }
     let rows = region.dims().first().map_or(1, |outer| outer.count);
     rectangles(region.start(), row_span(region), rows, pitch)
 }
 
 /// The rectangles of a family that a region may meet.
 fn seen(region: &Region, pitch: u64) -> [Option<Rectangle>; 2] {
-    if pitch == 0 {
-        return placed(region, 0);
-    }
     if pitch_of(region) == Some(pitch) {
         return placed(region, pitch);
     }

@@ -73,6 +73,9 @@ pub struct Grouping {
     latest: Option<(Object, u64, bool, u32)>,
     /// The shape that was met last: bytes and tiles along a side.
     square: (u64, u64),
+    /// The sizes of a run and of what it is computed from that were met last,
+    /// and the bits of a group's bytes.
+    span: ((u64, u64), u32),
 }
 
 impl Grouping {
@@ -82,6 +85,7 @@ impl Grouping {
             sizes: HashMap::new(),
             latest: None,
             square: (0, 1),
+            span: ((0, 0), 0),
         }
     }
 
@@ -91,23 +95,11 @@ impl Grouping {
         let region = &target.region;
         let offset = region.start() - target.object.start();
         let bytes = region.bytes().max(1);
-        // What is read beside the target and is as large is of its own for
-        // each region of the group; the rest is shared.
-        let apart = if target.access.reads() {
-            0
-        } else {
-            let reads = operands.iter().filter(|operand| operand.access.reads());
-            reads
-                .map(|operand| operand.region.bytes())
-                .max()
-                .unwrap_or(0)
-                .min(bytes * 2)
-        };
-        let budget = self.local_bytes / SHARE.1 * SHARE.0;
         let (kind, place) = match region.pitch() {
             Some((pitch, rows)) => {
                 let width = region.run_bytes();
                 if self.square.0 != bytes {
+                    let budget = self.local_bytes / SHARE.1 * SHARE.0;
                     self.square = (bytes, (budget / bytes).max(1).isqrt());
                 }
                 let (_, side) = self.square;
@@ -121,9 +113,21 @@ impl Grouping {
                 if self.sizes_vary(target.object, bytes) {
                     return None;
                 }
-                let regions = (self.local_bytes / 4 * 3 / (bytes + apart)).max(1);
-                let span = (regions * bytes).next_power_of_two();
-                let place = (offset >> span.trailing_zeros(), 0);
+                // What is read beside the target and is as large is of its own
+                // for each region of the group; the rest is shared.
+                let apart = if target.access.reads() {
+                    0
+                } else {
+                    let reads = operands.iter().filter(|operand| operand.access.reads());
+                    let sizes = reads.map(|operand| operand.region.bytes());
+                    sizes.max().unwrap_or(0).min(bytes * 2)
+                };
+                if self.span.0 != (bytes, apart) {
+                    let regions = (self.local_bytes / 4 * 3 / (bytes + apart)).max(1);
+                    let span = (regions * bytes).next_power_of_two();
+                    self.span = ((bytes, apart), span.trailing_zeros());
+                }
+                let place = (offset >> self.span.1, 0);
                 ((0, target.object.bytes()), place)
             }
         };

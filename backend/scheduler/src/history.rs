@@ -164,7 +164,7 @@ pub fn read(cells: &mut Cells, cell: CellId, reader: Sequence, graph: &mut Graph
     };
     let hull = own.hull;
     own.before_read(hull, reader, graph);
-    for link in links.get(cell as usize).into_iter().flatten() {
+    for link in links.get(cell as usize).map_or(&[][..], |it| it) {
         if let Some(other) = histories.get_mut(link.cell() as usize) {
             other.before_read(hull, reader, graph);
         }
@@ -188,7 +188,7 @@ pub fn write(
     let (hull, is_run) = (own.hull, own.is_run);
     own.before_write(hull, writer, graph, readers);
     own.written_by(writer, readers);
-    for link in links.get(cell as usize).into_iter().flatten() {
+    for link in links.get(cell as usize).map_or(&[][..], |it| it) {
         if let Some(other) = histories.get_mut(link.cell() as usize) {
             other.before_write(hull, writer, graph, readers);
             other.lose(link.covers(), is_run, hull, readers);
@@ -235,7 +235,7 @@ pub fn record_write(
     };
     let (hull, is_run) = (own.hull, own.is_run);
     own.written_by(writer, readers);
-    for link in links.get(cell as usize).into_iter().flatten() {
+    for link in links.get(cell as usize).map_or(&[][..], |it| it) {
         if let Some(other) = histories.get_mut(link.cell() as usize) {
             other.lose(link.covers(), is_run, hull, readers);
         }

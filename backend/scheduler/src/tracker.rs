@@ -25,6 +25,8 @@ pub struct Tracker {
     touched: Vec<(CellId, Access)>,
     touched_total: u64,
     granularity: Granularity,
+    /// The numbers of the objects of the newest instruction's operands.
+    followed: Vec<Option<usize>>,
 }
 
 impl Tracker {
@@ -36,34 +38,38 @@ impl Tracker {
             touched: Vec::new(),
             touched_total: 0,
             granularity: Granularity::default(),
+            followed: Vec::new(),
         }
     }
 
     /// Adds to `graph` the edges into `sequence`, its newest instruction.
     pub(crate) fn analyse(&mut self, sequence: Sequence, operands: &[Operand], graph: &mut Graph) {
         let mut touched = std::mem::take(&mut self.touched);
+        if let Some(recording) = &mut graph.recording {
+            let written = operands.iter().filter(|operand| operand.access.writes());
+            written.for_each(|operand| recording.writes(operand.object));
+        }
         if self.policy == Policy::Adaptive {
             self.adapt(sequence, operands, graph);
-        }
-        for operand in operands {
-            if let Some(recording) = &mut graph.recording
-                && operand.access.writes()
-            {
-                recording.writes(operand.object);
-            }
-            if self.policy == Policy::Adaptive
-                && operand.access == Access::Read
-                && self.granularity.read(operand, sequence, graph)
-            {
-                self.touched_total += 1;
-                // When it is replayed, the object may have been split.
-                if let Some(recording) = &mut graph.recording {
+            let followed = std::mem::take(&mut self.followed);
+            for (operand, &number) in operands.iter().zip(&followed) {
+                let whole = operand.access == Access::Read
+                    && self.granularity.read(number, operand, sequence, graph);
+                if !whole {
+                    let cell = self.cells.intern(&operand.region, operand.object);
+                    touched.push((cell, operand.access));
+                } else if let Some(recording) = &mut graph.recording {
+                    // When it is replayed, the object may have been split.
                     let cell = self.cells.intern(&operand.region, operand.object);
                     recording.access(cell, Access::Read);
                 }
-                continue;
+                self.touched_total += u64::from(whole);
             }
-            self.cells_of(operand, |cell| touched.push((cell, operand.access)));
+            self.followed = followed;
+        } else {
+            for operand in operands {
+                self.cells_of(operand, |cell| touched.push((cell, operand.access)));
+            }
         }
         if let Some(recording) = &mut graph.recording {
             for &(cell, access) in &touched {
@@ -115,19 +121,23 @@ impl Tracker {
     /// Lets the units of tracking follow what the instruction is about to do:
     /// before anything of it is looked up.
     fn adapt(&mut self, sequence: Sequence, operands: &[Operand], graph: &Graph) {
+        let Self {
+            granularity,
+            cells,
+            readers,
+            followed,
+            ..
+        } = self;
+        let mut recorded = |reader, region: &Region, object| {
+            record(cells, readers, graph, reader, region, object);
+        };
+        followed.clear();
         for operand in operands {
-            let Self {
-                granularity,
-                cells,
-                readers,
-                ..
-            } = self;
-            granularity.admit(operand.object, sequence, &mut |reader, region, object| {
-                record(cells, readers, graph, reader, region, object);
-            });
+            let number = granularity.admit(operand.object, sequence, &mut recorded);
             if operand.access.writes() {
-                self.adapt_write(operand.object, sequence, graph);
+                granularity.write(number, sequence, &mut recorded);
             }
+            followed.push(number);
         }
     }
 
@@ -138,7 +148,8 @@ impl Tracker {
             readers,
             ..
         } = self;
-        granularity.write(object, sequence, &mut |reader, region, object| {
+        let number = granularity.follow(object);
+        granularity.write(number, sequence, &mut |reader, region, object| {
             record(cells, readers, graph, reader, region, object);
         });
     }
