@@ -81,7 +81,8 @@ void augur_fence_finish(struct augur_fence *fence,
  */
 void augur_fences_init(struct augur_context *context)
 {
-	xa_init(&context->fences);
+	/* A context's last reference may be that of a list that an interrupt ends. */
+	xa_init_flags(&context->fences, XA_FLAGS_LOCK_IRQ);
 }
 
 /**
@@ -105,7 +106,17 @@ void augur_fences_fini(struct augur_context *context)
  */
 int augur_fences_reserve(struct augur_context *context, u64 number)
 {
-	return xa_reserve(&context->fences, number, GFP_KERNEL);
+	return xa_reserve_irq(&context->fences, number, GFP_KERNEL);
+}
+
+/**
+ * augur_fences_unreserve - give room back that no fence took
+ * @context: The context, its submit lock held.
+ * @number: Number of the list.
+ */
+void augur_fences_unreserve(struct augur_context *context, u64 number)
+{
+	xa_cmpxchg_irq(&context->fences, number, XA_ZERO_ENTRY, NULL, GFP_KERNEL);
 }
 
 /**
@@ -120,9 +131,9 @@ void augur_fences_add(struct augur_context *context, u64 number,
 	struct augur_fence *oldest = NULL;
 
 	dma_fence_get(&fence->base);
-	xa_store(&context->fences, number, fence, GFP_KERNEL);
+	xa_store_irq(&context->fences, number, fence, GFP_KERNEL);
 	if (number > AUGUR_KEPT_FENCES)
-		oldest = xa_erase(&context->fences, number - AUGUR_KEPT_FENCES);
+		oldest = xa_erase_irq(&context->fences, number - AUGUR_KEPT_FENCES);
 	if (oldest)
 		dma_fence_put(&oldest->base);
 }
@@ -131,11 +142,11 @@ static struct augur_fence *augur_fences_find(struct augur_context *context, u64 
 {
 	struct augur_fence *fence;
 
-	xa_lock(&context->fences);
+	xa_lock_irq(&context->fences);
 	fence = xa_load(&context->fences, number);
 	if (fence)
 		dma_fence_get(&fence->base);
-	xa_unlock(&context->fences);
+	xa_unlock_irq(&context->fences);
 	return fence;
 }
 

@@ -43,6 +43,7 @@ void augur_fence_finish(struct augur_fence *fence,
 void augur_fences_init(struct augur_context *context);
 void augur_fences_fini(struct augur_context *context);
 int augur_fences_reserve(struct augur_context *context, u64 number);
+void augur_fences_unreserve(struct augur_context *context, u64 number);
 void augur_fences_add(struct augur_context *context, u64 number,
 		      struct augur_fence *fence);
 int augur_ioctl_wait(struct drm_device *dev, void *data, struct drm_file *file);

@@ -298,7 +298,7 @@ static int augur_submit_reserve(struct augur_submission *submission)
 		ret = augur_fences_reserve(context, context->next_fence + i);
 	if (ret)
 		while (i--)
-			xa_release(&context->fences, context->next_fence + i);
+			augur_fences_unreserve(context, context->next_fence + i);
 	return ret;
 }
 

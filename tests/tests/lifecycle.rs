@@ -119,7 +119,7 @@ fn a_program_killed_in_the_middle_of_dma_leaves_nothing_behind() {
 #[test]
 fn short_lives_of_eight_processes_with_kills_leave_nothing_behind() {
     let guest = Builder::new("churn").aperture("16M").boot();
-    guest.succeed(&["augur-test", "churn", "--rounds", "300"]);
+    guest.succeed(&["augur-test", "churn", "--rounds", "1000"]);
     guest.finish();
 }
 
