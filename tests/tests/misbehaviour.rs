@@ -89,3 +89,27 @@ fn a_list_that_the_card_keeps_fails_alone() {
     guest.succeed(&["augur-test", "smoke"]);
     guest.finish();
 }
+
+#[test]
+fn waits_for_a_late_card_sleep_and_are_woken() {
+    // Twelve processes at once: who looks at a ring keeps its interrupts off, and
+    // others sleep until one.
+    let mut guest = Builder::new("late")
+        .misbehaving("late")
+        .aperture("32M")
+        .boot();
+    turn(&mut guest, SIGUSR1);
+    guest.shell("echo 3000 >/sys/module/augur/parameters/control_timeout_ms");
+    guest.succeed(&[
+        "augur-test",
+        "--processes",
+        "12",
+        "--bytes",
+        "32M",
+        "--touches",
+        "100",
+        "random-touch",
+    ]);
+    guest.succeed(&["augur-test", "lists", "wait", "--rounds", "40", "churn"]);
+    guest.finish();
+}

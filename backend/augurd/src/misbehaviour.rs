@@ -8,6 +8,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 
 use augur_abi::control::Request;
 use augur_abi::control::{RequestHeader, ResponseHeader};
@@ -37,6 +38,9 @@ pub enum Misbehaviour {
     Silent,
     /// Keeps command lists.
     Hang,
+    /// Answers requests and sends events late: no wait of the driver ends before it
+    /// has gone to sleep.
+    Late,
 }
 
 static CHOSEN: OnceLock<Misbehaviour> = OnceLock::new();
@@ -69,6 +73,15 @@ pub(crate) fn is_silent() -> bool {
     is(Misbehaviour::Silent)
 }
 
+/// How late: longer than a driver looks at a ring (the module's look_us).
+const LATE: Duration = Duration::from_millis(2);
+
+fn be_late() {
+    if is(Misbehaviour::Late) {
+        std::thread::sleep(LATE);
+    }
+}
+
 /// What stands in the used ring instead of a head and a length.
 pub(crate) fn used(head: u32, bytes: u32, queue_size: u16) -> (u32, u32) {
     if is(Misbehaviour::UsedId) {
@@ -90,6 +103,7 @@ pub(crate) fn used(head: u32, bytes: u32, queue_size: u16) -> (u32, u32) {
 
 /// Spoils an answer.
 pub(crate) fn answer(request: &[u8], answer: &mut [u8]) {
+    be_late();
     if let Ok((header, _)) = RequestHeader::read_from_prefix(request)
         && header.context != 0
     {
@@ -109,6 +123,9 @@ pub(crate) fn answer(request: &[u8], answer: &mut [u8]) {
 
 /// Adds events to those that are due, as many as there is room for.
 pub(crate) fn events(due: &mut Vec<Event>, room: usize) {
+    if !due.is_empty() {
+        be_late();
+    }
     let windows = is(Misbehaviour::Windows);
     if !windows && !is(Misbehaviour::Contexts) {
         return;
