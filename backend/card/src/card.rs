@@ -235,13 +235,14 @@ impl Card {
         let scheduling = shared.dispatch.totals();
         log::info!(
             "scheduled with {} orderings, {} splits and {} merges; {} commands near their data, {} from another \
-             engine's share, {} replayed",
+             engine's share, {} replayed; {} lists recognised",
             scheduling.edges,
             scheduling.splits,
             scheduling.merges,
             scheduling.near,
             scheduling.stolen,
-            scheduling.replayed
+            scheduling.replayed,
+            shared.programs.recognised()
         );
         shared.dispatch.close();
         shared.dma.close();

@@ -22,6 +22,8 @@ use crate::operation::{self, Operation};
 pub(crate) struct Command {
     pub operation: Operation,
     pub operands: Vec<Operand>,
+    /// About how long an engine or channel takes, in nanoseconds.
+    pub nanos: u64,
 }
 
 impl Command {
@@ -56,7 +58,7 @@ impl Command {
     /// About how long an engine or channel takes, for fairness between contexts:
     /// 20 multiply-adds of a product, 10 of a triangle, 8 bytes of a filter or 12
     /// bytes of a move in a nanosecond.
-    pub fn estimated_ns(&self) -> u64 {
+    fn estimate(&self) -> u64 {
         let elements = |index: usize| self.operands.get(index).map_or(0, Operand::elements);
         let bytes: u64 = self
             .operands
@@ -126,13 +128,13 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<(Command, usize), Status> {
         .collect::<Result<Vec<_>, _>>()?;
     let operation = operation::check(opcode, parameters, &operands)?;
     check_overlap(opcode, &operands)?;
-    Ok((
-        Command {
-            operation,
-            operands,
-        },
-        length,
-    ))
+    let mut command = Command {
+        operation,
+        operands,
+        nanos: 0,
+    };
+    command.nanos = command.estimate();
+    Ok((command, length))
 }
 
 fn check_overlap(opcode: Opcode, operands: &[Operand]) -> Result<(), Status> {

@@ -171,10 +171,9 @@ fn context_create(
             name: body.name,
             cancelled: Default::default(),
             lists: 0,
-            compute: Default::default(),
+            usage: Default::default(),
             transferred_bytes: 0,
             dma: Default::default(),
-            commands: 0,
         },
     );
     drop(core);
@@ -386,6 +385,7 @@ fn list_contexts(
     let (Some(report), Some(info)) = (core.manager.context(id), core.contexts.get(&id)) else {
         return Err(Status::NoContext);
     };
+    let (commands, computed) = info.usage.so_far();
     append(
         out,
         &ContextInfoResponse {
@@ -404,10 +404,10 @@ fn list_contexts(
             window_bytes: report.window_bytes,
             faults: report.faults,
             lists: info.lists,
-            compute_ns: info.compute.0,
+            compute_ns: computed.0,
             transferred_bytes: info.transferred_bytes,
             dma_ns: info.dma.0,
-            commands: info.commands,
+            commands,
         },
     );
     Ok(())

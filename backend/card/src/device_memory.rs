@@ -165,6 +165,12 @@ pub(crate) struct Contiguous {
     mapping: Option<(*mut libc::c_void, usize)>,
 }
 
+// SAFETY: the mapping is of shared memory and belongs to this value alone; every
+// access to it is a raw one that tolerates others.
+unsafe impl Send for Contiguous {}
+// SAFETY: as above; nothing of it changes.
+unsafe impl Sync for Contiguous {}
+
 impl Contiguous {
     /// The first byte.
     pub fn first(&self) -> *mut u8 {

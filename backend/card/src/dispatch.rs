@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use augur_abi::Status;
@@ -12,7 +13,7 @@ use augur_scheduler::analyser::Limits;
 use augur_scheduler::clock::Nanos as SchedulerNanos;
 use augur_scheduler::granularity::Decision;
 use augur_scheduler::graph::Outcome;
-use augur_scheduler::list::{CommandList, Unit};
+use augur_scheduler::list::Unit;
 use augur_scheduler::policy::Policy;
 use augur_scheduler::scheduler::{
     Config, ContextId as SchedulerContext, Engine, ListEnd, ListId, Scheduler, SubmitError,
@@ -20,10 +21,18 @@ use augur_scheduler::scheduler::{
 };
 use augur_scheduler::totals::Totals;
 
+use crate::batch::Batch;
 use crate::list::List;
 
 /// Instructions that a context may have queued.
 const QUEUED_INSTRUCTIONS: usize = 1 << 16;
+/// Commands that an engine takes at once, and their estimate: the other engines get
+/// their share first, and what hangs on the first waits for the last.
+const BATCH: usize = 32;
+const BATCH_NS: u64 = 8_000;
+/// How often an engine that has nothing to do looks whether that has changed, before
+/// it sleeps: about as long as falling asleep and being woken take.
+const LOOKS: u32 = 400;
 
 /// A command that an engine or channel has taken.
 pub(crate) struct Work {
@@ -83,8 +92,10 @@ enum Engagement {
     /// It executes a command.
     #[default]
     Working,
-    /// It waits for one.
+    /// It looks whether there is one.
     Idle,
+    /// It sleeps until there is one.
+    Asleep,
     /// It has to stay away: another thread is the engine meanwhile.
     Lent,
     /// Another thread took this for it.
@@ -104,8 +115,10 @@ struct State {
 /// The scheduler with the lists it orders.
 pub(crate) struct Dispatch {
     state: Mutex<State>,
-    /// Work for compute engines may have become ready.
-    ready: Condvar,
+    /// Changes, under the lock, when there is work for engines that look for some.
+    signal: AtomicU64,
+    /// For each compute engine: there is something for it.
+    ready: Vec<Condvar>,
 }
 
 fn ours(time: SchedulerNanos) -> Nanos {
@@ -135,7 +148,8 @@ impl Dispatch {
                 decided: HashMap::new(),
                 open: true,
             }),
-            ready: Condvar::new(),
+            signal: AtomicU64::new(0),
+            ready: (0..compute_engines).map(|_| Condvar::new()).collect(),
         }
     }
 
@@ -168,42 +182,57 @@ impl Dispatch {
         self.settle(state)
     }
 
-    /// Wakes engines when there is something for them. Threads that wake for
-    /// nothing cost more than a small command.
+    /// Tells engines when there is something for them: those that look for it, then
+    /// as many of those that sleep. Threads that wake for nothing cost more than a
+    /// small command.
     fn settle(&self, mut state: MutexGuard<'_, State>) -> Ends {
         let ends = Ends {
             lists: state.take_ended(),
             transfers_ready: state.scheduler.has_ready(Unit::Dma),
         };
         // Engines that work ask again by themselves.
-        let idle = |engagement: &Engagement| matches!(engagement, Engagement::Idle);
-        let wake = state.engagements.iter().any(idle) && state.scheduler.has_ready(Unit::Compute);
+        let mut ready = state.scheduler.ready_count(Unit::Compute);
+        if ready == 0 {
+            return ends;
+        }
+        let looking = state.count(|it| matches!(it, Engagement::Idle));
+        if looking > 0 {
+            self.signal.fetch_add(1, Ordering::Release);
+        }
+        ready = ready.saturating_sub(looking);
+        let mut woken = 0u64;
+        for (engine, engagement) in state.engagements.iter_mut().enumerate() {
+            if ready == 0 {
+                break;
+            }
+            if matches!(engagement, Engagement::Asleep) {
+                *engagement = Engagement::Idle;
+                woken |= 1 << engine;
+                ready -= 1;
+            }
+        }
         drop(state);
-        if wake {
-            self.ready.notify_all();
+        for (engine, condition) in self.ready.iter().enumerate() {
+            if woken & (1 << engine) != 0 {
+                condition.notify_one();
+            }
         }
         ends
     }
 
-    /// Takes a list with its instructions. Answers the lists that ended by it: an
+    /// Takes a list. Answers the lists that ended by it: an
     /// empty one ends at once. With `keep`, engines are not woken: the caller is
     /// going to ask for an idle one's work, then calls [`Dispatch::wake`].
     ///
     /// # Errors
     /// [`Status::NoContext`], or [`Status::Busy`] when the context has as much
     /// queued as it may.
-    pub fn submit(
-        &self,
-        list: &Arc<List>,
-        instructions: CommandList,
-        now: Nanos,
-        keep: bool,
-    ) -> Result<Ends, Status> {
+    pub fn submit(&self, list: &Arc<List>, now: Nanos, keep: bool) -> Result<Ends, Status> {
         let mut state = self.lock();
         let context = *state.contexts.get(&list.context).ok_or(Status::NoContext)?;
         let id = state
             .scheduler
-            .submit(context, instructions, &[], theirs(now))
+            .submit(context, list.program.instructions.clone(), &[], theirs(now))
             .map_err(|error| match error {
                 SubmitError::NoContext => Status::NoContext,
                 SubmitError::UnknownList => Status::DeviceError,
@@ -232,7 +261,7 @@ impl Dispatch {
         let engine = state
             .engagements
             .iter()
-            .position(|engagement| matches!(engagement, Engagement::Idle))?;
+            .position(|it| matches!(it, Engagement::Idle | Engagement::Asleep))?;
         let work = state.take(Engine::Compute(engine), now)?;
         state.engage(engine, Engagement::Lent);
         Some((engine, work))
@@ -240,39 +269,74 @@ impl Dispatch {
 
     /// Leaves borrowed work to the engine's own thread.
     pub fn hand_over(&self, engine: usize, work: Work) {
-        self.lock().engage(engine, Engagement::Handed(work));
-        self.ready.notify_all();
+        let mut state = self.lock();
+        state.engage(engine, Engagement::Handed(work));
+        self.signal.fetch_add(1, Ordering::Release);
+        drop(state);
+        if let Some(ready) = self.ready.get(engine) {
+            ready.notify_one();
+        }
     }
 
     /// Gives a borrowed engine back, its work done.
     pub fn give_back(&self, engine: usize) {
-        // Its thread sleeps and is woken when there is work.
-        self.lock().engage(engine, Engagement::Idle);
+        // Its thread sleeps, or looks once more, and is told when there is work.
+        self.lock().engage(engine, Engagement::Asleep);
     }
 
-    /// Waits for a command for a compute engine; `None` once closed.
-    pub fn take_compute(&self, engine: usize, now: impl Fn() -> Nanos) -> Option<Work> {
+    /// Ends what the engine has taken and takes what it is to do next: nothing when
+    /// nothing is ready. Answers the lists that ended.
+    pub fn exchange(&self, batch: &mut Batch, now: Nanos) -> Ends {
+        let mut state = self.lock();
+        for (taken, outcome) in batch.outcomes() {
+            state.scheduler.finish(&taken, outcome, theirs(now));
+        }
+        let engine = batch.number();
+        let found = state.open && state.fill(batch, now);
+        batch.seen = self.signal.load(Ordering::Relaxed);
+        let engagement = if found {
+            Engagement::Working
+        } else {
+            Engagement::Idle
+        };
+        state.engage(engine, engagement);
+        self.settle(state)
+    }
+
+    /// Waits for something to do after there was nothing; false once closed.
+    pub fn wait(&self, batch: &mut Batch, now: impl Fn() -> Nanos) -> bool {
+        let engine = batch.number();
+        let Some(ready) = self.ready.get(engine) else {
+            return false;
+        };
+        // What the others do may leave something for this one any moment.
+        let mut looks = 0;
+        while looks < LOOKS && self.signal.load(Ordering::Acquire) == batch.seen {
+            std::hint::spin_loop();
+            looks += 1;
+        }
         let mut state = self.lock();
         loop {
             if !state.open {
-                return None;
+                return false;
             }
             match state.engage(engine, Engagement::Working) {
-                Some(Engagement::Handed(work)) => return Some(work),
+                Some(Engagement::Handed(work)) => {
+                    // Its list is there.
+                    return batch.push(work.taken, || Some(work.list)).is_ok();
+                }
                 Some(Engagement::Lent) => {
                     state.engage(engine, Engagement::Lent);
                 }
                 _ => {
-                    if let Some(work) = state.take(Engine::Compute(engine), now()) {
-                        return Some(work);
+                    if state.fill(batch, now()) {
+                        return true;
                     }
-                    state.engage(engine, Engagement::Idle);
+                    batch.forget();
+                    state.engage(engine, Engagement::Asleep);
                 }
             }
-            state = self
-                .ready
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = ready.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -327,7 +391,8 @@ impl Dispatch {
     /// Lets every engine go.
     pub fn close(&self) {
         self.lock().open = false;
-        self.ready.notify_all();
+        self.signal.fetch_add(1, Ordering::Release);
+        self.ready.iter().for_each(Condvar::notify_one);
     }
 }
 
@@ -336,6 +401,33 @@ impl State {
     fn engage(&mut self, engine: usize, engagement: Engagement) -> Option<Engagement> {
         let current = self.engagements.get_mut(engine)?;
         Some(std::mem::replace(current, engagement))
+    }
+
+    /// Engines whose threads do that.
+    fn count(&self, that: impl Fn(&Engagement) -> bool) -> usize {
+        self.engagements.iter().filter(|it| that(it)).count()
+    }
+
+    /// Takes what an engine does next, some of it ahead; whether there is any.
+    fn fill(&mut self, batch: &mut Batch, now: Nanos) -> bool {
+        let ready = self.scheduler.ready_count(Unit::Compute);
+        let others = (self.engagements.iter().enumerate())
+            .filter(|(engine, it)| *engine != batch.number() && !matches!(it, Engagement::Working))
+            .count();
+        let share = ready.div_ceil(others + 1).min(BATCH);
+        let mut nanos = 0;
+        while batch.len() < share && nanos < BATCH_NS {
+            let Some(taken) = self.scheduler.take(batch.engine(), theirs(now)) else {
+                break;
+            };
+            let lists = &self.lists;
+            match batch.push(taken, || lists.get(&taken.list).cloned()) {
+                Ok(estimate) => nanos += estimate,
+                // A list leaves the table when the scheduler says that it ended.
+                Err(taken) => self.scheduler.finish(&taken, Outcome::Failed, theirs(now)),
+            }
+        }
+        !batch.is_empty()
     }
 
     fn take(&mut self, engine: Engine, now: Nanos) -> Option<Work> {
@@ -371,7 +463,7 @@ impl State {
 
 fn describe(list: Arc<List>, end: &ListEnd) -> Ended {
     let (command, status) = match end.failed {
-        None => (list.commands.len(), Status::Ok),
+        None => (list.commands().len(), Status::Ok),
         Some(command) => {
             let command = command as usize;
             let status = if list.is_cancelled() {

@@ -9,6 +9,7 @@
 //!
 //! This crate must never know of virtqueues, vhost, sockets or processes.
 
+mod batch;
 mod cancel;
 mod card;
 mod command;
@@ -19,15 +20,19 @@ mod device_memory;
 mod dispatch;
 mod dma;
 mod events;
+mod footprint;
 mod guest;
 mod header;
 mod hints;
 mod host;
+mod kernel;
 mod list;
 mod operand;
 mod operation;
 mod power;
 mod prediction;
+mod program;
+mod residence;
 mod schedule;
 mod shared;
 mod status;

@@ -14,16 +14,18 @@ use crate::command::{self, Command};
 use crate::guest::GuestAccess;
 use crate::host::ListDone;
 use crate::operation::Operation;
+use crate::program::Program;
+use crate::residence::Known;
+use crate::shared::{ContextInfo, Usage};
 use crate::transfer::{MAX_SEGMENTS, Transfer};
 
-/// A submission that was found well-formed.
-#[derive(Debug)]
-pub(crate) struct Submission {
-    pub context: ContextId,
+/// A submission whose parts have the sizes that it says.
+pub(crate) struct Envelope<'a> {
     /// The driver's number of it.
     pub number: u32,
-    pub commands: Vec<Command>,
-    pub transfers: Vec<Transfer>,
+    pub command_count: u32,
+    pub list: &'a [u8],
+    transfers: &'a [u8],
 }
 
 /// Why a submission was refused: the status, and the command at fault (the
@@ -40,40 +42,57 @@ pub(crate) fn context_of(request: &[u8]) -> Option<ContextId> {
     Some(ContextId(header.context))
 }
 
-/// Checks a submission: everything but whether its device memory exists.
-pub(crate) fn parse(request: &[u8], guest: &GuestAccess<'_>) -> Result<Submission, Refused> {
+/// Takes a submission apart.
+pub(crate) fn open(request: &[u8]) -> Result<Envelope<'_>, Refused> {
     let refused = |status| Refused { status, command: 0 };
     let (header, rest) =
         SubmitHeader::read_from_prefix(request).map_err(|_| refused(Status::Invalid))?;
-    let whole = |status| Refused {
-        status,
-        command: header.command_count,
-    };
     let (list_bytes, transfer_count) = (header.list_bytes as usize, header.transfer_count as usize);
     if header.flags != 0
         || request.len() > MAX_SUBMIT_BYTES as usize
         || list_bytes.checked_add(transfer_count.saturating_mul(WireTransfer::BYTES))
             != Some(rest.len())
     {
-        return Err(whole(Status::Invalid));
+        return Err(Refused {
+            status: Status::Invalid,
+            command: header.command_count,
+        });
     }
     let (list, transfers) = rest.split_at(list_bytes);
-    let mut budget = MAX_SEGMENTS;
-    let transfers = transfers
-        .chunks_exact(WireTransfer::BYTES)
-        .map(|bytes| {
-            let wire = WireTransfer::read_from_bytes(bytes).map_err(|_| Status::Invalid)?;
-            Transfer::read(guest, &wire, &mut budget)
-        })
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(whole)?;
-    let commands = parse_commands(list, header.command_count, &transfers)?;
-    Ok(Submission {
-        context: ContextId(header.context),
+    Ok(Envelope {
         number: header.number,
-        commands,
+        command_count: header.command_count,
+        list,
         transfers,
     })
+}
+
+impl Envelope<'_> {
+    /// Whether commands of the list move guest memory.
+    pub fn has_transfers(&self) -> bool {
+        !self.transfers.is_empty()
+    }
+
+    /// Checks the guest memory that the list moves.
+    pub fn transfers(&self, guest: &GuestAccess<'_>) -> Result<Vec<Transfer>, Refused> {
+        let mut budget = MAX_SEGMENTS;
+        self.transfers
+            .chunks_exact(WireTransfer::BYTES)
+            .map(|bytes| {
+                let wire = WireTransfer::read_from_bytes(bytes).map_err(|_| Status::Invalid)?;
+                Transfer::read(guest, &wire, &mut budget)
+            })
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|status| Refused {
+                status,
+                command: self.command_count,
+            })
+    }
+
+    /// Checks the commands: everything but whether their device memory exists.
+    pub fn commands(&self, transfers: &[Transfer]) -> Result<Vec<Command>, Refused> {
+        parse_commands(self.list, self.command_count, transfers)
+    }
 }
 
 fn parse_commands(
@@ -121,13 +140,28 @@ fn check_transfer(command: &Command, transfers: &[Transfer]) -> Result<(), Statu
     }
 }
 
+/// A submission that was checked as a whole.
+pub(crate) struct Submission {
+    pub context: ContextId,
+    /// The driver's number of it.
+    pub number: u32,
+    pub program: Arc<Program>,
+    pub transfers: Vec<Transfer>,
+    /// Host memory that it takes, for the limit.
+    pub footprint: u64,
+}
+
 /// A list on its way through the card.
 pub(crate) struct List {
     pub context: ContextId,
     /// The driver's number of it.
     pub number: u32,
-    pub commands: Vec<Command>,
+    pub program: Arc<Program>,
     pub transfers: Vec<Transfer>,
+    /// What the context has had of the engines.
+    pub usage: Arc<Usage>,
+    /// What engines hold of it together.
+    pub held: Known,
     /// Raised when the list is given up, or its context ends.
     pub cancelled: Arc<AtomicBool>,
     /// Host memory that the list takes, for the limit.
@@ -139,22 +173,24 @@ pub(crate) struct List {
 
 impl List {
     /// A list that will tell `done` of its end.
-    pub fn new(
-        submission: Submission,
-        cancelled: Arc<AtomicBool>,
-        footprint: u64,
-        done: Box<dyn ListDone>,
-    ) -> Self {
+    pub fn new(submission: Submission, info: &ContextInfo, done: Box<dyn ListDone>) -> Self {
         List {
             context: submission.context,
             number: submission.number,
-            commands: submission.commands,
+            cancelled: info.cancelled.enlist(submission.number),
+            usage: info.usage.clone(),
+            held: Known::default(),
+            footprint: submission.footprint,
+            program: submission.program,
             transfers: submission.transfers,
-            cancelled,
-            footprint,
             failures: Mutex::default(),
             done: Mutex::new(Some(done)),
         }
+    }
+
+    /// Its commands, in program order.
+    pub fn commands(&self) -> &[Command] {
+        &self.program.commands
     }
 
     /// Whether the list was given up.

@@ -20,13 +20,45 @@ pub(crate) struct Operand {
     pub rank: usize,
     pub shape: [u32; MAX_RANK],
     stride: [u64; MAX_RANK],
+    places: Places,
+}
+
+/// Where the elements lie, by their size: checked once.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Places {
+    One(Layout<u8>),
+    Two(Layout<i16>),
+    Four(Layout<i32>),
+}
+
+impl Places {
+    fn check(bytes: u64, shape: &[u32], stride: &[u64]) -> Result<Self, Status> {
+        match bytes {
+            1 => Layout::new(shape, stride).map(Places::One),
+            2 => Layout::new(shape, stride).map(Places::Two),
+            _ => Layout::new(shape, stride).map(Places::Four),
+        }
+        .map_err(|_| Status::BadOperand)
+    }
+
+    fn span_bytes(&self) -> u64 {
+        match self {
+            Places::One(layout) => layout.span_bytes(),
+            Places::Two(layout) => layout.span_bytes(),
+            Places::Four(layout) => layout.span_bytes(),
+        }
+    }
 }
 
 impl Operand {
-    /// The layout, when the operand has elements of type `T`.
+    /// The layout, when the operand has elements of the size of `T`.
     pub fn layout<T: Element>(&self) -> Result<Layout<T>, Status> {
-        Layout::new(&self.shape[..self.rank], &self.stride[..self.rank])
-            .map_err(|_| Status::BadOperand)
+        match &self.places {
+            Places::One(layout) => layout.retyped(),
+            Places::Two(layout) => layout.retyped(),
+            Places::Four(layout) => layout.retyped(),
+        }
+        .ok_or(Status::BadOperand)
     }
 
     /// Number of elements.
@@ -54,24 +86,20 @@ impl Operand {
         if !wire.address.is_multiple_of(data_type.bytes()) {
             return Err(Status::BadOperand);
         }
-        let mut operand = Operand {
+        let region = region(wire, data_type, rank, written)?;
+        let places = Places::check(data_type.bytes(), &wire.shape[..rank], &wire.stride[..rank])?;
+        let span = places.span_bytes();
+        wire.address.checked_add(span).ok_or(Status::BadOperand)?;
+        Ok(Operand {
             address: DeviceAddress(wire.address),
             data_type,
-            span: 0,
-            region: region(wire, data_type, rank, written)?,
+            span,
+            region,
             rank,
             shape: wire.shape,
             stride: wire.stride,
-        };
-        operand.span = match data_type.bytes() {
-            1 => operand.layout::<u8>()?.span_bytes(),
-            2 => operand.layout::<i16>()?.span_bytes(),
-            _ => operand.layout::<i32>()?.span_bytes(),
-        };
-        wire.address
-            .checked_add(operand.span)
-            .ok_or(Status::BadOperand)?;
-        Ok(operand)
+            places,
+        })
     }
 
     /// Whether the operand is dense bytes of rank 1, as transfers need.

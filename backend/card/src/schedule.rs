@@ -14,7 +14,8 @@ use std::time::Duration;
 use augur_memory::{ContextId, Nanos};
 use augur_scheduler::scheduler::Engine;
 
-use crate::dispatch::{Tracking, Work};
+use crate::dispatch::Tracking;
+use crate::list::List;
 use crate::shared::Shared;
 
 /// Entries that wait for the writer, at most.
@@ -59,7 +60,8 @@ pub(crate) struct ScheduleRecord {
 }
 
 impl ScheduleRecord {
-    fn is_on(&self) -> bool {
+    /// Whether anybody wants it.
+    pub fn is_on(&self) -> bool {
         self.on.load(Ordering::Relaxed)
     }
 
@@ -67,27 +69,32 @@ impl ScheduleRecord {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a command that has ended, and now and then how memory is tracked.
-    pub fn ended(&self, shared: &Shared, work: &Work, end: Nanos) {
-        if !self.is_on() {
-            return;
-        }
-        let command = work.list.commands.get(work.command);
+    /// Notes a command that has ended, with when it was taken and when it ended, and
+    /// now and then how memory is tracked.
+    pub fn ended(
+        &self,
+        shared: &Shared,
+        engine: Engine,
+        list: &List,
+        command: usize,
+        (start, end): (Nanos, Nanos),
+    ) {
+        let known = list.commands().get(command);
         let mut state = self.lock();
         state.push(Entry::Span {
-            engine: work.engine(),
-            context: work.list.context,
-            list: work.list.number,
-            command: work.command,
-            operation: command.map_or("", |command| command.operation.name()),
-            start: work.taken_at,
+            engine,
+            context: list.context,
+            list: list.number,
+            command,
+            operation: known.map_or("", |command| command.operation.name()),
+            start,
             end,
         });
         state.noted += 1;
         let due = state.noted.is_multiple_of(SAMPLE);
         drop(state);
         if due {
-            self.sample(shared, work.list.context, end);
+            self.sample(shared, list.context, end);
         }
     }
 

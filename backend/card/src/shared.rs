@@ -31,6 +31,7 @@ use crate::hints;
 use crate::host::Host;
 use crate::power::Power;
 use crate::prediction::Prediction;
+use crate::program::Programs;
 use crate::schedule::ScheduleRecord;
 
 /// A context, beside what the memory manager knows of it.
@@ -40,10 +41,36 @@ pub(crate) struct ContextInfo {
     pub name: [u8; 16],
     pub cancelled: Arc<Cancellation>,
     pub lists: u64,
-    pub commands: u64,
-    pub compute: Nanos,
+    pub usage: Arc<Usage>,
     pub dma: Nanos,
     pub transferred_bytes: u64,
+}
+
+/// What engines have done for a context, counted without a lock.
+#[derive(Default)]
+pub(crate) struct Usage {
+    commands: AtomicU64,
+    compute_ns: AtomicU64,
+}
+
+impl Usage {
+    /// Commands have ended.
+    pub fn add_commands(&self, count: u64) {
+        self.commands.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// An engine has computed.
+    pub fn add_compute(&self, time: Nanos) {
+        self.compute_ns.fetch_add(time.0, Ordering::Relaxed);
+    }
+
+    /// Commands that ended, and time computed.
+    pub fn so_far(&self) -> (u64, Nanos) {
+        (
+            self.commands.load(Ordering::Relaxed),
+            Nanos(self.compute_ns.load(Ordering::Relaxed)),
+        )
+    }
 }
 
 /// What is done by the thread that finds it is to be done.
@@ -99,6 +126,8 @@ pub(crate) struct Shared {
     /// costs as much as a small command.
     waiting: AtomicUsize,
     pub dispatch: Dispatch,
+    /// Lists that came more than once.
+    pub programs: Programs,
     pub dma: DmaQueue,
     /// What the learning thread is told.
     pub prediction: Prediction,
@@ -139,6 +168,7 @@ impl Shared {
                 config.dma_channels.into(),
                 config.tracking,
             ),
+            programs: Programs::default(),
             prediction: Prediction::new(config.predictor),
             config,
             memory,
@@ -357,9 +387,7 @@ impl Shared {
 
     /// A transfer has ended: counts it for its context, then as [`Shared::ended`].
     pub fn transfer_ended(&self, work: &Work, result: Result<(), Status>) {
-        if let Some(info) = self.core().contexts.get_mut(&work.list.context) {
-            info.commands += 1;
-        }
+        work.list.usage.add_commands(1);
         self.ended(work, result);
     }
 
@@ -367,7 +395,11 @@ impl Shared {
     pub fn ended(&self, work: &Work, result: Result<(), Status>) {
         Totals::add(&self.totals.commands, 1);
         let now = self.now();
-        self.schedule.ended(self, work, now);
+        if self.schedule.is_on() {
+            let span = (work.taken_at, now);
+            self.schedule
+                .ended(self, work.engine(), &work.list, work.command, span);
+        }
         let ended = self.dispatch.finish(work, result, now);
         self.tell(ended);
     }
@@ -412,6 +444,7 @@ impl Shared {
 
     /// Ends the lists of a context that is gone.
     pub fn end_lists(&self, context: ContextId) {
+        self.programs.forget(context);
         let ended = self.dispatch.remove_context(context, self.now());
         self.tell(ended);
     }

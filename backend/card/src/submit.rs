@@ -14,11 +14,14 @@ use augur_scheduler::list::{CommandList, Object, Operand, Unit};
 use crate::command::Command;
 use crate::compute;
 use crate::dma;
+use crate::footprint::Gather;
 use crate::guest::GuestAccess;
 use crate::host::ListDone;
 use crate::list::{self, List, Refused, Submission};
+use crate::program::{Program, Source};
 use crate::shared::{Core, Shared, Totals};
 use crate::status::status_of;
+use crate::transfer::Transfer;
 
 /// Bytes that a command takes in the card, beside its bytes on the wire.
 const COMMAND_OVERHEAD: u64 = 1024;
@@ -41,12 +44,10 @@ const STOPPED_PATIENCE: Duration = Duration::from_millis(50);
 pub(crate) fn submit(shared: &Shared, request: &[u8], done: Box<dyn ListDone>) {
     let checked = check(shared, request);
     let refused = match checked {
-        Ok((submission, instructions)) => {
-            match admit(shared, request.len(), submission, instructions, done) {
-                Ok(()) => return,
-                Err(refused) => refused,
-            }
-        }
+        Ok(submission) => match admit(shared, submission, done) {
+            Ok(()) => return,
+            Err(refused) => refused,
+        },
         Err(refused) => (refused, done),
     };
     let (Refused { status, command }, done) = refused;
@@ -61,17 +62,57 @@ pub(crate) fn submit(shared: &Shared, request: &[u8], done: Box<dyn ListDone>) {
 }
 
 /// Checks a submission as a whole, its device memory included.
-fn check(shared: &Shared, request: &[u8]) -> Result<(Submission, CommandList), Refused> {
+fn check(shared: &Shared, request: &[u8]) -> Result<Submission, Refused> {
     let whole = |status| Refused { status, command: 0 };
     let context = list::context_of(request).ok_or(whole(Status::Invalid))?;
-    check_context(shared, context).map_err(whole)?;
-    let submission = {
-        let guest = enter_guest(shared).ok_or(whole(Status::Cancelled))?;
-        list::parse(request, &guest)?
+    // Whoever has no context learns that, whatever the request says.
+    let removed_objects = check_context(shared, context).map_err(whole)?;
+    let envelope = list::open(request)?;
+    let source = Source {
+        context,
+        removed_objects,
+        commands: envelope.command_count,
+        bytes: envelope.list,
     };
+    let taken = |program: Arc<Program>, transfers: Vec<Transfer>| Submission {
+        context,
+        number: envelope.number,
+        footprint: request.len() as u64
+            + program.commands.len() as u64 * COMMAND_OVERHEAD
+            + transfers.iter().map(Transfer::footprint).sum::<u64>(),
+        program,
+        transfers,
+    };
+    if envelope.has_transfers() {
+        let (transfers, commands) = {
+            let guest = enter_guest(shared).ok_or(whole(Status::Cancelled))?;
+            let transfers = envelope.transfers(&guest)?;
+            let commands = envelope.commands(&transfers)?;
+            (transfers, commands)
+        };
+        let program = Arc::new(prepare(shared, context, commands)?);
+        return Ok(taken(program, transfers));
+    }
+    if let Some(program) = shared.programs.find(&source) {
+        return Ok(taken(program, Vec::new()));
+    }
+    let commands = envelope.commands(&[])?;
+    let program = Arc::new(prepare(shared, context, commands)?);
+    shared.programs.keep(&source, &program);
+    Ok(taken(program, Vec::new()))
+}
+
+/// Checks that the commands' memory exists, and makes of them what the scheduler and
+/// the engines have to know.
+fn prepare(
+    shared: &Shared,
+    context: ContextId,
+    commands: Vec<Command>,
+) -> Result<Program, Refused> {
     let mut instructions = CommandList::new(MAX_COMMANDS);
     let mut operands = Vec::new();
-    for (part, commands) in submission.commands.chunks(AT_ONCE).enumerate() {
+    let mut gather = Gather::default();
+    for (part, commands) in commands.chunks(AT_ONCE).enumerate() {
         let core = shared.core();
         for (index, command) in commands.iter().enumerate() {
             add_instruction(&core, context, command, &mut operands, &mut instructions).map_err(
@@ -80,9 +121,17 @@ fn check(shared: &Shared, request: &[u8]) -> Result<(Submission, CommandList), R
                     command: (part * AT_ONCE + index) as u32,
                 },
             )?;
+            gather.add(
+                command,
+                operands.iter().map(|operand| operand.object.start()),
+            );
         }
     }
-    Ok((submission, instructions))
+    Ok(Program {
+        commands,
+        instructions: Arc::new(instructions),
+        footprint: gather.finish(),
+    })
 }
 
 /// Enters guest memory, as soon as the virtual machine runs: a submission that
@@ -97,7 +146,8 @@ fn enter_guest(shared: &Shared) -> Option<GuestAccess<'_>> {
     None
 }
 
-fn check_context(shared: &Shared, context: ContextId) -> Result<(), Status> {
+/// Checks that the context may submit; how many of its objects are gone.
+fn check_context(shared: &Shared, context: ContextId) -> Result<u64, Status> {
     let core = shared.core();
     if core.life.is_none() {
         return Err(Status::NoHello);
@@ -105,7 +155,10 @@ fn check_context(shared: &Shared, context: ContextId) -> Result<(), Status> {
     match core.manager.context(context) {
         None => Err(Status::NoContext),
         Some(report) if report.failed => Err(Status::ContextFailed),
-        Some(_) => Ok(()),
+        Some(_) => {
+            let removed = core.manager.removed_objects(context);
+            removed.ok_or(Status::NoContext)
+        }
     }
 }
 
@@ -140,45 +193,24 @@ fn add_instruction(
         Unit::Compute
     };
     instructions
-        .push(operands, Cost(command.estimated_ns()), unit)
+        .push(operands, Cost(command.nanos), unit)
         .map_err(|_| Status::BadOperand)
 }
 
 /// Whether a list takes no longer than waking others to run it.
-fn is_brief(submission: &Submission) -> bool {
-    submission.commands.len() <= BRIEF_COMMANDS
-        && submission
-            .commands
-            .iter()
-            .map(Command::estimated_ns)
-            .sum::<u64>()
-            <= BRIEF_NS
+fn is_brief(commands: &[Command]) -> bool {
+    commands.len() <= BRIEF_COMMANDS
+        && commands.iter().map(|command| command.nanos).sum::<u64>() <= BRIEF_NS
 }
 
 /// Counts the list in and hands it to the scheduler.
 fn admit(
     shared: &Shared,
-    request_bytes: usize,
     submission: Submission,
-    instructions: CommandList,
     done: Box<dyn ListDone>,
 ) -> Result<(), (Refused, Box<dyn ListDone>)> {
     let whole = |status| Refused { status, command: 0 };
-    let footprint = request_bytes as u64
-        + submission.commands.len() as u64 * COMMAND_OVERHEAD
-        + submission
-            .transfers
-            .iter()
-            .map(|transfer| transfer.footprint())
-            .sum::<u64>();
-    let info = shared
-        .core()
-        .contexts
-        .get(&submission.context)
-        .map(|info| info.cancelled.enlist(submission.number));
-    let Some(cancelled) = info else {
-        return Err((whole(Status::NoContext), done));
-    };
+    let footprint = submission.footprint;
     let before = shared
         .inflight_bytes
         .fetch_add(footprint, Ordering::Relaxed);
@@ -189,11 +221,20 @@ fn admit(
             .fetch_sub(footprint, Ordering::Relaxed);
         return Err((whole(Status::Busy), done));
     }
-    let brief = is_brief(&submission);
-    shared.note_commands(submission.context, &submission.commands);
-    let list = Arc::new(List::new(submission, cancelled, footprint, done));
+    let list = match shared.core().contexts.get(&submission.context) {
+        Some(info) => Ok(Arc::new(List::new(submission, info, done))),
+        None => Err(done),
+    };
+    let list = list.map_err(|done| {
+        shared
+            .inflight_bytes
+            .fetch_sub(footprint, Ordering::Relaxed);
+        (whole(Status::NoContext), done)
+    })?;
+    let brief = is_brief(list.commands());
+    shared.note_commands(list.context, list.commands());
     let now = shared.now();
-    let submitted = shared.dispatch.submit(&list, instructions, now, brief);
+    let submitted = shared.dispatch.submit(&list, now, brief);
     shared.schedule.sample(shared, list.context, now);
     match submitted {
         Ok(ends) if brief => {

@@ -102,6 +102,29 @@ fn buffer_elements<T: Element>(view: &View<T>) -> usize {
     block_elements::<T>().min(elements.unwrap_or(usize::MAX))
 }
 
+/// Where everything is adjacent nothing goes through buffers, which a small command
+/// would wait for longer than for its arithmetic.
+fn dense<T: Element, const N: usize>(
+    destination: View<T>,
+    sources: [View<T>; N],
+    cancelled: &AtomicBool,
+    function: impl Fn([T; N]) -> T + Copy,
+) -> Result<(), KernelError> {
+    let count = destination.layout().elements();
+    let step = block_elements::<T>() as u64;
+    let mut start = 0;
+    while start < count {
+        cancel::check(cancelled)?;
+        let end = count.min(start + step);
+        Arch::new().dispatch(
+            #[inline(always)]
+            || destination.fill_from(sources.each_ref(), start..end, function),
+        );
+        start = end;
+    }
+    Ok(())
+}
+
 fn unary<T: Element>(
     destination: View<T>,
     source: View<T>,
@@ -109,6 +132,9 @@ fn unary<T: Element>(
     function: impl Fn(T) -> T + Copy,
 ) -> Result<(), KernelError> {
     check_unary(destination.layout(), source.layout())?;
+    if destination.layout().is_dense() && source.layout().is_dense() {
+        return dense(destination, [source], cancelled, |[a]| function(a));
+    }
     let [destination, source] = simplify([destination, source]);
     let mut buffer = vec![T::default(); buffer_elements(&destination)];
     for block in Blocks::new(destination.shape(), buffer.len()) {
@@ -136,7 +162,11 @@ fn binary<T: Element>(
     function: impl Fn(T, T) -> T + Copy,
 ) -> Result<(), KernelError> {
     check_binary(destination.layout(), a.layout(), b.layout())?;
-    let [destination, a, b] = simplify([destination, a, b]);
+    let all = [destination, a, b];
+    if all.iter().all(|view| view.layout().is_dense()) {
+        return dense(destination, [a, b], cancelled, |[a, b]| function(a, b));
+    }
+    let [destination, a, b] = simplify(all);
     let elements = buffer_elements(&destination);
     let mut buffers = [vec![T::default(); elements], vec![T::default(); elements]];
     for block in Blocks::new(destination.shape(), elements) {

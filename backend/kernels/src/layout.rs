@@ -111,6 +111,32 @@ impl<T: Element> Layout<T> {
                 .sum::<u64>()
     }
 
+    /// The same places for elements of another type; `None` when these have another
+    /// size.
+    pub fn retyped<U: Element>(&self) -> Option<Layout<U>> {
+        (T::BYTES == U::BYTES).then_some(Layout {
+            rank: self.rank,
+            shape: self.shape,
+            stride: self.stride,
+            element: PhantomData,
+        })
+    }
+
+    /// Whether every element lies right behind the one before it, in the order of
+    /// the dimensions.
+    pub(crate) fn is_dense(&self) -> bool {
+        let mut bytes = T::BYTES;
+        let axes = self.shape.iter().zip(&self.stride).rev();
+        for (&length, &stride) in axes.filter(|(length, _)| **length > 1) {
+            if stride != bytes {
+                return false;
+            }
+            // Cannot overflow: the last element is in range.
+            bytes *= length;
+        }
+        true
+    }
+
     /// Whether both have the same rank and shape.
     pub fn same_shape<U: Element>(&self, other: &Layout<U>) -> bool {
         self.rank == other.rank && self.shape == other.shape

@@ -12,6 +12,9 @@ use std::ops::Range;
 use crate::layout::MAX_RANK;
 use crate::{Element, Layout};
 
+/// Elements that are computed at once where all are adjacent.
+const CHUNK: usize = 32;
+
 /// A strided view of device memory.
 #[derive(Debug, Clone, Copy)]
 pub struct View<T> {
@@ -136,6 +139,45 @@ impl<T: Element> View<T> {
             (stride[rows.axis] * rows.step) as usize,
             (stride[columns.axis] * columns.step) as usize,
         )
+    }
+
+    /// Writes to each of the elements what `function` makes of those that the
+    /// sources have there. All views are dense and have that many elements;
+    /// sources may be this view.
+    #[inline(always)]
+    pub(crate) fn fill_from<const N: usize>(
+        &self,
+        sources: [&Self; N],
+        elements: Range<u64>,
+        function: impl Fn([T; N]) -> T,
+    ) {
+        let fits = |view: &Self| view.layout.is_dense() && elements.end <= view.layout.elements();
+        assert!(
+            fits(self) && sources.iter().all(|source| fits(source)),
+            "not dense, or too short"
+        );
+        let first = elements.start as usize;
+        let count = elements.end.saturating_sub(elements.start) as usize;
+        let to = self.first.wrapping_add(first);
+        let from = sources.map(|source| source.first.wrapping_add(first));
+        let whole = count - count % CHUNK;
+        for at in (0..whole).step_by(CHUNK) {
+            // SAFETY: all views are dense and have the elements up to `count`, whose
+            // alignment is that of an array of them.
+            let chunks: [[T; CHUNK]; N] =
+                from.map(|from| unsafe { from.wrapping_add(at).cast::<[T; CHUNK]>().read() });
+            let made: [T; CHUNK] = std::array::from_fn(|index| {
+                function(std::array::from_fn(|source| chunks[source][index]))
+            });
+            // SAFETY: as above; the destination is writable by the view's contract.
+            unsafe { to.wrapping_add(at).cast::<[T; CHUNK]>().write(made) };
+        }
+        for at in whole..count {
+            // SAFETY: as above, for one element.
+            let values = from.map(|from| unsafe { from.wrapping_add(at).read() });
+            // SAFETY: as above.
+            unsafe { to.wrapping_add(at).write(function(values)) };
+        }
     }
 
     /// Copies a block to `buffer`, row-major. The block must lie within the

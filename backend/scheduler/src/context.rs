@@ -75,7 +75,7 @@ impl Flying {
 #[derive(Debug)]
 struct Queued {
     id: ListId,
-    list: CommandList,
+    list: Arc<CommandList>,
     /// What each instruction waits for beside others; none when empty.
     holds: Vec<u32>,
     next: usize,
@@ -206,9 +206,14 @@ impl Context {
     }
 
     pub fn has_ready(&self, unit: Unit) -> bool {
+        self.ready_count(unit) > 0
+    }
+
+    /// Instructions for engines of a kind that may run.
+    pub fn ready_count(&self, unit: Unit) -> usize {
         match unit {
-            Unit::Compute => !self.compute.is_empty(),
-            Unit::Dma => !self.dma.is_empty(),
+            Unit::Compute => self.compute.len(),
+            Unit::Dma => self.dma.len(),
         }
     }
 
@@ -220,7 +225,7 @@ impl Context {
     pub fn enqueue(
         &mut self,
         id: ListId,
-        list: CommandList,
+        list: Arc<CommandList>,
         holds: Vec<u32>,
         limit: usize,
     ) -> Result<(), SubmitError> {

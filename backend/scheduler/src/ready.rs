@@ -83,8 +83,8 @@ impl ReadyQueue {
         }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
+    pub fn len(&self) -> usize {
+        self.len
     }
 
     /// Instructions that were taken where their data were, and from another
@@ -237,7 +237,7 @@ mod tests {
         queue.push(ready(4, 1, None), Some(1));
         let order: Vec<_> = std::iter::from_fn(|| queue.pop(1)).collect();
         assert_eq!(order, [4, 1, 0, 2, 3]);
-        assert!(queue.is_empty());
+        assert_eq!(queue.len(), 0);
     }
 
     #[test]

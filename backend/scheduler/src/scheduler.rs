@@ -9,6 +9,7 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -216,11 +217,11 @@ impl Scheduler {
     pub fn submit(
         &mut self,
         context: ContextId,
-        list: CommandList,
+        list: impl Into<Arc<CommandList>>,
         after: &[ListId],
         now: Nanos,
     ) -> Result<ListId, SubmitError> {
-        self.add_list(context, list, Vec::new(), after, now)
+        self.add_list(context, list.into(), Vec::new(), after, now)
     }
 
     /// Takes a list whose instructions wait for something beside each other:
@@ -236,7 +237,7 @@ impl Scheduler {
         holds: Vec<u32>,
         now: Nanos,
     ) -> Result<ListId, SubmitError> {
-        self.add_list(context, list, holds, &[], now)
+        self.add_list(context, list.into(), holds, &[], now)
     }
 
     /// Takes one hold from an instruction of a list that was submitted with
@@ -262,7 +263,7 @@ impl Scheduler {
     fn add_list(
         &mut self,
         context: ContextId,
-        list: CommandList,
+        list: Arc<CommandList>,
         holds: Vec<u32>,
         after: &[ListId],
         now: Nanos,
@@ -317,6 +318,15 @@ impl Scheduler {
         self.contexts
             .iter()
             .any(|(_, context)| context.has_ready(unit))
+    }
+
+    /// Instructions for engines of a kind that may run now.
+    #[must_use]
+    pub fn ready_count(&self, unit: Unit) -> usize {
+        let contexts = self.contexts.iter();
+        contexts
+            .map(|(_, context)| context.ready_count(unit))
+            .sum()
     }
 
     /// The instruction that `engine` runs next, if one may run.

@@ -54,7 +54,7 @@ pub(crate) struct Part {
 impl Part {
     /// All of a transfer command.
     pub fn whole(work: Work) -> Self {
-        let bytes = work.list.commands.get(work.command);
+        let bytes = work.list.commands().get(work.command);
         let operand = bytes.and_then(|command| command.operands.first());
         let end = operand.map_or(0, |operand| operand.span);
         Part {
@@ -156,7 +156,7 @@ fn advance(shared: &Shared, mut part: Part) {
 
 /// Moves at most [`STRIDE`] bytes of a command, from byte `done` on.
 fn move_some(shared: &Shared, work: &Work, done: u64, most: u64) -> Progress {
-    let Some(command) = work.list.commands.get(work.command) else {
+    let Some(command) = work.list.commands().get(work.command) else {
         return Progress::Failed(Status::DeviceError);
     };
     let (index, offset, inward) = match command.operation {

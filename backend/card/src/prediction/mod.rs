@@ -220,7 +220,7 @@ impl Prediction {
         if !self.predicts(list.context) {
             return;
         }
-        for span in intent::results(&list.commands) {
+        for span in intent::results(list.commands()) {
             self.inbox.tell(
                 list.context,
                 Lesson::Declared {

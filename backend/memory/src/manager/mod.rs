@@ -231,6 +231,8 @@ struct Context {
     object_frames: u64,
     waiting_faults: u32,
     faults: u64,
+    /// Objects that are gone.
+    removed: u64,
     failed: bool,
 }
 
@@ -354,6 +356,7 @@ impl<R: Replacement> Manager<R> {
                 object_frames: 0,
                 waiting_faults: 0,
                 faults: 0,
+                removed: 0,
                 failed: false,
             },
         );

@@ -224,6 +224,7 @@ impl<R: Replacement> Manager<R> {
         ) else {
             return;
         };
+        context.removed += 1;
         let mut freed = Freed {
             scrub: Vec::new(),
             clean: Vec::new(),

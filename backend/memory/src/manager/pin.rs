@@ -81,6 +81,12 @@ impl<R: Replacement> Manager<R> {
         Ok((found.first_page.address(), found.pages << PAGE_SHIFT))
     }
 
+    /// Objects of a context that are gone. While the number stays, an access that
+    /// was in an object once still is.
+    pub fn removed_objects(&self, id: ContextId) -> Option<u64> {
+        self.contexts.get(&id).map(|context| context.removed)
+    }
+
     /// Checks that the bytes lie in one object of the context.
     ///
     /// # Errors

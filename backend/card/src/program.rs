@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What is known of a list's commands before it runs, and lists that are
+//! recognised when they come again: what was checked once is not checked twice.
+//!
+//! A list is the same when its bytes are, and when no object of its context has
+//! gone since; then every check would come out as it did. Nothing is kept of a list
+//! that comes for the first time but a mark of its bytes.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use augur_memory::ContextId;
+use augur_scheduler::list::CommandList;
+
+use crate::command::Command;
+use crate::footprint::Footprint;
+
+/// Bytes of the programs that are kept, their estimate, in all.
+const KEPT_BYTES: usize = 64 << 20;
+/// Bytes that a kept command takes beside those on the wire.
+const COMMAND_BYTES: usize = 2048;
+/// Lists that came once, which are known again.
+const MARKS: usize = 256;
+/// Words of a list that its mark is made of.
+const SAMPLES: usize = 64;
+
+/// The checked commands of a list.
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub commands: Vec<Command>,
+    /// The same for the scheduler.
+    pub instructions: Arc<CommandList>,
+    /// What they use together, if that is worth holding.
+    pub footprint: Option<Footprint>,
+}
+
+/// What a list is known by: whose it is, with how many objects gone, and what it
+/// says.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a> {
+    pub context: ContextId,
+    pub removed_objects: u64,
+    pub commands: u32,
+    pub bytes: &'a [u8],
+}
+
+struct Entry {
+    mark: u64,
+    context: ContextId,
+    removed_objects: u64,
+    commands: u32,
+    bytes: Arc<[u8]>,
+    program: Arc<Program>,
+}
+
+impl Entry {
+    fn size(&self) -> usize {
+        self.bytes.len() + self.program.commands.len() * COMMAND_BYTES
+    }
+}
+
+#[derive(Default)]
+struct State {
+    /// The one that was used last comes last.
+    entries: Vec<Entry>,
+    size: usize,
+    marks: VecDeque<u64>,
+    recognised: u64,
+}
+
+/// Lists that came more than once.
+#[derive(Default)]
+pub(crate) struct Programs {
+    keys: RandomState,
+    state: Mutex<State>,
+}
+
+impl Programs {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A mark of what a list says, of some of its words.
+    fn mark(&self, source: &Source<'_>) -> u64 {
+        let mut hasher = self.keys.build_hasher();
+        hasher.write_u32(source.context.0);
+        hasher.write_u32(source.commands);
+        hasher.write_usize(source.bytes.len());
+        let step = (source.bytes.len() / SAMPLES).max(8);
+        for word in source.bytes.chunks(step) {
+            hasher.write(word.get(..8).unwrap_or(word));
+        }
+        hasher.finish()
+    }
+
+    /// What was made of the list when it came before.
+    pub fn find(&self, source: &Source<'_>) -> Option<Arc<Program>> {
+        let mark = self.mark(source);
+        let mut state = self.lock();
+        let at = state.entries.iter().position(|entry| {
+            entry.mark == mark
+                && entry.context == source.context
+                && entry.removed_objects == source.removed_objects
+                && entry.commands == source.commands
+        })?;
+        let entry = state.entries.remove(at);
+        let (bytes, program) = (entry.bytes.clone(), entry.program.clone());
+        state.entries.push(entry);
+        drop(state);
+        // The mark leaves out most of it.
+        if *bytes != *source.bytes {
+            return None;
+        }
+        self.lock().recognised += 1;
+        Some(program)
+    }
+
+    /// Keeps what was made of a list, when it has come before.
+    pub fn keep(&self, source: &Source<'_>, program: &Arc<Program>) {
+        let mark = self.mark(source);
+        let mut state = self.lock();
+        if !state.marks.contains(&mark) {
+            state.marks.push_back(mark);
+            if state.marks.len() > MARKS {
+                state.marks.pop_front();
+            }
+            return;
+        }
+        let entry = Entry {
+            mark,
+            context: source.context,
+            removed_objects: source.removed_objects,
+            commands: source.commands,
+            bytes: source.bytes.into(),
+            program: program.clone(),
+        };
+        if entry.size() > KEPT_BYTES {
+            return;
+        }
+        // One that says something else, or of when there were other objects.
+        state.remove_where(|old| old.mark == mark);
+        state.size += entry.size();
+        state.entries.push(entry);
+        while state.size > KEPT_BYTES {
+            let oldest = state.entries.remove(0);
+            state.size -= oldest.size();
+        }
+    }
+
+    /// Forgets the lists of a context that is gone.
+    pub fn forget(&self, context: ContextId) {
+        self.lock().remove_where(|entry| entry.context == context);
+    }
+
+    /// Lists that were recognised so far.
+    pub fn recognised(&self) -> u64 {
+        self.lock().recognised
+    }
+}
+
+impl State {
+    fn remove_where(&mut self, gone: impl Fn(&Entry) -> bool) {
+        self.entries.retain(|entry| !gone(entry));
+        self.size = self.entries.iter().map(Entry::size).sum();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn program() -> Arc<Program> {
+        Arc::new(Program {
+            commands: Vec::new(),
+            instructions: Arc::default(),
+            footprint: None,
+        })
+    }
+
+    fn source(bytes: &[u8]) -> Source<'_> {
+        Source {
+            context: ContextId(1),
+            removed_objects: 0,
+            commands: 3,
+            bytes,
+        }
+    }
+
+    #[test]
+    fn a_list_is_recognised_when_it_comes_for_the_third_time() {
+        let (programs, bytes) = (Programs::default(), vec![7; 10_000]);
+        let list = source(&bytes);
+        for _ in 0..2 {
+            assert!(programs.find(&list).is_none());
+            programs.keep(&list, &program());
+        }
+        assert!(programs.find(&list).is_some());
+        let others = [
+            Source {
+                context: ContextId(2),
+                ..list
+            },
+            Source {
+                removed_objects: 1,
+                ..list
+            },
+            Source {
+                commands: 4,
+                ..list
+            },
+        ];
+        assert!(others.iter().all(|other| programs.find(other).is_none()));
+        programs.forget(ContextId(1));
+        assert!(programs.find(&list).is_none());
+    }
+
+    #[test]
+    fn every_byte_counts() {
+        let (programs, mut bytes) = (Programs::default(), vec![7; 10_000]);
+        for _ in 0..2 {
+            programs.keep(&source(&bytes), &program());
+        }
+        // Not among the words of the mark.
+        let at = 10_000 / SAMPLES + 9;
+        bytes[at] ^= 1;
+        assert!(programs.find(&source(&bytes)).is_none());
+        bytes[at] ^= 1;
+        assert!(programs.find(&source(&bytes)).is_some());
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let programs = Programs::default();
+        let bytes = vec![1; KEPT_BYTES / 3];
+        for context in 1..9 {
+            let list = Source {
+                context: ContextId(context),
+                ..source(&bytes)
+            };
+            for _ in 0..2 {
+                programs.keep(&list, &program());
+            }
+            assert!(programs.find(&list).is_some());
+        }
+        let state = programs.lock();
+        assert!(state.size <= KEPT_BYTES && state.entries.len() == 3);
+    }
+}
