@@ -12,17 +12,9 @@
 
 use crate::cells::{CellId, Cells};
 use crate::graph::{Conflict, Graph, NOBODY, Sequence, Standing};
-use crate::pool::{EMPTY, Pool};
+use crate::pool::Pool;
+use crate::readers::{self, NOTHING, Readers, Span, meets};
 use crate::region::Region;
-
-/// Bytes from the first up to the second address.
-type Span = (u64, u64);
-
-const NOTHING: Span = (0, 0);
-
-/// Readers are searched for ended ones when there are this many, and then
-/// whenever their number has doubled.
-const FIRST_PRUNE: u32 = 32;
 
 /// The past of one cell.
 #[derive(Debug)]
@@ -33,14 +25,10 @@ pub struct History {
     writer: Sequence,
     /// Where the writer has not been overwritten since.
     written: Span,
-    /// Who has read since the writer, in [`Tracker`]'s pool.
-    ///
-    /// [`Tracker`]: crate::tracker::Tracker
-    readers: u32,
-    reader_count: u32,
-    prune_at: u32,
-    /// Where the readers have not been overwritten since.
-    read: Span,
+    /// Who has read all of it since the writer, and parts that were not
+    /// overwritten since.
+    recent: Readers,
+    parts: Vec<Readers>,
 }
 
 impl History {
@@ -50,10 +38,8 @@ impl History {
             is_run: region.is_contiguous(),
             writer: NOBODY,
             written: NOTHING,
-            readers: EMPTY,
-            reader_count: 0,
-            prune_at: FIRST_PRUNE,
-            read: NOTHING,
+            recent: Readers::new(),
+            parts: Vec::new(),
         }
     }
 
@@ -63,10 +49,17 @@ impl History {
         if self.writer != NOBODY && graph.standing(self.writer) == Standing::Done {
             self.writer = NOBODY;
         }
-        self.prune(readers, |reader| {
-            graph.standing(reader) == Standing::InFlight
-        });
-        self.writer == NOBODY && self.reader_count == 0
+        let in_flight = |reader| graph.standing(reader) == Standing::InFlight;
+        self.recent.prune(readers, in_flight);
+        for part in &mut self.parts {
+            part.prune(readers, in_flight);
+        }
+        self.parts.retain(|part| !part.is_empty());
+        self.writer == NOBODY && !self.has_readers()
+    }
+
+    fn has_readers(&self) -> bool {
+        !self.recent.is_empty() || !self.parts.is_empty()
     }
 
     /// The writer, when there is one.
@@ -74,30 +67,26 @@ impl History {
         (self.writer != NOBODY).then_some(self.writer)
     }
 
-    /// Keeps the readers that `matters` names.
-    fn prune(&mut self, readers: &mut Pool<Sequence>, matters: impl Fn(Sequence) -> bool) {
-        self.reader_count = readers.retain(&mut self.readers, |reader| matters(*reader));
-        self.prune_at = (self.reader_count * 2).max(FIRST_PRUNE);
-    }
-
     fn clear(&mut self, readers: &mut Pool<Sequence>) {
         self.writer = NOBODY;
         self.written = NOTHING;
-        readers.clear(&mut self.readers);
-        self.reader_count = 0;
-        self.read = NOTHING;
+        if !self.recent.is_empty() {
+            self.recent.clear(readers);
+        }
+        for mut part in self.parts.drain(..) {
+            part.clear(readers);
+        }
     }
 
     /// Gives up what the run `gone` has overwritten.
-    fn overwritten(&mut self, gone: Span, readers: &mut Pool<Sequence>) {
+    fn overwritten(&mut self, gone: Span, graph: &Graph, readers: &mut Pool<Sequence>) {
         self.written = trimmed(self.written, gone);
         if self.written == NOTHING {
             self.writer = NOBODY;
         }
-        self.read = trimmed(self.read, gone);
-        if self.read == NOTHING && self.reader_count > 0 {
-            readers.clear(&mut self.readers);
-            self.reader_count = 0;
+        if self.has_readers() {
+            let matters = |reader| graph.matters(reader);
+            readers::overwritten(&mut self.recent, &mut self.parts, gone, readers, matters);
         }
     }
 
@@ -110,11 +99,18 @@ impl History {
 
     /// Gives up what a neighbour has overwritten: all, when it covers this cell,
     /// or what lies in its `hull`, when that is a run.
-    fn lose(&mut self, covered: bool, is_run: bool, hull: Span, readers: &mut Pool<Sequence>) {
+    fn lose(
+        &mut self,
+        covered: bool,
+        is_run: bool,
+        hull: Span,
+        graph: &Graph,
+        readers: &mut Pool<Sequence>,
+    ) {
         if covered {
             self.clear(readers);
         } else if is_run {
-            self.overwritten(hull, readers);
+            self.overwritten(hull, graph, readers);
         }
     }
 
@@ -138,9 +134,9 @@ impl History {
         graph: &mut Graph,
         readers: &Pool<Sequence>,
     ) {
-        if self.reader_count > 0 {
-            if meets(self.read, hull) {
-                for reader in readers.iter(self.readers) {
+        if self.has_readers() {
+            for part in std::iter::once(&self.recent).chain(&self.parts) {
+                for reader in part.of(hull, readers) {
                     graph.depend(reader, writer, Conflict::WriteAfterRead);
                 }
             }
@@ -191,7 +187,7 @@ pub fn write(
     for link in links.get(cell as usize).map_or(&[][..], |it| it) {
         if let Some(other) = histories.get_mut(link.cell() as usize) {
             other.before_write(hull, writer, graph, readers);
-            other.lose(link.covers(), is_run, hull, readers);
+            other.lose(link.covers(), is_run, hull, graph, readers);
         }
     }
 }
@@ -212,12 +208,8 @@ pub fn record_read(
     if own.writer == reader {
         return;
     }
-    if own.reader_count >= own.prune_at {
-        own.prune(readers, |reader| graph.matters(reader));
-    }
-    readers.push(&mut own.readers, reader);
-    own.reader_count += 1;
-    own.read = own.hull;
+    own.recent
+        .add(own.hull, reader, readers, |reader| graph.matters(reader));
 }
 
 /// As [`write`], for a writer whose edges are known.
@@ -225,6 +217,7 @@ pub fn record_write(
     cells: &mut Cells,
     cell: CellId,
     writer: Sequence,
+    graph: &Graph,
     readers: &mut Pool<Sequence>,
 ) {
     let Cells {
@@ -237,13 +230,9 @@ pub fn record_write(
     own.written_by(writer, readers);
     for link in links.get(cell as usize).map_or(&[][..], |it| it) {
         if let Some(other) = histories.get_mut(link.cell() as usize) {
-            other.lose(link.covers(), is_run, hull, readers);
+            other.lose(link.covers(), is_run, hull, graph, readers);
         }
     }
-}
-
-fn meets(a: Span, b: Span) -> bool {
-    a.0 < b.1 && b.0 < a.1
 }
 
 /// What is left of `span` without the run `gone`, as one span.

@@ -29,6 +29,7 @@ pub mod placement;
 pub mod policy;
 mod pool;
 pub mod profile;
+mod readers;
 mod ready;
 pub mod region;
 mod replay;

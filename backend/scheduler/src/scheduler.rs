@@ -324,9 +324,7 @@ impl Scheduler {
     #[must_use]
     pub fn ready_count(&self, unit: Unit) -> usize {
         let contexts = self.contexts.iter();
-        contexts
-            .map(|(_, context)| context.ready_count(unit))
-            .sum()
+        contexts.map(|(_, context)| context.ready_count(unit)).sum()
     }
 
     /// The instruction that `engine` runs next, if one may run.

@@ -110,7 +110,7 @@ impl Tracker {
             let sequence = first + place as u64;
             let accesses = template.accesses(place);
             for &(cell, _) in accesses.iter().filter(|(_, access)| access.writes()) {
-                history::record_write(cells, cell, sequence, readers);
+                history::record_write(cells, cell, sequence, graph, readers);
             }
             for &(cell, _) in accesses.iter().filter(|(_, access)| access.reads()) {
                 history::record_read(cells, cell, sequence, graph, readers);
