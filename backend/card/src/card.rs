@@ -235,14 +235,15 @@ impl Card {
         let scheduling = shared.dispatch.totals();
         log::info!(
             "scheduled with {} orderings, {} splits and {} merges; {} commands near their data, {} from another \
-             engine's share, {} replayed; {} lists recognised",
+             engine's share, {} replayed; {} lists recognised, {} more commands by dividing",
             scheduling.edges,
             scheduling.splits,
             scheduling.merges,
             scheduling.near,
             scheduling.stolen,
             scheduling.replayed,
-            shared.programs.recognised()
+            shared.programs.recognised(),
+            shared.totals.divided.load(Ordering::Relaxed)
         );
         shared.dispatch.close();
         shared.dma.close();

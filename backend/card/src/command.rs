@@ -27,6 +27,27 @@ pub(crate) struct Command {
 }
 
 impl Command {
+    /// A command whose operands fit the operation.
+    pub fn new(operation: Operation, operands: Vec<Operand>) -> Self {
+        let mut command = Command {
+            operation,
+            operands,
+            nanos: 0,
+        };
+        command.nanos = command.estimate();
+        command
+    }
+
+    /// Whether a source shares bytes with the destination.
+    pub fn overlaps_itself(&self) -> bool {
+        self.operands
+            .split_first()
+            .is_some_and(|(destination, sources)| {
+                let shares = |source: &Operand| overlaps(&destination.region, &source.region);
+                sources.iter().any(shares)
+            })
+    }
+
     /// Whether a DMA channel executes it, not a compute engine.
     pub fn is_transfer(&self) -> bool {
         matches!(
@@ -128,13 +149,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<(Command, usize), Status> {
         .collect::<Result<Vec<_>, _>>()?;
     let operation = operation::check(opcode, parameters, &operands)?;
     check_overlap(opcode, &operands)?;
-    let mut command = Command {
-        operation,
-        operands,
-        nanos: 0,
-    };
-    command.nanos = command.estimate();
-    Ok((command, length))
+    Ok((Command::new(operation, operands), length))
 }
 
 fn check_overlap(opcode: Opcode, operands: &[Operand]) -> Result<(), Status> {

@@ -78,6 +78,7 @@ fn execute_batch(shared: &Shared, batch: &mut Batch, residence: &mut Residence) 
             let command = batch.command(at);
             let taken_at = if recorded { shared.now() } else { began };
             let result = match list.commands().get(command) {
+                Some(_) if list.is_spoiled(command) => Err(Status::DependencyFailed),
                 Some(command) => execute(shared, &list, command, residence, &mut apart),
                 None => Err(Status::DeviceError),
             };

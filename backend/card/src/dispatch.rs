@@ -359,6 +359,13 @@ impl Dispatch {
         self.settle(state)
     }
 
+    /// Commands of a context that have not ended.
+    pub fn queued(&self, context: ContextId) -> usize {
+        let state = self.lock();
+        let known = state.contexts.get(&context);
+        known.map_or(0, |&known| state.scheduler.pending(known))
+    }
+
     /// What was done for all contexts so far.
     pub fn totals(&self) -> Totals {
         self.lock().scheduler.totals()
@@ -463,7 +470,7 @@ impl State {
 
 fn describe(list: Arc<List>, end: &ListEnd) -> Ended {
     let (command, status) = match end.failed {
-        None => (list.commands().len(), Status::Ok),
+        None => (list.program.command_count(), Status::Ok),
         Some(command) => {
             let command = command as usize;
             let status = if list.is_cancelled() {
@@ -472,7 +479,7 @@ fn describe(list: Arc<List>, end: &ListEnd) -> Ended {
                 // Not run, because of a failure in another list.
                 list.failure(command).unwrap_or(Status::DependencyFailed)
             };
-            (command, status)
+            (list.program.origin(command), status)
         }
     };
     Ended {

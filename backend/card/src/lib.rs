@@ -18,6 +18,7 @@ mod config;
 mod control;
 mod device_memory;
 mod dispatch;
+mod divide;
 mod dma;
 mod events;
 mod footprint;

@@ -151,6 +151,16 @@ pub(crate) struct Submission {
     pub footprint: u64,
 }
 
+/// Engine time when a list came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Work {
+    pub came: Nanos,
+    /// What all engines had computed by then.
+    pub computed: Nanos,
+    /// Whether it had large commands that can be divided.
+    pub divisible: bool,
+}
+
 /// A list on its way through the card.
 pub(crate) struct List {
     pub context: ContextId,
@@ -160,21 +170,29 @@ pub(crate) struct List {
     pub transfers: Vec<Transfer>,
     /// What the context has had of the engines.
     pub usage: Arc<Usage>,
+    pub work: Work,
     /// What engines hold of it together.
     pub held: Known,
     /// Raised when the list is given up, or its context ends.
     pub cancelled: Arc<AtomicBool>,
     /// Host memory that the list takes, for the limit.
     pub footprint: u64,
-    /// Commands that failed, with their status.
+    /// Commands that failed, with their status, and whether there are any.
+    failed: AtomicBool,
     failures: Mutex<Vec<(usize, Status)>>,
     done: Mutex<Option<Box<dyn ListDone>>>,
 }
 
 impl List {
     /// A list that will tell `done` of its end.
-    pub fn new(submission: Submission, info: &ContextInfo, done: Box<dyn ListDone>) -> Self {
+    pub fn new(
+        submission: Submission,
+        info: &ContextInfo,
+        work: Work,
+        done: Box<dyn ListDone>,
+    ) -> Self {
         List {
+            work,
             context: submission.context,
             number: submission.number,
             cancelled: info.cancelled.enlist(submission.number),
@@ -183,6 +201,7 @@ impl List {
             footprint: submission.footprint,
             program: submission.program,
             transfers: submission.transfers,
+            failed: AtomicBool::new(false),
             failures: Mutex::default(),
             done: Mutex::new(Some(done)),
         }
@@ -200,10 +219,22 @@ impl List {
 
     /// A command has failed.
     pub fn fail(&self, command: usize, status: Status) {
+        self.failed.store(true, Ordering::Release);
         self.failures
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push((command, status));
+    }
+
+    /// Whether a command needs what one that was divided has not written as a whole.
+    /// The scheduler knows of the parts that failed only.
+    pub fn is_spoiled(&self, command: usize) -> bool {
+        if self.program.origins.is_empty() || !self.failed.load(Ordering::Acquire) {
+            return false;
+        }
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = failures.iter();
+        failures.any(|&(failed, _)| self.program.needs(command, failed))
     }
 
     /// Why a command failed: its own failure, or the first one of the list for a

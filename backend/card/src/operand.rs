@@ -102,6 +102,32 @@ impl Operand {
         })
     }
 
+    /// Bytes from one element of a dimension to the next; zero where there is one.
+    pub fn stride_of(&self, axis: usize) -> u64 {
+        let long = self.shape.get(axis).is_some_and(|&length| length > 1);
+        let stride = self.stride.get(axis).copied();
+        stride.filter(|_| long).unwrap_or(0)
+    }
+
+    /// `count` elements of a dimension from `first` on, if there are as many.
+    pub fn rows(&self, axis: usize, first: u32, count: u32, written: bool) -> Option<Self> {
+        let length = *self.shape.get(axis)?;
+        if first.checked_add(count)? > length {
+            return None;
+        }
+        let into = u64::from(first).checked_mul(self.stride_of(axis))?;
+        let mut wire = WireOperand {
+            address: self.address.0.checked_add(into)?,
+            data_type: self.data_type.code(),
+            rank: self.rank as u8,
+            shape: self.shape,
+            stride: self.stride,
+            ..WireOperand::default()
+        };
+        *wire.shape.get_mut(axis)? = count;
+        Self::check(&wire, written).ok()
+    }
+
     /// Whether the operand is dense bytes of rank 1, as transfers need.
     pub fn is_dense_bytes(&self) -> bool {
         self.data_type == DataType::U8

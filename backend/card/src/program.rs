@@ -8,12 +8,16 @@
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use augur_memory::ContextId;
+use augur_scheduler::clock::Nanos;
+use augur_scheduler::division::{LEAST_PART, Offer};
 use augur_scheduler::list::CommandList;
+use augur_scheduler::overlap::overlaps;
 
 use crate::command::Command;
+use crate::divide;
 use crate::footprint::Footprint;
 
 /// Bytes of the programs that are kept, their estimate, in all.
@@ -33,6 +37,64 @@ pub(crate) struct Program {
     pub instructions: Arc<CommandList>,
     /// What they use together, if that is worth holding.
     pub footprint: Option<Footprint>,
+    /// For each command the one of the list that it is a part of; empty when none
+    /// was divided.
+    pub origins: Vec<u32>,
+    /// What there is to divide.
+    pub offer: Offer,
+    /// The same with large commands divided, once that was wanted.
+    pub divided: OnceLock<Option<Arc<Program>>>,
+}
+
+impl Program {
+    /// Number of commands that the list had.
+    pub fn command_count(&self) -> usize {
+        match self.origins.last() {
+            Some(&last) => last as usize + 1,
+            None => self.commands.len(),
+        }
+    }
+
+    /// Index in the list of the command that this is, or is a part of.
+    pub fn origin(&self, command: usize) -> usize {
+        let origin = self.origins.get(command).copied();
+        origin.map_or(command, |origin| origin as usize)
+    }
+
+    /// The commands that this one of the list became.
+    fn parts(&self, origin: usize) -> &[Command] {
+        let from = self.origins.partition_point(|&it| (it as usize) < origin);
+        let end = self.origins.partition_point(|&it| it as usize <= origin);
+        self.commands.get(from..end).unwrap_or_default()
+    }
+
+    /// Whether a command reads what some part of a failed one should have written,
+    /// be that part done or not: all of it fails.
+    pub fn needs(&self, command: usize, failed: usize) -> bool {
+        let (own, origin) = (self.origin(command), self.origin(failed));
+        let Some(command) = self.commands.get(command) else {
+            return false;
+        };
+        own > origin
+            && self.parts(origin).iter().any(|part| {
+                part.operands.first().is_some_and(|written| {
+                    command.operands.iter().enumerate().any(|(index, operand)| {
+                        command.access(index).reads() && overlaps(&operand.region, &written.region)
+                    })
+                })
+            })
+    }
+}
+
+/// What there is to divide among commands.
+pub(crate) fn offer(commands: &[Command]) -> Offer {
+    let large = commands
+        .iter()
+        .filter(|command| command.nanos >= 2 * LEAST_PART.0 && divide::is_divisible(command));
+    Offer {
+        largest: Nanos(large.map(|it| it.nanos).max().unwrap_or(0)),
+        total: Nanos(commands.iter().map(|it| it.nanos).sum()),
+    }
 }
 
 /// What a list is known by: whose it is, with how many objects gone, and what it
@@ -175,6 +237,9 @@ mod tests {
             commands: Vec::new(),
             instructions: Arc::default(),
             footprint: None,
+            origins: Vec::new(),
+            offer: Offer::default(),
+            divided: OnceLock::new(),
         })
     }
 

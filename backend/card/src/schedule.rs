@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use augur_memory::{ContextId, Nanos};
+use augur_scheduler::division::Decision as Division;
 use augur_scheduler::scheduler::Engine;
 
 use crate::dispatch::Tracking;
@@ -42,6 +43,12 @@ enum Entry {
         at: Nanos,
         context: ContextId,
         tracking: Tracking,
+    },
+    /// Why commands are divided, or no longer.
+    Division {
+        at: Nanos,
+        context: ContextId,
+        decision: Division,
     },
 }
 
@@ -85,7 +92,7 @@ impl ScheduleRecord {
             engine,
             context: list.context,
             list: list.number,
-            command,
+            command: list.program.origin(command),
             operation: known.map_or("", |command| command.operation.name()),
             start,
             end,
@@ -108,6 +115,18 @@ impl ScheduleRecord {
                 at,
                 context,
                 tracking,
+            });
+        }
+    }
+
+    /// Notes why commands are divided, or no longer.
+    pub fn decided(&self, context: ContextId, at: Nanos, decision: &Division) {
+        log::debug!("context {context}: {decision}");
+        if self.is_on() {
+            self.lock().push(Entry::Division {
+                at,
+                context,
+                decision: *decision,
             });
         }
     }
@@ -176,6 +195,15 @@ fn write_entry(sink: &mut dyn Write, entry: &Entry) -> io::Result<()> {
                 context.0, start.0, end.0
             )
         }
+        Entry::Division {
+            at,
+            context,
+            decision,
+        } => writeln!(
+            sink,
+            r#"{{"decision":{{"at_ns":{},"context":{},"text":"{decision}"}}}}"#,
+            at.0, context.0
+        ),
         Entry::Tracking {
             at,
             context,

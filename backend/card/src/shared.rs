@@ -18,6 +18,8 @@ use augur_memory::{
     SystemClock, WindowRef,
 };
 
+use augur_scheduler::division::{self, Division};
+
 use crate::cancel::Cancellation;
 use crate::command::Command;
 use crate::config::CardConfig;
@@ -29,6 +31,7 @@ use crate::guest::GuestMemory;
 use crate::header;
 use crate::hints;
 use crate::host::Host;
+use crate::list::List;
 use crate::power::Power;
 use crate::prediction::Prediction;
 use crate::program::Programs;
@@ -51,6 +54,8 @@ pub(crate) struct ContextInfo {
 pub(crate) struct Usage {
     commands: AtomicU64,
     compute_ns: AtomicU64,
+    /// Whether its large commands are divided; none before its first list.
+    division: Mutex<Option<Division>>,
 }
 
 impl Usage {
@@ -62,6 +67,11 @@ impl Usage {
     /// An engine has computed.
     pub fn add_compute(&self, time: Nanos) {
         self.compute_ns.fetch_add(time.0, Ordering::Relaxed);
+    }
+
+    /// What is known of dividing its commands.
+    pub fn division(&self) -> MutexGuard<'_, Option<Division>> {
+        self.division.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Commands that ended, and time computed.
@@ -104,6 +114,11 @@ pub(crate) struct Totals {
     pub dma_in_bytes: AtomicU64,
     pub dma_out_bytes: AtomicU64,
     pub refused_requests: AtomicU64,
+    /// Times that large commands began to be divided, and no longer were.
+    pub divisions: AtomicU64,
+    pub reunions: AtomicU64,
+    /// Commands that others became by being divided, beyond their number.
+    pub divided: AtomicU64,
 }
 
 impl Totals {
@@ -437,9 +452,35 @@ impl Shared {
             }
             if !failed {
                 self.prediction.list_ended(&list);
+                self.judge_division(&list);
             }
             list.finish(status, command, started, finished);
         }
+    }
+
+    /// How busy the engines were while a list ran says whether to divide others
+    /// like it.
+    fn judge_division(&self, list: &List) {
+        let now = self.now();
+        let elapsed = (now - list.work.came).0;
+        if !list.work.divisible || elapsed < division::LEAST_PART.0 {
+            return;
+        }
+        let computed = self.totals.compute_ns.load(Ordering::Relaxed) - list.work.computed.0;
+        let engines = f64::from(self.config.compute_engines);
+        let busy = computed as f64 / (elapsed as f64 * engines);
+        let mut division = list.usage.division();
+        let Some(decision) = division.as_mut().and_then(|it| it.observe(busy)) else {
+            return;
+        };
+        drop(division);
+        let counter = if decision.divide {
+            &self.totals.divisions
+        } else {
+            &self.totals.reunions
+        };
+        Totals::add(counter, 1);
+        self.schedule.decided(list.context, now, &decision);
     }
 
     /// Ends the lists of a context that is gone.

@@ -17,6 +17,7 @@ mod cells;
 pub mod clock;
 mod context;
 mod diophantine;
+pub mod division;
 pub mod granularity;
 pub mod graph;
 mod grid;

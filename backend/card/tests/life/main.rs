@@ -11,6 +11,7 @@
 mod cancel;
 mod driver;
 mod hints;
+mod lists;
 mod prediction;
 mod shares;
 
