@@ -16,12 +16,12 @@ use augur_scheduler::graph::Outcome;
 use augur_scheduler::list::Unit;
 use augur_scheduler::policy::Policy;
 use augur_scheduler::scheduler::{
-    Config, ContextId as SchedulerContext, Engine, ListEnd, ListId, Scheduler, SubmitError,
-    Work as Taken,
+    Config, ContextId as SchedulerContext, Engine, ListId, Scheduler, SubmitError, Work as Taken,
 };
 use augur_scheduler::totals::Totals;
 
 use crate::batch::Batch;
+use crate::ends::{Ended, Ends};
 use crate::list::List;
 
 /// Instructions that a context may have queued.
@@ -67,25 +67,6 @@ pub(crate) struct Tracking {
     pub decisions: Vec<Decision>,
 }
 
-/// A list that has ended, and how.
-pub(crate) struct Ended {
-    pub list: Arc<List>,
-    pub status: Status,
-    /// The first command that failed or was not run; the number of commands when
-    /// there is none.
-    pub command: usize,
-    pub started: Nanos,
-    pub finished: Nanos,
-}
-
-/// The lists that ended by something, and what else came of it.
-#[must_use]
-pub(crate) struct Ends {
-    pub lists: Vec<Ended>,
-    /// A DMA channel has something to do.
-    pub transfers_ready: bool,
-}
-
 /// What an engine's own thread does.
 #[derive(Default)]
 enum Engagement {
@@ -119,10 +100,6 @@ pub(crate) struct Dispatch {
     signal: AtomicU64,
     /// For each compute engine: there is something for it.
     ready: Vec<Condvar>,
-}
-
-fn ours(time: SchedulerNanos) -> Nanos {
-    Nanos(time.0)
 }
 
 fn theirs(time: Nanos) -> SchedulerNanos {
@@ -461,32 +438,9 @@ impl State {
         let mut ended = Vec::new();
         while let Some(end) = self.scheduler.pop_ended() {
             if let Some(list) = self.lists.remove(&end.list) {
-                ended.push(describe(list, &end));
+                ended.push(Ended::of(list, &end));
             }
         }
         ended
-    }
-}
-
-fn describe(list: Arc<List>, end: &ListEnd) -> Ended {
-    let (command, status) = match end.failed {
-        None => (list.program.command_count(), Status::Ok),
-        Some(command) => {
-            let command = command as usize;
-            let status = if list.is_cancelled() {
-                Status::Cancelled
-            } else {
-                // Not run, because of a failure in another list.
-                list.failure(command).unwrap_or(Status::DependencyFailed)
-            };
-            (list.program.origin(command), status)
-        }
-    };
-    Ended {
-        list,
-        status,
-        command,
-        started: ours(end.started),
-        finished: ours(end.finished),
     }
 }

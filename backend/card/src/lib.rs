@@ -20,6 +20,7 @@ mod device_memory;
 mod dispatch;
 mod divide;
 mod dma;
+mod ends;
 mod events;
 mod footprint;
 mod guest;
@@ -39,6 +40,7 @@ mod shared;
 mod status;
 mod submit;
 mod transfer;
+mod usage;
 
 pub use augur_predictor::ModelError;
 pub use augur_scheduler::policy::{Policy, UnknownPolicy};

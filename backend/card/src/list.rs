@@ -16,8 +16,9 @@ use crate::host::ListDone;
 use crate::operation::Operation;
 use crate::program::Program;
 use crate::residence::Known;
-use crate::shared::{ContextInfo, Usage};
+use crate::shared::ContextInfo;
 use crate::transfer::{MAX_SEGMENTS, Transfer};
+use crate::usage::Usage;
 
 /// A submission whose parts have the sizes that it says.
 pub(crate) struct Envelope<'a> {

@@ -18,24 +18,23 @@ use augur_memory::{
     SystemClock, WindowRef,
 };
 
-use augur_scheduler::division::{self, Division};
-
 use crate::cancel::Cancellation;
 use crate::command::Command;
 use crate::config::CardConfig;
 use crate::device_memory::DeviceMemory;
-use crate::dispatch::{Dispatch, Ended, Ends, Work};
+use crate::dispatch::{Dispatch, Work};
 use crate::dma::{DmaJob, DmaQueue};
+use crate::ends::{Ended, Ends};
 use crate::events::EventQueue;
 use crate::guest::GuestMemory;
 use crate::header;
 use crate::hints;
 use crate::host::Host;
-use crate::list::List;
 use crate::power::Power;
 use crate::prediction::Prediction;
 use crate::program::Programs;
 use crate::schedule::ScheduleRecord;
+use crate::usage::{self, Usage};
 
 /// A context, beside what the memory manager knows of it.
 pub(crate) struct ContextInfo {
@@ -47,40 +46,6 @@ pub(crate) struct ContextInfo {
     pub usage: Arc<Usage>,
     pub dma: Nanos,
     pub transferred_bytes: u64,
-}
-
-/// What engines have done for a context, counted without a lock.
-#[derive(Default)]
-pub(crate) struct Usage {
-    commands: AtomicU64,
-    compute_ns: AtomicU64,
-    /// Whether its large commands are divided; none before its first list.
-    division: Mutex<Option<Division>>,
-}
-
-impl Usage {
-    /// Commands have ended.
-    pub fn add_commands(&self, count: u64) {
-        self.commands.fetch_add(count, Ordering::Relaxed);
-    }
-
-    /// An engine has computed.
-    pub fn add_compute(&self, time: Nanos) {
-        self.compute_ns.fetch_add(time.0, Ordering::Relaxed);
-    }
-
-    /// What is known of dividing its commands.
-    pub fn division(&self) -> MutexGuard<'_, Option<Division>> {
-        self.division.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Commands that ended, and time computed.
-    pub fn so_far(&self) -> (u64, Nanos) {
-        (
-            self.commands.load(Ordering::Relaxed),
-            Nanos(self.compute_ns.load(Ordering::Relaxed)),
-        )
-    }
 }
 
 /// What is done by the thread that finds it is to be done.
@@ -452,35 +417,10 @@ impl Shared {
             }
             if !failed {
                 self.prediction.list_ended(&list);
-                self.judge_division(&list);
+                usage::judge_division(self, &list);
             }
             list.finish(status, command, started, finished);
         }
-    }
-
-    /// How busy the engines were while a list ran says whether to divide others
-    /// like it.
-    fn judge_division(&self, list: &List) {
-        let now = self.now();
-        let elapsed = (now - list.work.came).0;
-        if !list.work.divisible || elapsed < division::LEAST_PART.0 {
-            return;
-        }
-        let computed = self.totals.compute_ns.load(Ordering::Relaxed) - list.work.computed.0;
-        let engines = f64::from(self.config.compute_engines);
-        let busy = computed as f64 / (elapsed as f64 * engines);
-        let mut division = list.usage.division();
-        let Some(decision) = division.as_mut().and_then(|it| it.observe(busy)) else {
-            return;
-        };
-        drop(division);
-        let counter = if decision.divide {
-            &self.totals.divisions
-        } else {
-            &self.totals.reunions
-        };
-        Totals::add(counter, 1);
-        self.schedule.decided(list.context, now, &decision);
     }
 
     /// Ends the lists of a context that is gone.

@@ -3,7 +3,8 @@
 //! half busy, after Task Bench.
 //!
 //! The card runs in this process with its own engine threads; only the guest is
-//! missing. Its commands are those of a stencil: each adds two ranges of the other
+//! missing. The same list comes again and again, as a program's does, so that it is
+//! recognised; with `--fresh` none does. Its commands are those of a stencil: each adds two ranges of the other
 //! buffer, shifted to both sides, so that it depends on three commands of the step
 //! before, and everything is paid for that a list costs: checks, analysis,
 //! dispatch, the end. Efficiency is arithmetic per time against the best of all
@@ -54,6 +55,9 @@ pub struct Arguments {
     /// Elements of a command, one size after another [default: 12 from 64 to 32768]
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     elements: Vec<u64>,
+    /// Submit lists that are all different, so that none is recognised or replayed
+    #[arg(long)]
+    fresh: bool,
     /// Print one JSON object a line instead of a table
     #[arg(long)]
     json: bool,
@@ -163,10 +167,16 @@ impl Arguments {
         )?;
         let commands = u32::try_from(steps * width)?;
         let mut best = Duration::MAX;
+        let mut number = 0;
         for _ in 0..self.repeats {
+            let mut others = Vec::new();
+            for _ in 0..if self.fresh { LISTS } else { 0 } {
+                number += 1;
+                others.push(in_another_order(&list, width as usize, commands, number));
+            }
             let began = Instant::now();
             let lists = (0..LISTS)
-                .map(|_| driver.submit(&list, commands))
+                .map(|at| driver.submit(others.get(at).unwrap_or(&list), commands))
                 .collect::<Result<Vec<_>, _>>()?;
             for list in lists {
                 list.wait().context("a stencil")?;
@@ -218,6 +228,25 @@ fn stencil(buffers: [u64; 2], elements: u64, width: u64, steps: u64) -> anyhow::
     Ok(commands)
 }
 
+/// The same commands with those of each step, which do not depend on each other, in
+/// an order that no list before had.
+fn in_another_order(list: &[u8], width: usize, commands: u32, number: u64) -> Vec<u8> {
+    let size = list.len() / commands as usize;
+    let mut state = number;
+    let mut other = Vec::with_capacity(list.len());
+    for step in list.chunks(width * size) {
+        let mut order: Vec<&[u8]> = step.chunks(size).collect();
+        for at in (1..order.len()).rev() {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            order.swap(at, (state >> 33) as usize % (at + 1));
+        }
+        other.extend(order.into_iter().flatten());
+    }
+    other
+}
+
 /// The granularity at which the efficiency reaches `share`, between the sizes
 /// around it.
 fn smallest(points: &[Point], share: f64) -> Option<f64> {
@@ -260,6 +289,7 @@ mod tests {
             tracking: Policy::Exact,
             repeats: 1,
             elements: Vec::new(),
+            fresh: true,
             json: true,
         };
         let point = arguments.measure(64, 8).unwrap();

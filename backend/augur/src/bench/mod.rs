@@ -4,6 +4,7 @@
 
 pub mod ahead;
 pub mod card;
+pub mod divide;
 mod driver;
 pub mod metg;
 pub mod peers;

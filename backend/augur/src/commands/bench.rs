@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use crate::bench::predict::adapt;
-use crate::bench::{ahead, card, metg, peers, place, predict, schedule, tracking};
+use crate::bench::{ahead, card, divide, metg, peers, place, predict, schedule, tracking};
 
 /// Arguments of `augur bench`.
 #[derive(Debug, Args)]
@@ -23,6 +23,8 @@ enum What {
     Ahead(ahead::Arguments),
     /// Measure the card in a guest beside a peer, and inside this process.
     Card(card::Arguments),
+    /// Run large commands on one engine and on several, which divide them.
+    Divide(divide::Arguments),
     /// Find the smallest commands that keep the card's engines half busy.
     Metg(metg::Arguments),
     /// Run the schedule benchmark's programs on libgomp, StarPU and TBB beside the card's scheduler.
@@ -47,6 +49,7 @@ impl Arguments {
             What::Adapt(arguments) => arguments.run(),
             What::Ahead(arguments) => arguments.run(),
             What::Card(arguments) => arguments.run(),
+            What::Divide(arguments) => arguments.run(),
             What::Metg(arguments) => arguments.run(),
             What::Peers(arguments) => arguments.run(),
             What::Place(arguments) => arguments.run(),
