@@ -27,7 +27,7 @@ const COMMAND_BYTES: usize = 2048;
 /// Lists that came once, which are known again.
 const MARKS: usize = 256;
 /// Words of a list that its mark is made of.
-const SAMPLES: usize = 64;
+const SAMPLES: usize = 256;
 
 /// The checked commands of a list.
 #[derive(Debug)]
@@ -149,7 +149,8 @@ impl Programs {
         hasher.write_u32(source.context.0);
         hasher.write_u32(source.commands);
         hasher.write_usize(source.bytes.len());
-        let step = (source.bytes.len() / SAMPLES).max(8);
+        // Odd, so that it is not always the same field of a command.
+        let step = (source.bytes.len() / SAMPLES).max(8) | 1;
         for word in source.bytes.chunks(step) {
             hasher.write(word.get(..8).unwrap_or(word));
         }
@@ -159,22 +160,26 @@ impl Programs {
     /// What was made of the list when it came before.
     pub fn find(&self, source: &Source<'_>) -> Option<Arc<Program>> {
         let mark = self.mark(source);
-        let mut state = self.lock();
-        let at = state.entries.iter().position(|entry| {
-            entry.mark == mark
-                && entry.context == source.context
-                && entry.removed_objects == source.removed_objects
-                && entry.commands == source.commands
-        })?;
-        let entry = state.entries.remove(at);
-        let (bytes, program) = (entry.bytes.clone(), entry.program.clone());
-        state.entries.push(entry);
-        drop(state);
+        let alike: Vec<_> = (self.lock().entries.iter())
+            .filter(|entry| {
+                entry.mark == mark
+                    && entry.context == source.context
+                    && entry.removed_objects == source.removed_objects
+                    && entry.commands == source.commands
+            })
+            .map(|entry| (entry.bytes.clone(), entry.program.clone()))
+            .collect();
         // The mark leaves out most of it.
-        if *bytes != *source.bytes {
-            return None;
+        let (_, program) = alike
+            .into_iter()
+            .find(|(bytes, _)| **bytes == *source.bytes)?;
+        let mut state = self.lock();
+        state.recognised += 1;
+        let at = (state.entries.iter()).position(|entry| Arc::ptr_eq(&entry.program, &program));
+        if let Some(at) = at {
+            let entry = state.entries.remove(at);
+            state.entries.push(entry);
         }
-        self.lock().recognised += 1;
         Some(program)
     }
 
@@ -200,8 +205,10 @@ impl Programs {
         if entry.size() > KEPT_BYTES {
             return;
         }
-        // One that says something else, or of when there were other objects.
-        state.remove_where(|old| old.mark == mark);
+        // Of when there were other objects.
+        state.remove_where(|old| {
+            old.context == source.context && old.removed_objects != source.removed_objects
+        });
         state.size += entry.size();
         state.entries.push(entry);
         while state.size > KEPT_BYTES {
@@ -287,11 +294,29 @@ mod tests {
             programs.keep(&source(&bytes), &program());
         }
         // Not among the words of the mark.
-        let at = 10_000 / SAMPLES + 9;
+        let at = ((10_000 / SAMPLES) | 1) + 9;
         bytes[at] ^= 1;
         assert!(programs.find(&source(&bytes)).is_none());
         bytes[at] ^= 1;
         assert!(programs.find(&source(&bytes)).is_some());
+    }
+
+    #[test]
+    fn lists_that_take_turns_are_all_recognised() {
+        let programs = Programs::default();
+        let lists: Vec<Vec<u8>> = (0..3)
+            .map(|at| [vec![7; 5000], vec![at]].concat())
+            .collect();
+        let all: Vec<_> = lists.iter().map(|_| program()).collect();
+        for _ in 0..2 {
+            for (list, program) in lists.iter().zip(&all) {
+                programs.keep(&source(list), program);
+            }
+        }
+        for (list, program) in lists.iter().zip(&all) {
+            let found = programs.find(&source(list)).unwrap();
+            assert!(Arc::ptr_eq(&found, program));
+        }
     }
 
     #[test]
