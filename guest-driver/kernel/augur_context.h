@@ -14,42 +14,24 @@
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
+#include "augur_stream.h"
+
 struct augur_device;
-struct augur_queue;
 struct drm_device;
 struct drm_file;
 
 /**
- * struct augur_stream - the lists of a context for one submit queue
- * @context: The context.
- * @queue: The submit queue.
- * @lock: Guards @lists, @starved and @closed.
- * @lists: Lists that are not in the ring yet, oldest first.
- * @starved_link: In &augur_queue.starved, under its lock.
- * @closed: The context is gone: lists are cancelled.
- * @pump: Puts lists into the ring when something they waited for has happened.
- */
-struct augur_stream {
-	struct augur_context *context;
-	struct augur_queue *queue;
-	spinlock_t lock;	/* order: augur_device.h */
-	struct list_head lists;
-	struct list_head starved_link;
-	bool closed;
-	struct work_struct pump;
-};
-
-/**
  * struct augur_context - an open file
- * @ref: Held by the file, and by each list and object.
- * @adev: The card.
+ * @ref: Held by the file, and by each list, job and object.
+ * @free: Frees the context where its last reference cannot.
+ * @adev: The card, referenced.
  * @id: Context id on the card.
+ * @client: The file's id, for traces.
  * @closed: Its file is closed; objects that were shared keep it on the card. Under
  *	&augur_windows.lock.
  * @failed: The card has given it up. Under &augur_windows.lock.
  * @banned: Too many of its lists were given up: it may submit no more.
  * @hangs: Lists that were given up.
- * @progress: What the card said of its progress at the last look for hangs.
  * @submit_lock: Orders submissions; guards @next_fence.
  * @next_fence: Number of the next list.
  * @addresses: Its objects by device address, under @addresses_lock.
@@ -59,17 +41,19 @@ struct augur_stream {
  * @fences: Fences of the last AUGUR_KEPT_FENCES lists by number.
  * @lists: Lists that hold memory.
  * @lists_wait: Woken when @lists falls, and when the card is lost.
+ * @stream_count: Entries of @streams.
  * @streams: One for each submit queue.
  */
 struct augur_context {
 	struct kref ref;
+	struct work_struct free;
 	struct augur_device *adev;
 	u32 id;
+	u64 client;
 	bool closed;
 	bool failed;
 	bool banned;
 	atomic_t hangs;
-	u64 progress;
 	struct mutex submit_lock;	/* order: augur_device.h */
 	u64 next_fence;
 	struct maple_tree addresses;
@@ -79,9 +63,12 @@ struct augur_context {
 	struct xarray fences;
 	atomic_t lists;
 	wait_queue_head_t lists_wait;
+	u32 stream_count;
 	struct augur_stream streams[];
 };
 
+int augur_contexts_init(void);
+void augur_contexts_exit(void);
 int augur_context_open(struct drm_device *dev, struct drm_file *file);
 void augur_context_close(struct drm_device *dev, struct drm_file *file);
 void augur_context_end(struct augur_context *context);

@@ -19,7 +19,7 @@
 #include "augur_copy.h"
 #include "augur_device.h"
 #include "augur_gem.h"
-#include "augur_queue.h"
+#include "augur_list.h"
 #include "augur_share.h"
 #include "augur_submit.h"
 #include "augur_transfer.h"
@@ -96,8 +96,7 @@ static struct augur_list *augur_copy_list(struct augur_object *object, u64 offse
 		return ERR_PTR(-ENOMEM);
 	ret = augur_transfer_bounce(list, bounce, bytes);
 	if (ret) {
-		augur_transfers_release(list);
-		augur_list_put(list);
+		augur_list_drop(list);
 		return ERR_PTR(ret);
 	}
 	wire = list->pieces[0];

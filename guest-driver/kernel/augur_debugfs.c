@@ -97,17 +97,17 @@ static int augur_debugfs_queues(struct seq_file *m, void *data)
 {
 	struct augur_device *adev = augur_debugfs_device(m);
 
-	seq_puts(m, "queue in_flight stuck starved\n");
+	seq_puts(m, "queue in_flight stuck waiting\n");
 	for (u32 i = 0; i < adev->config.submit_queues; i++) {
 		struct augur_queue *queue = &adev->queues[i];
-		size_t in_flight, stuck, starved;
+		size_t in_flight, stuck, waiting;
 
 		spin_lock_irq(&queue->lock);
 		in_flight = list_count_nodes(&queue->in_flight);
 		stuck = list_count_nodes(&queue->stuck);
-		starved = list_count_nodes(&queue->starved);
+		waiting = list_count_nodes(&queue->waiting);
 		spin_unlock_irq(&queue->lock);
-		seq_printf(m, "%u %zu %zu %zu\n", i, in_flight, stuck, starved);
+		seq_printf(m, "%u %zu %zu %zu\n", i, in_flight, stuck, waiting);
 	}
 	return 0;
 }

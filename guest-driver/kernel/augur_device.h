@@ -13,13 +13,12 @@
  *       i_mmap_rwsem                 page tables are emptied
  *     augur_windows.lock             window table, fault waiters, contexts
  *       page table locks             taken while a page is entered
- *     augur_stream.lock              lists that wait for the ring
- *       augur_queue.lock             a submit ring and the lists in it
+ *     augur_queue.lock               a submit ring, the lists in it and before it
  *     augur_control.lock             the control ring
  *     augur_events.lock              the event ring
  *
  * augur_events.handling is waited for by the event worker only; a fault that finds
- * it taken leaves the events to whoever has it. The last four are spinlocks taken
+ * it taken leaves the events to whoever has it. The last three are spinlocks taken
  * with interrupts off. augur_windows.lock is never held across
  * unmap_mapping_range(), a wait, a control request, or an access to program memory:
  * the program's pointer may lead to our own mapping.
@@ -186,10 +185,10 @@ struct augur_windows {
  * @rhythm: The last wait found its list by looking. Interrupts stay off, and
  *	@watch looks after lists that nobody waits for.
  * @watch: Ends the rhythm.
+ * @waiting: Lists that could go into the ring but for its being full or a pause.
  * @in_flight: Lists in the ring.
- * @stuck: Lists in the ring of a lost card, their fences signalled.
- * @starved: Streams that found the ring full.
- * @feed: Looks at @starved when nothing in flight will.
+ * @stuck: Lists in the ring that the card keeps, their fences signalled.
+ * @feed: Looks at @waiting when nothing in flight will.
  * @done: Lists that have ended and hold memory.
  * @reap: Frees what is on @done.
  */
@@ -200,9 +199,9 @@ struct augur_queue {
 	u32 lookers;
 	bool rhythm;
 	struct hrtimer watch;
+	struct list_head waiting;
 	struct list_head in_flight;
 	struct list_head stuck;
-	struct list_head starved;
 	struct delayed_work feed;
 	struct llist_head done;
 	struct work_struct reap;
@@ -257,7 +256,7 @@ struct augur_counters {
  * @windows: Windows.
  * @touches: What programs begin to use.
  * @queues: Submit queues.
- * @submit_workqueue: Queues lists that waited, and frees lists that ended.
+ * @submit_workqueue: Puts lists into the rings, and frees lists that ended.
  * @counters: The driver's own counters.
  */
 struct augur_device {

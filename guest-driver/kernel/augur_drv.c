@@ -67,7 +67,27 @@ const struct drm_driver augur_drm_driver = {
 	.minor = 0,
 };
 
-module_virtio_driver(augur_virtio_driver);
+static int __init augur_init(void)
+{
+	int ret;
+
+	ret = augur_contexts_init();
+	if (ret)
+		return ret;
+	ret = register_virtio_driver(&augur_virtio_driver);
+	if (ret)
+		augur_contexts_exit();
+	return ret;
+}
+
+static void __exit augur_exit(void)
+{
+	unregister_virtio_driver(&augur_virtio_driver);
+	augur_contexts_exit();
+}
+
+module_init(augur_init);
+module_exit(augur_exit);
 
 MODULE_DESCRIPTION("Augur accelerator card");
 MODULE_AUTHOR("The Augur authors");

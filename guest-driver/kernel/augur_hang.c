@@ -21,7 +21,9 @@
 #include "augur_context.h"
 #include "augur_control.h"
 #include "augur_device.h"
+#include "augur_list.h"
 #include "augur_queue.h"
+#include "augur_stream.h"
 
 static unsigned int tdr_timeout_ms = 30000;
 module_param(tdr_timeout_ms, uint, 0644);
@@ -67,34 +69,34 @@ static struct augur_list *augur_hang_look(struct augur_queue *queue, u32 count)
 	return overdue;
 }
 
-/* Begins to count anew for the lists of a context. */
-static void augur_hang_forgive(struct augur_queue *queue, const struct augur_context *context)
+/* Begins to count anew for the lists of a stream. */
+static void augur_hang_forgive(struct augur_queue *queue, const struct augur_stream *stream)
 {
 	struct augur_list *list;
 
 	spin_lock_irq(&queue->lock);
 	list_for_each_entry(list, &queue->in_flight, link)
-		if (list->stream->context == context)
+		if (list->stream == stream)
 			list->looks = 0;
 	spin_unlock_irq(&queue->lock);
 }
 
-/* Whether a context got on since it was asked for the last time. */
-static bool augur_hang_progress(struct augur_device *adev, struct augur_context *context)
+/* Whether a context got on since this was asked for the stream the last time. */
+static bool augur_hang_progress(struct augur_device *adev, struct augur_stream *stream)
 {
 	struct augur_context_info_response info;
 	u64 progress;
 	int ret;
 
-	ret = augur_card_context_info(adev, context->id, &info);
+	ret = augur_card_context_info(adev, stream->context->id, &info);
 	/* The card should have ended the lists of a context that it does not know. */
 	if (ret)
 		return ret != -ENOENT;
 	progress = le64_to_cpu(info.commands) + le64_to_cpu(info.lists) +
 		   le64_to_cpu(info.transferred_bytes);
-	if (progress == context->progress)
+	if (progress == stream->progress)
 		return false;
-	context->progress = progress;
+	stream->progress = progress;
 	return true;
 }
 
@@ -162,20 +164,21 @@ static void augur_hang_cancel(struct augur_device *adev, struct augur_list *list
 
 static void augur_hang_handle(struct augur_queue *queue, struct augur_list *list)
 {
-	struct augur_context *context = list->stream->context;
+	struct augur_stream *stream = list->stream;
+	struct augur_context *context = stream->context;
 	struct augur_device *adev = queue->adev;
 
-	if (augur_hang_progress(adev, context)) {
-		augur_hang_forgive(queue, context);
+	if (augur_hang_progress(adev, stream)) {
+		augur_hang_forgive(queue, stream);
 	} else if (!list->hung) {
 		WRITE_ONCE(list->hung, true);
 		/* It has as much time again to come back. */
-		augur_hang_forgive(queue, context);
+		augur_hang_forgive(queue, stream);
 		augur_hang_cancel(adev, list);
 	} else if (augur_queue_abandon(queue, list)) {
 		drm_err(&adev->drm, "context %u: the card keeps list %llu\n", context->id,
 			list->number);
-		augur_hang_forgive(queue, context);
+		augur_hang_forgive(queue, stream);
 	}
 }
 

@@ -16,7 +16,7 @@
 #include "augur_context.h"
 #include "augur_control.h"
 #include "augur_device.h"
-#include "augur_fence.h"
+#include "augur_list.h"
 #include "augur_look.h"
 #include "augur_queue.h"
 #include "augur_transfer.h"
@@ -43,72 +43,47 @@ static bool augur_queue_rearm(struct augur_queue *queue)
 	return !virtqueue_enable_cb(queue->vq);
 }
 
-/**
- * augur_queue_add - put a list into the ring
- * @queue: The submit queue.
- * @stream: The list's stream, its lock held; told when the ring has room again.
- * @list: The list, in &augur_stream.lists.
- *
- * Return: 0, or -ENOSPC when it has to wait, or another error when the card is lost
- * (its stream is looked at again).
+/*
+ * Puts lists into the ring, as far as there is room. The queue's lock is held, under
+ * which the card is told too: whoever takes the rings away waits for it.
  */
-int augur_queue_add(struct augur_queue *queue, struct augur_stream *stream,
-		    struct augur_list *list)
-{
-	u32 pieces = DIV_ROUND_UP(list->bytes, AUGUR_PIECE_BYTES);
-	struct scatterlist *sgs[] = { list->sg, list->sg + pieces };
-	unsigned long flags;
-	bool notify = false;
-	int ret;
-
-	spin_lock_irqsave(&queue->lock, flags);
-	if (augur_device_is_lost(queue->adev))
-		ret = -EIO;
-	else if (READ_ONCE(queue->adev->pause))
-		ret = -EAGAIN;
-	else
-		ret = virtqueue_add_sgs(queue->vq, sgs, 1, 1, list, GFP_ATOMIC);
-	if (!ret) {
-		list_move_tail(&list->link, &queue->in_flight);
-		notify = virtqueue_kick_prepare(queue->vq);
-		augur_queue_watch(queue);
-	} else if (ret != -EIO) {
-		/* No descriptor, no memory for the indirect table, or a pause. */
-		if (list_empty(&stream->starved_link))
-			list_add_tail(&stream->starved_link, &queue->starved);
-		if (list_empty(&queue->in_flight) && ret != -EAGAIN)
-			mod_delayed_work(queue->adev->submit_workqueue, &queue->feed, 1);
-		ret = -ENOSPC;
-	}
-	spin_unlock_irqrestore(&queue->lock, flags);
-	if (notify)
-		virtqueue_notify(queue->vq);
-	return ret;
-}
-
-/* Has all streams that found the ring full try again. The queue's lock is held. */
 static void augur_queue_feed(struct augur_queue *queue)
 {
-	struct augur_stream *stream, *next;
+	struct augur_list *list;
+	bool added = false;
+	int ret = 0;
 
-	list_for_each_entry_safe(stream, next, &queue->starved, starved_link) {
-		list_del_init(&stream->starved_link);
-		augur_stream_kick(stream);
+	if (augur_device_is_lost(queue->adev) || READ_ONCE(queue->adev->pause))
+		return;
+	while ((list = list_first_entry_or_null(&queue->waiting, struct augur_list, link))) {
+		u32 pieces = DIV_ROUND_UP(list->bytes, AUGUR_PIECE_BYTES);
+		struct scatterlist *sgs[] = { list->sg, list->sg + pieces };
+
+		ret = virtqueue_add_sgs(queue->vq, sgs, 1, 1, list, GFP_ATOMIC);
+		if (ret)
+			break;
+		list_move_tail(&list->link, &queue->in_flight);
+		added = true;
 	}
+	if (added) {
+		augur_queue_watch(queue);
+		if (virtqueue_kick_prepare(queue->vq))
+			virtqueue_notify(queue->vq);
+	}
+	/* No memory for an indirect table, and nothing whose end would try again. */
+	if (ret && list_empty(&queue->in_flight))
+		mod_delayed_work(queue->adev->submit_workqueue, &queue->feed, 1);
 }
 
 /**
- * augur_queue_forget - stop telling a stream that the ring has room
- * @queue: The submit queue.
- * @stream: A closed stream.
+ * augur_queue_add - put a list into the ring, or have it wait for room
+ * @queue: The submit queue, its lock held.
+ * @list: The list, in &augur_stream.held.
  */
-void augur_queue_forget(struct augur_queue *queue, struct augur_stream *stream)
+void augur_queue_add(struct augur_queue *queue, struct augur_list *list)
 {
-	unsigned long flags;
-
-	spin_lock_irqsave(&queue->lock, flags);
-	list_del_init(&stream->starved_link);
-	spin_unlock_irqrestore(&queue->lock, flags);
+	list_move_tail(&list->link, &queue->waiting);
+	augur_queue_feed(queue);
 }
 
 static void augur_queue_feed_work(struct work_struct *work)
@@ -134,16 +109,6 @@ static void augur_list_finish(struct augur_list *list)
 	augur_list_end(list, list->status, augur_status_to_errno(status));
 }
 
-/* Lets the context have another list. Any context. */
-static void augur_list_leave(struct augur_list *list)
-{
-	struct augur_context *context = list->stream->context;
-
-	atomic_dec(&context->lists);
-	wake_up(&context->lists_wait);
-	augur_list_put(list);
-}
-
 /* Frees what lists that have ended hold. May sleep. */
 static void augur_queue_reap_done(struct augur_queue *queue)
 {
@@ -154,7 +119,7 @@ static void augur_queue_reap_done(struct augur_queue *queue)
 		augur_transfers_release(list);
 		if (list->signal_late)
 			augur_list_finish(list);
-		augur_list_leave(list);
+		augur_list_put(list);
 	}
 }
 
@@ -171,7 +136,7 @@ static bool augur_queue_leave(struct augur_queue *queue, struct augur_list *list
 {
 	if (list->transfer_count)
 		return llist_add(&list->reap_link, &queue->done);
-	augur_list_leave(list);
+	augur_list_put(list);
 	return false;
 }
 
@@ -294,8 +259,8 @@ void augur_queue_look(struct augur_queue *queue, struct dma_fence *fence, bool o
 		augur_queue_take_atomic(queue);
 }
 
-/* Keeps a list in the ring, to be ended by the caller, who gets a reference. */
-static void augur_list_strand(struct augur_queue *queue, struct augur_list *list)
+/* Keeps a list in the ring that the caller strands, who gets a reference. */
+static void augur_queue_abandon_locked(struct augur_queue *queue, struct augur_list *list)
 {
 	list->abandoned = true;
 	list_move_tail(&list->link, &queue->stuck);
@@ -306,8 +271,6 @@ static void augur_list_strand(struct augur_queue *queue, struct augur_list *list
  * augur_queue_abandon - end a list that the card does not give back
  * @queue: The submit queue.
  * @list: The list, referenced.
- *
- * Its memory stays pinned: the card may still use it.
  *
  * Return: false when it has come back.
  */
@@ -320,11 +283,11 @@ bool augur_queue_abandon(struct augur_queue *queue, struct augur_list *list)
 	list_for_each_entry(known, &queue->in_flight, link)
 		there |= known == list;
 	if (there)
-		augur_list_strand(queue, list);
+		augur_queue_abandon_locked(queue, list);
 	spin_unlock_irq(&queue->lock);
 	if (!there)
 		return false;
-	augur_list_end_unrun(list, AUGUR_STATUS_DEVICE_ERROR, -EIO);
+	augur_list_strand(list, -EIO);
 	augur_list_put(list);
 	return true;
 }
@@ -361,39 +324,41 @@ bool augur_queues_are_idle(struct augur_device *adev)
 	return idle;
 }
 
+/* Marks a list in the ring as hung that is not yet. Return: whether there was one. */
+static bool augur_queue_condemn(struct augur_queue *queue, u32 *context, u32 *number)
+{
+	struct augur_list *list;
+	bool found = false;
+
+	spin_lock_irq(&queue->lock);
+	list_for_each_entry(list, &queue->in_flight, link) {
+		if (list->hung)
+			continue;
+		list->hung = true;
+		*context = list->context->id;
+		*number = lower_32_bits(list->number);
+		found = true;
+		break;
+	}
+	spin_unlock_irq(&queue->lock);
+	return found;
+}
+
 /**
  * augur_queues_cancel - have the card end the lists that are in the rings
  * @adev: The card.
  */
 void augur_queues_cancel(struct augur_device *adev)
 {
-	for (u32 i = 0; i < adev->config.submit_queues; i++) {
-		struct augur_queue *queue = &adev->queues[i];
-		struct augur_list *list, *found;
+	u32 context, number;
 
-		do {
-			found = NULL;
-			spin_lock_irq(&queue->lock);
-			list_for_each_entry(list, &queue->in_flight, link) {
-				if (list->hung)
-					continue;
-				list->hung = true;
-				kref_get(&list->ref);
-				found = list;
-				break;
-			}
-			spin_unlock_irq(&queue->lock);
-			if (found) {
-				augur_card_cancel_list(adev, found->stream->context->id,
-						       lower_32_bits(found->number));
-				augur_list_put(found);
-			}
-		} while (found);
-	}
+	for (u32 i = 0; i < adev->config.submit_queues; i++)
+		while (augur_queue_condemn(&adev->queues[i], &context, &number))
+			augur_card_cancel_list(adev, context, number);
 }
 
 /**
- * augur_queues_feed - have all streams try again that found no room
+ * augur_queues_feed - put lists into the rings that wait for it
  * @adev: The card.
  */
 void augur_queues_feed(struct augur_device *adev)
@@ -428,13 +393,12 @@ void augur_queues_give_up(struct augur_device *adev, int error)
 		spin_lock_irq(&queue->lock);
 		while ((list = list_first_entry_or_null(&queue->in_flight,
 							struct augur_list, link))) {
-			augur_list_strand(queue, list);
+			augur_queue_abandon_locked(queue, list);
 			spin_unlock_irq(&queue->lock);
-			augur_list_end_unrun(list, AUGUR_STATUS_DEVICE_ERROR, error);
+			augur_list_strand(list, error);
 			augur_list_put(list);
 			spin_lock_irq(&queue->lock);
 		}
-		augur_queue_feed(queue);
 		spin_unlock_irq(&queue->lock);
 	}
 }
@@ -488,7 +452,7 @@ int augur_queues_init(struct augur_device *adev)
 #endif
 		INIT_LIST_HEAD(&queue->in_flight);
 		INIT_LIST_HEAD(&queue->stuck);
-		INIT_LIST_HEAD(&queue->starved);
+		INIT_LIST_HEAD(&queue->waiting);
 		init_llist_head(&queue->done);
 		INIT_WORK(&queue->reap, augur_queue_reap_work);
 		INIT_DELAYED_WORK(&queue->feed, augur_queue_feed_work);

@@ -18,7 +18,8 @@
 #include "augur_context.h"
 #include "augur_device.h"
 #include "augur_fence.h"
-#include "augur_queue.h"
+#include "augur_list.h"
+#include "augur_stream.h"
 #include "augur_submit.h"
 #include "augur_syncs.h"
 #include "augur_trace.h"
@@ -344,11 +345,8 @@ out:
 /* Frees a submission with the lists that were not handed over. */
 static void augur_submission_free(struct augur_submission *submission)
 {
-	for (u32 i = 0; i < submission->count; i++) {
-		augur_in_syncs_drop(submission->lists[i]);
-		augur_transfers_release(submission->lists[i]);
-		augur_list_put(submission->lists[i]);
-	}
+	for (u32 i = 0; i < submission->count; i++)
+		augur_list_drop(submission->lists[i]);
 	if (submission->entered)
 		augur_submit_leave(submission->context, submission->entered);
 	dma_fence_put(submission->end);
@@ -431,8 +429,7 @@ struct dma_fence *augur_submit_own(struct augur_context *context, struct augur_l
 
 	submission = kzalloc(struct_size(submission, lists, 1), GFP_KERNEL);
 	if (!submission) {
-		augur_transfers_release(list);
-		augur_list_put(list);
+		augur_list_drop(list);
 		dma_fence_put(end);
 		return ERR_PTR(-ENOMEM);
 	}

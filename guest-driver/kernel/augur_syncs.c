@@ -8,7 +8,7 @@
 #include <drm/augur_accel.h>
 #include <drm/drm_syncobj.h>
 
-#include "augur_queue.h"
+#include "augur_list.h"
 #include "augur_syncs.h"
 
 /* Return: a copy of the program's array, or an error. */
@@ -51,30 +51,17 @@ int augur_in_syncs_take(struct drm_file *file, struct augur_list *list, u64 addr
 	syncs = augur_syncs_copy(address, count);
 	if (IS_ERR(syncs))
 		return PTR_ERR(syncs);
-	list->dependencies = kcalloc(count, sizeof(*list->dependencies), GFP_KERNEL);
-	if (!list->dependencies)
-		ret = -ENOMEM;
 	for (u32 i = 0; !ret && i < count; i++) {
-		struct dma_fence **fence = &list->dependencies[i].fence;
+		struct dma_fence *fence;
 
+		/* drm_sched_job_add_syncobj_dependency() takes 32 bits of a point. */
 		ret = drm_syncobj_find_fence(file, syncs[i].handle, syncs[i].point, 0,
-					     fence);
+					     &fence);
 		if (!ret)
-			list->dependency_count++;
+			ret = drm_sched_job_add_dependency(&list->job, fence);
 	}
 	kfree(syncs);
 	return ret;
-}
-
-/**
- * augur_in_syncs_drop - drop the fences of a list that is not submitted
- * @list: The list.
- */
-void augur_in_syncs_drop(struct augur_list *list)
-{
-	for (u32 i = 0; i < list->dependency_count; i++)
-		dma_fence_put(list->dependencies[i].fence);
-	list->dependency_count = 0;
 }
 
 /**

@@ -29,7 +29,6 @@ struct augur_out_sync {
 
 int augur_in_syncs_take(struct drm_file *file, struct augur_list *list, u64 address,
 			u32 count);
-void augur_in_syncs_drop(struct augur_list *list);
 struct augur_out_sync *augur_out_syncs_take(struct drm_file *file, u64 address,
 					    u32 count);
 void augur_out_syncs_attach(struct augur_out_sync *syncs, u32 count,

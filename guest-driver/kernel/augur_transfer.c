@@ -14,7 +14,7 @@
 #include <drm/augur_accel.h>
 
 #include "augur_copy.h"
-#include "augur_queue.h"
+#include "augur_list.h"
 #include "augur_segment.h"
 #include "augur_share.h"
 #include "augur_transfer.h"

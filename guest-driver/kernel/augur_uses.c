@@ -15,7 +15,7 @@
 #include "augur_context.h"
 #include "augur_fence.h"
 #include "augur_gem.h"
-#include "augur_queue.h"
+#include "augur_list.h"
 #include "augur_uses.h"
 
 /* The object that holds a device address, referenced, or NULL. */
