@@ -317,17 +317,6 @@ static void augur_remove(struct virtio_device *vdev)
 	augur_device_stop(adev);
 }
 
-/* The system goes down or another kernel begins: the card may write no memory. */
-static void augur_shutdown(struct device *dev)
-{
-	struct virtio_device *vdev = dev_to_virtio(dev);
-	struct augur_device *adev = vdev->priv;
-
-	augur_heartbeat_stop(adev);
-	augur_hang_stop(adev);
-	augur_recovery_shut(adev);
-}
-
 static const struct virtio_device_id augur_ids[] = {
 	{ AUGUR_VIRTIO_ID, VIRTIO_DEV_ANY_ID },
 	{ }
@@ -337,7 +326,6 @@ MODULE_DEVICE_TABLE(virtio, augur_ids);
 struct virtio_driver augur_virtio_driver = {
 	.driver.name = "augur",
 	.driver.dev_groups = augur_sensor_groups,
-	.driver.shutdown = augur_shutdown,
 	.id_table = augur_ids,
 	.probe = augur_probe,
 	.remove = augur_remove,

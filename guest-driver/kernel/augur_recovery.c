@@ -6,7 +6,7 @@
  * keeps contexts, objects and windows for a RESUME of this life. The aperture shows
  * nothing meanwhile: programs that touch it wait. Lists have to leave the ring first:
  * a suspend waits for them or does not happen; a reset gives up those that do not
- * end. What is submitted meanwhile waits in its stream.
+ * end. What is submitted meanwhile waits for the ring.
  */
 #include <linux/delay.h>
 #include <linux/moduleparam.h>
@@ -61,19 +61,6 @@ static void augur_recovery_seal(struct augur_device *adev)
 	augur_control_settle(adev);
 	augur_queues_settle(adev);
 	augur_windows_hide(adev);
-}
-
-/**
- * augur_recovery_shut - have the card stop for good
- * @adev: The card. Programs may run still; what they wait for never comes.
- */
-void augur_recovery_shut(struct augur_device *adev)
-{
-	if (augur_device_is_lost(adev))
-		return;
-	augur_recovery_seal(adev);
-	augur_events_stop(adev);
-	virtio_reset_device(adev->vdev);
 }
 
 /*

@@ -11,7 +11,6 @@ struct drm_file;
 struct virtio_device;
 
 void augur_recovery_init(struct augur_device *adev);
-void augur_recovery_shut(struct augur_device *adev);
 void augur_recovery_stop(struct augur_device *adev);
 int augur_recovery_freeze(struct virtio_device *vdev);
 int augur_recovery_restore(struct virtio_device *vdev);

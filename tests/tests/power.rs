@@ -1,0 +1,73 @@
+//! The guest goes down and comes back in other ways than a reset: another kernel
+//! takes over, or it sleeps.
+
+// A helper of tests stops at the first surprise as well.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use augur::build::tool_root::ToolRoot;
+use augur::project::Project;
+use augur_e2e::Builder;
+
+/// How long the second kernel may take. It only keeps a hung guest from hanging tests.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// Transfers and checks them until it is stopped.
+const ENDLESS: [&str; 2] = ["augur-test", "dma-endless"];
+/// What it prints now and then.
+const ROUND: &str = "READY round";
+
+/// What the second kernel starts first, after what the first one did to find the card.
+const SECOND_LIFE: &str = "\
+augur-test smoke zeroed >/dev/ttyS0 2>&1
+echo \"second life: $?\" >/dev/ttyS0
+poweroff -f
+";
+
+#[test]
+fn another_kernel_takes_over_while_the_card_is_busy() {
+    let project = Project::find().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let starter = folder.path().join("kexec");
+    let mut compiler = Command::new("cc");
+    compiler
+        .args(["-O1", "-Wall", "-Wextra", "-Werror", "-ffreestanding"])
+        .args(["-fno-pie", "-no-pie", "-nostdlib", "-static"])
+        .args(["-fno-stack-protector", "-o"])
+        .arg(&starter)
+        .arg(project.path("tests/src/kexec.c"));
+    let output = compiler.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{compiler:?}\n{said}");
+    let kernel = folder.path().join("vmlinuz");
+    fs::copy(ToolRoot::ensure(&project).unwrap().kernel(), &kernel).unwrap();
+
+    let guest = Builder::new("kexec").input(&starter).input(&kernel).boot();
+    // The guest's own files, but for what is started first.
+    guest.shell(&format!(
+        "cd /
+        find . -xdev ! -path './tmp/*' ! -path './input/*' ! -path './proc/*' \
+            ! -path './sys/*' ! -path './dev/*' ! -path ./init | cpio -o -H newc >/tmp/initramfs
+        mkdir /tmp/new
+        cd /tmp/new
+        sed '/hvc0/,$d' /init >init
+        cat >>init <<'END'
+{SECOND_LIFE}END
+        chmod +x init
+        echo init | cpio -o -H newc >>/tmp/initramfs
+        cp /input/kexec /tmp
+        chmod +x /tmp/kexec"
+    ));
+    guest.begin_until(&ENDLESS, ROUND);
+    guest.machine().qmp().forget_events().unwrap();
+    guest.machine().begin(&["/tmp/kexec"]).unwrap();
+    let down = guest.machine().qmp().wait_event("SHUTDOWN", LIMIT).unwrap();
+    let serial = fs::read_to_string(guest.machine().serial_log()).unwrap();
+    assert!(down.is_some(), "no second life:\n{serial}");
+    assert!(serial.contains("second life: 0"), "{serial}");
+    let complaints = guest.machine().kernel_warnings();
+    assert!(complaints.is_empty(), "{complaints:#?}");
+}
