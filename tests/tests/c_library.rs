@@ -1,4 +1,4 @@
-//! The C library in a guest: its example, compiled against `augur.h` and
+//! The C library in a guest: its examples, compiled against `augur.h` and
 //! `libaugur.a`.
 
 // What tests share stops at the first surprise as well.
@@ -46,5 +46,19 @@ fn a_c_program_computes_on_the_card() {
     let said = guest.shell("cp /input/saxpy /tmp; chmod +x /tmp/saxpy; /tmp/saxpy");
     assert!(said.contains("100000 sums are right"), "{said}");
     assert!(said.contains("memory is exhausted"), "{said}");
+    guest.finish();
+}
+
+#[test]
+fn a_c_program_submits_lists_together_and_shares_memory_with_another_card() {
+    let project = Project::find().unwrap();
+    let program = project.guest().join("two_devices");
+    compile(&project, "two_devices.c", &program);
+    let guest = Builder::new("c-devices").cards(2).input(&program).boot();
+    guest.shell("cp /input/two_devices /tmp; chmod +x /tmp/two_devices");
+    for other in ["", "/dev/accel/accel1"] {
+        let said = guest.shell(&format!("/tmp/two_devices {other}"));
+        assert!(said.contains("64 rows are right"), "{said}");
+    }
     guest.finish();
 }

@@ -58,6 +58,29 @@ enum augur_reduction {
 	AUGUR_MAXIMUM = 2,
 };
 
+/* Whose lists get engines more often. */
+enum augur_priority {
+	AUGUR_LOW = 0,
+	AUGUR_NORMAL = 1,
+	/* The driver decides who may have it. */
+	AUGUR_HIGH = 2,
+};
+
+/* How mapped memory will be used. It never changes what an access finds. */
+enum augur_advice {
+	/* Forgets AUGUR_SEQUENTIAL and AUGUR_RANDOM. */
+	AUGUR_NO_ADVICE = 0,
+	/* Soon: it is mapped ahead, as far as there is room. */
+	AUGUR_WILL_NEED = 1,
+	/* In ascending order. */
+	AUGUR_SEQUENTIAL = 2,
+	/* In no order. */
+	AUGUR_RANDOM = 3,
+	/* So often that it should stay mapped, within bounds. */
+	AUGUR_PIN = 4,
+	AUGUR_UNPIN = 5,
+};
+
 #define AUGUR_RANK_LIMIT 6
 
 /* An open card. */
@@ -66,6 +89,8 @@ struct augur_device;
 struct augur_object;
 /* Commands that take effect one after another. */
 struct augur_list;
+/* A dma-buf that was imported. */
+struct augur_buffer;
 
 /*
  * A typed, strided view of an object. Element (i0, i1, ...) is at
@@ -124,6 +149,7 @@ int augur_open(const char *path, struct augur_device **device);
 /* Closes it; objects and lists may be destroyed before or after. */
 void augur_close(struct augur_device *device);
 int augur_query(const struct augur_device *device, struct augur_information *information);
+int augur_set_priority(const struct augur_device *device, enum augur_priority priority);
 
 /* Allocates at least this many bytes. They read as zero. */
 int augur_object_create(const struct augur_device *device, uint64_t bytes,
@@ -136,6 +162,33 @@ uint64_t augur_object_bytes(const struct augur_object *object);
  * this memory: order your accesses by waiting for lists.
  */
 int augur_object_map(struct augur_object *object, void **address);
+
+int augur_object_advise(const struct augur_object *object, uint64_t offset, uint64_t bytes,
+			enum augur_advice advice);
+/*
+ * Waits until no list writes the object any more, or with readers uses it, at most
+ * timeout_ns nanoseconds (negative: as long as it takes).
+ */
+int augur_object_wait(const struct augur_object *object, int readers, int64_t timeout_ns);
+
+/*
+ * A dma-buf of the object, which others map or import; close() it. The memory
+ * lives as long as it is open anywhere.
+ */
+int augur_object_share(const struct augur_object *object, int *descriptor);
+/* Imports a dma-buf that is not of this device; the descriptor may be closed then. */
+int augur_buffer_import(const struct augur_device *device, int descriptor,
+			struct augur_buffer **buffer);
+void augur_buffer_destroy(struct augur_buffer *buffer);
+uint64_t augur_buffer_bytes(const struct augur_buffer *buffer);
+/* Copies from the buffer, memory of another device, to an object, and waits. */
+int augur_buffer_copy_to(const struct augur_buffer *buffer, uint64_t offset,
+			 const struct augur_object *object, uint64_t object_offset,
+			 uint64_t bytes);
+/* The other way round. */
+int augur_buffer_copy_from(const struct augur_buffer *buffer, uint64_t offset,
+			   const struct augur_object *object, uint64_t object_offset,
+			   uint64_t bytes);
 
 /* A dense tensor whose first element is this many bytes into the object. */
 int augur_object_tensor(const struct augur_object *object, enum augur_type type,
@@ -172,6 +225,14 @@ int augur_list_scale(struct augur_list *list, const struct augur_tensor *to,
 int augur_list_matmul(struct augur_list *list, const struct augur_tensor *to,
 		      const struct augur_tensor *a, const struct augur_tensor *b,
 		      int accumulate);
+/* Subtracts the product from what the destination holds. */
+int augur_list_matmul_subtract(struct augur_list *list, const struct augur_tensor *to,
+			       const struct augur_tensor *a, const struct augur_tensor *b);
+/* The lower factor of a square f32 matrix, in place. */
+int augur_list_cholesky(struct augur_list *list, const struct augur_tensor *matrix);
+/* What times the transposed lower triangular l is x, in place of x. */
+int augur_list_triangular_solve(struct augur_list *list, const struct augur_tensor *x,
+				const struct augur_tensor *l);
 int augur_list_conv2d(struct augur_list *list, const struct augur_tensor *to,
 		      const struct augur_tensor *from, const struct augur_tensor *weights,
 		      const struct augur_convolution *convolution);
@@ -193,6 +254,13 @@ int augur_list_scatter(struct augur_list *list, const struct augur_tensor *table
 /* Submits a list, which may be changed or destroyed at once. */
 int augur_submit(const struct augur_device *device, uint32_t queue,
 		 const struct augur_list *list, uint64_t *fence);
+/*
+ * Submits lists in their order: all, or after an error none. fence is the first one's;
+ * the others' are the numbers after it.
+ */
+int augur_submit_lists(const struct augur_device *device, uint32_t queue,
+		       const struct augur_list *const *lists, uint32_t count,
+		       uint64_t *fence);
 /*
  * Waits until a list has ended, at most timeout_ns nanoseconds (negative: as long
  * as it takes). completion may be NULL.

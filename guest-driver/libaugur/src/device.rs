@@ -7,7 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use augur_abi::{DataType, Operand};
-use augur_client::{Completion, Device, Error, Mapping, Object};
+use augur_client::{
+    Advice, Completion, Device, Error, Mapping, Object, Order, Priority, Submission,
+};
 
 use crate::error::{Failure, returned};
 use crate::list::List;
@@ -15,7 +17,7 @@ use crate::pointers::{elements, give, give_handle, reference, reference_mut, tak
 
 /// `struct augur_object`.
 pub struct MappableObject {
-    object: Object,
+    pub(crate) object: Object,
     mapping: Option<Mapping>,
 }
 
@@ -86,6 +88,15 @@ pub unsafe extern "C" fn augur_query(
 
 /// See `augur.h`.
 #[unsafe(no_mangle)]
+pub unsafe extern "C" fn augur_set_priority(device: *const Device, priority: c_int) -> c_int {
+    let code = u32::try_from(priority).ok().and_then(Priority::from_code);
+    let priority = code.ok_or(Failure::Argument("there is no such priority"));
+    // SAFETY: a handle of the caller.
+    returned(unsafe { reference(device) }.and_then(|device| Ok(device.set_priority(priority?)?)))
+}
+
+/// See `augur.h`.
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn augur_object_create(
     device: *const Device,
     bytes: u64,
@@ -114,6 +125,37 @@ pub unsafe extern "C" fn augur_object_destroy(object: *mut MappableObject) {
 pub unsafe extern "C" fn augur_object_bytes(object: *const MappableObject) -> u64 {
     // SAFETY: a handle of the caller.
     unsafe { reference(object) }.map_or(0, |object| object.object.bytes())
+}
+
+/// See `augur.h`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn augur_object_advise(
+    object: *const MappableObject,
+    offset: u64,
+    bytes: u64,
+    advice: c_int,
+) -> c_int {
+    let code = u32::try_from(advice).ok().and_then(Advice::from_code);
+    let advice = code.ok_or(Failure::Argument("there is no such advice"));
+    // SAFETY: a handle of the caller.
+    returned(
+        unsafe { reference(object) }
+            .and_then(|object| Ok(object.object.advise(offset, bytes, advice?)?)),
+    )
+}
+
+/// See `augur.h`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn augur_object_wait(
+    object: *const MappableObject,
+    readers: c_int,
+    timeout_ns: i64,
+) -> c_int {
+    // SAFETY: a handle of the caller.
+    returned(
+        unsafe { reference(object) }
+            .and_then(|object| Ok(object.object.wait(readers != 0, limit(timeout_ns))?)),
+    )
 }
 
 /// See `augur.h`.
@@ -175,19 +217,52 @@ pub unsafe extern "C" fn augur_submit(
 
 /// See `augur.h`.
 #[unsafe(no_mangle)]
+pub unsafe extern "C" fn augur_submit_lists(
+    device: *const Device,
+    queue: u32,
+    lists: *const *const List,
+    count: u32,
+    fence: *mut u64,
+) -> c_int {
+    // SAFETY: a handle of the caller, and `count` handles.
+    let both = unsafe {
+        reference(device).and_then(|device| Ok((device, elements(lists, count as usize)?)))
+    };
+    returned(both.and_then(|(device, lists)| {
+        if lists.is_empty() {
+            return Err(Failure::Argument("there is no list to submit"));
+        }
+        let lists = lists
+            .iter()
+            // SAFETY: a handle of the caller.
+            .map(|&list| Ok(unsafe { reference(list) }?.commands().clone()))
+            .collect::<Result<Vec<_>, Failure>>()?;
+        let submissions = device.submit_lists(queue, &lists, &Order::default())?;
+        let first = submissions.first().map_or(0, Submission::fence);
+        // SAFETY: `fence` is where the caller wants it.
+        unsafe { give(fence, first) }
+    }))
+}
+
+/// A time limit as C has it: negative is none.
+fn limit(timeout_ns: i64) -> Option<Duration> {
+    u64::try_from(timeout_ns).ok().map(Duration::from_nanos)
+}
+
+/// See `augur.h`.
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn augur_wait(
     device: *const Device,
     fence: u64,
     timeout_ns: i64,
     completion: *mut Times,
 ) -> c_int {
-    let limit = u64::try_from(timeout_ns).ok().map(Duration::from_nanos);
     // SAFETY: a handle of the caller.
     returned(unsafe { reference(device) }.and_then(|device| {
         let Completion {
             started_ns,
             finished_ns,
-        } = device.submission(fence).wait(limit)?;
+        } = device.submission(fence).wait(limit(timeout_ns))?;
         if completion.is_null() {
             return Ok(());
         }

@@ -15,3 +15,4 @@ mod device;
 mod error;
 mod list;
 mod pointers;
+mod sharing;

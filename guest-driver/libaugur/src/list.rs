@@ -234,6 +234,46 @@ pub unsafe extern "C" fn augur_list_matmul(
 
 /// See `augur.h`.
 #[unsafe(no_mangle)]
+pub unsafe extern "C" fn augur_list_matmul_subtract(
+    list: *mut List,
+    to: *const Operand,
+    a: *const Operand,
+    b: *const Operand,
+) -> c_int {
+    // SAFETY: `augur.h` says what the pointers are.
+    unsafe {
+        add(list, [to, a, b], |list, [to, a, b]| {
+            Ok(list.matmul_subtract(to, a, b)?)
+        })
+    }
+}
+
+/// See `augur.h`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn augur_list_cholesky(list: *mut List, matrix: *const Operand) -> c_int {
+    // SAFETY: `augur.h` says what the pointers are.
+    unsafe { add(list, [matrix], |list, [matrix]| Ok(list.cholesky(matrix)?)) }
+}
+
+/// See `augur.h`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn augur_list_triangular_solve(
+    list: *mut List,
+    x: *const Operand,
+    l: *const Operand,
+) -> c_int {
+    // SAFETY: `augur.h` says what the pointers are.
+    unsafe {
+        add(
+            list,
+            [x, l],
+            |list, [x, l]| Ok(list.triangular_solve(x, l)?),
+        )
+    }
+}
+
+/// See `augur.h`.
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn augur_list_conv2d(
     list: *mut List,
     to: *const Operand,

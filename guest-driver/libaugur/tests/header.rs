@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use augur_abi::{DataType, Operand};
-use augur_client::ReduceKind;
+use augur_client::{Advice, Priority, ReduceKind};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -70,6 +70,23 @@ fn tensors_are_operands_and_numbers_are_the_cards() {
     ] {
         holds(format!("AUGUR_{name} == {}", kind.code()));
     }
+    for (name, priority) in [
+        ("LOW", Priority::Low),
+        ("NORMAL", Priority::Normal),
+        ("HIGH", Priority::High),
+    ] {
+        holds(format!("AUGUR_{name} == {}", priority.code()));
+    }
+    for (name, advice) in [
+        ("NO_ADVICE", Advice::Normal),
+        ("WILL_NEED", Advice::WillNeed),
+        ("SEQUENTIAL", Advice::Sequential),
+        ("RANDOM", Advice::Random),
+        ("PIN", Advice::Pin),
+        ("UNPIN", Advice::Unpin),
+    ] {
+        holds(format!("AUGUR_{name} == {}", advice.code()));
+    }
     holds("sizeof(struct augur_information) == 40".into());
     holds("sizeof(struct augur_convolution) == 24".into());
     holds("sizeof(struct augur_completion) == 16".into());
@@ -82,11 +99,11 @@ fn the_header_is_c_plus_plus_too() {
 }
 
 #[test]
-fn the_example_compiles_without_warnings() {
-    compile(
-        "c",
-        &std::fs::read_to_string(folder().join("examples/saxpy.c")).unwrap(),
-    );
+fn the_examples_compile_without_warnings() {
+    for example in std::fs::read_dir(folder().join("examples")).unwrap() {
+        let source = std::fs::read_to_string(example.unwrap().path()).unwrap();
+        compile("c", &format!("#define _POSIX_C_SOURCE 200809L\n{source}"));
+    }
 }
 
 /// Words of a text that are names of functions of the library, followed by `(`.

@@ -19,8 +19,9 @@ have ended when the with block is left; in between numpy and the engines are not
 ordered.
 """
 
-from ctypes import byref, c_uint32
+from ctypes import byref, c_int, c_uint32, c_uint64, c_void_p
 import ctypes
+import os
 
 import numpy as np
 
@@ -40,6 +41,20 @@ _TYPES = {
     np.dtype(np.float32): 6,
 }
 _REDUCTIONS = {"sum": 0, "mean": 1, "maximum": 2}
+_PRIORITIES = {"low": 0, "normal": 1, "high": 2}
+_ADVICE = {"normal": 0, "will-need": 1, "sequential": 2, "random": 3, "pin": 4, "unpin": 5}
+
+
+def _nanoseconds(timeout):
+    """Seconds as the library takes them; None is without end."""
+    return -1 if timeout is None else int(timeout * 1e9)
+
+
+def _chosen(names, name):
+    """The number behind a name."""
+    if name not in names:
+        raise ValueError(f"{name!r} is none of {', '.join(names)}")
+    return names[name]
 
 
 def open(path=None):
@@ -89,6 +104,26 @@ class Device:
         """A list of commands, run when its with block is left."""
         return Commands(self)
 
+    def run(self, *lists, queue=0):
+        """Submits several Commands at once, all or none of them, and waits for them."""
+        if any(commands._device is not self for commands in lists):
+            raise ValueError("commands belong to another device")
+        handles = (c_void_p * max(len(lists), 1))(*[commands._handle for commands in lists])
+        first = c_uint64()
+        _library.call("submit_lists", self._handle, queue, handles, len(lists), byref(first))
+        failure = None
+        for number in range(len(lists)):
+            try:
+                _library.call("wait", self._handle, first.value + number, -1, None)
+            except Error as error:
+                failure = failure or error
+        if failure:
+            raise failure
+
+    def set_priority(self, priority):
+        """How often its lists get engines: "low", "normal" or, if allowed, "high"."""
+        _library.call("set_priority", self._handle, _chosen(_PRIORITIES, priority))
+
 
 class _Memory:
     """An object in device memory; arrays that view it keep it."""
@@ -110,6 +145,19 @@ class _Memory:
     def map(self):
         """The address of the first byte in the program."""
         return _library.handle("object_map", self.handle).value
+
+    def copy_from(self, other, size):
+        """Copies the first bytes of another device's memory."""
+        descriptor = c_int()
+        _library.call("object_share", other.handle, byref(descriptor))
+        try:
+            buffer = _library.handle("buffer_import", self.device._handle, descriptor)
+        finally:
+            os.close(descriptor.value)
+        try:
+            _library.call("buffer_copy_to", buffer, 0, self.handle, 0, size)
+        finally:
+            _library.release("buffer_destroy", buffer)
 
 
 class Array:
@@ -203,6 +251,26 @@ class Array:
         dense = np.empty(self.shape, self.dtype).strides
         return self.strides == dense and self._tensor.address == self._memory.bytes(1).address
 
+    def advise(self, advice):
+        """Says how the array's whole memory will be used when mapped: "will-need",
+        "sequential", "random", "pin", "unpin", or "normal" to forget it."""
+        memory = self._memory.handle
+        _library.call("object_advise", memory, 0, _library.object_bytes(memory),
+                      _chosen(_ADVICE, advice))
+
+    def wait(self, readers=True, timeout=None):
+        """Waits until no list writes the array's memory any more, or with readers uses
+        it, for at most timeout seconds."""
+        _library.call("object_wait", self._memory.handle, int(readers), _nanoseconds(timeout))
+
+    def to(self, device):
+        """A copy on another device, which may be another card's."""
+        dense = self if self._whole() else self._dense_copy()
+        made = device.empty(self.shape, self.dtype)
+        size = int(np.prod(self.shape, dtype=np.uint64)) * self.dtype.itemsize
+        made._memory.copy_from(dense._memory, size)
+        return made
+
     def __repr__(self):
         return f"<augur.Array {self.shape} {self.dtype}>"
 
@@ -277,6 +345,18 @@ class Commands:
     def matmul(self, to, a, b, accumulate=False):
         """to = a @ b, plus what to held if accumulate: float32, or int8 into int32."""
         self._add("matmul", [to, a, b], int(accumulate))
+
+    def matmul_subtract(self, to, a, b):
+        """to = to - a @ b, of the types that matmul takes."""
+        self._add("matmul_subtract", [to, a, b])
+
+    def cholesky(self, matrix):
+        """matrix = its lower factor, zero above the diagonal; float32."""
+        self._add("cholesky", [matrix])
+
+    def triangular_solve(self, x, l):
+        """x = what times l.T is x; l is lower triangular; float32."""
+        self._add("triangular_solve", [x, l])
 
     def conv2d(self, to, source, weights, stride=(1, 1), pad=(0, 0, 0, 0), repeat_edge=False,
                groups=1, shift=0, absolute=False, bias=0):

@@ -107,6 +107,8 @@ _library.augur_object_destroy.restype = None
 _library.augur_object_destroy.argtypes = [c_void_p]
 _library.augur_list_destroy.restype = None
 _library.augur_list_destroy.argtypes = [c_void_p]
+_library.augur_buffer_destroy.restype = None
+_library.augur_buffer_destroy.argtypes = [c_void_p]
 _library.augur_object_bytes.restype = c_uint64
 _library.augur_object_bytes.argtypes = [c_void_p]
 
@@ -115,6 +117,12 @@ _ARGUMENTS = {
     "open": [c_char_p, POINTER(c_void_p)],
     "query": [c_void_p, POINTER(Information)],
     "object_create": [c_void_p, c_uint64, POINTER(c_void_p)],
+    "set_priority": [c_void_p, c_int],
+    "object_advise": [c_void_p, c_uint64, c_uint64, c_int],
+    "object_wait": [c_void_p, c_int, c_int64],
+    "object_share": [c_void_p, POINTER(c_int)],
+    "buffer_import": [c_void_p, c_int, POINTER(c_void_p)],
+    "buffer_copy_to": [c_void_p, c_uint64, c_void_p, c_uint64, c_uint64],
     "object_map": [c_void_p, POINTER(c_void_p)],
     "object_tensor": [c_void_p, c_int, c_uint64, c_uint32, POINTER(c_uint32), _TENSOR],
     "list_create": [POINTER(c_void_p)],
@@ -127,6 +135,9 @@ _ARGUMENTS = {
     "list_relu": [c_void_p, _TENSOR, _TENSOR],
     "list_scale": [c_void_p, _TENSOR, _TENSOR, c_float, c_float],
     "list_matmul": [c_void_p, _TENSOR, _TENSOR, _TENSOR, c_int],
+    "list_matmul_subtract": [c_void_p, _TENSOR, _TENSOR, _TENSOR],
+    "list_cholesky": [c_void_p, _TENSOR],
+    "list_triangular_solve": [c_void_p, _TENSOR, _TENSOR],
     "list_conv2d": [c_void_p, _TENSOR, _TENSOR, _TENSOR, POINTER(Convolution)],
     "list_resample": [c_void_p, _TENSOR, _TENSOR, c_uint32],
     "list_reduce": [c_void_p, _TENSOR, _TENSOR, c_uint32, c_int],
@@ -134,7 +145,7 @@ _ARGUMENTS = {
     "list_layer_norm": [c_void_p, _TENSOR, _TENSOR, _TENSOR, _TENSOR, c_uint32, c_float],
     "list_gather": [c_void_p, _TENSOR, _TENSOR, _TENSOR],
     "list_scatter": [c_void_p, _TENSOR, _TENSOR, _TENSOR],
-    "submit": [c_void_p, c_uint32, c_void_p, POINTER(c_uint64)],
+    "submit_lists": [c_void_p, c_uint32, POINTER(c_void_p), c_uint32, POINTER(c_uint64)],
     "wait": [c_void_p, c_uint64, c_int64, c_void_p],
     "run": [c_void_p, c_void_p],
 }
