@@ -4,7 +4,7 @@
 
 use crate::analyser::{Analyser, Limits};
 use crate::clock::Nanos;
-use crate::list::CommandList;
+use crate::list::{CommandList, Operand};
 use crate::policy::Policy;
 use crate::profile::Profile;
 
@@ -75,4 +75,24 @@ pub fn lower_bound(
     exact_critical_path
         .max(Nanos(work.div_ceil(engines.max(1) as u64)))
         .max(profile.transfer(compulsory_bytes))
+}
+
+/// The most accesses to cells that analysing `list` under `policy` may take: of
+/// one instruction, and of all.
+#[must_use]
+pub fn most_accesses(list: &CommandList, policy: Policy) -> (u64, u64) {
+    let cells = |operand: &Operand| match policy {
+        Policy::Block(bits) => {
+            let region = &operand.region;
+            let spanned = ((region.end() - 1) >> bits) - (region.start() >> bits) + 1;
+            let of_run = (region.run_bytes() >> bits) + 2;
+            spanned.min(region.runs().saturating_mul(of_run))
+        }
+        _ => 1,
+    };
+    list.iter()
+        .fold((0, 0), |(most, all): (u64, u64), (_, operands)| {
+            let own = operands.iter().map(cells).fold(0, u64::saturating_add);
+            (most.max(own), all.saturating_add(own))
+        })
 }

@@ -149,6 +149,7 @@ impl Simulation<'_> {
     fn run(&mut self) -> Result<(), SimulationError> {
         let mut now = Nanos(0);
         self.analyse(now)?;
+        self.dispatch(now);
         self.move_next(now);
         while let Some(Reverse((time, event))) = self.events.pop() {
             now = time;

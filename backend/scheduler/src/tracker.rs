@@ -16,6 +16,10 @@ use crate::pool::Pool;
 use crate::region::Region;
 use crate::replay::Template;
 
+/// A region of more runs than this, and than blocks that it spans, is taken for
+/// all that it spans: blocks order too much anyway, never too little.
+const MAX_RUNS: u64 = 1 << 16;
+
 /// Finds conflicts between the instructions of one context.
 #[derive(Debug)]
 pub struct Tracker {
@@ -164,15 +168,9 @@ impl Tracker {
                 visit(self.cells.intern_apart(&object));
             }
             Policy::Block(bits) => {
-                let mut latest = None;
-                operand.region.for_each_run(|start, length| {
-                    for block in start >> bits..=(start + length - 1) >> bits {
-                        if latest != Some(block) {
-                            latest = Some(block);
-                            let run = Region::run(block << bits, 1 << bits);
-                            visit(self.cells.intern_apart(&run));
-                        }
-                    }
+                for_each_block(&operand.region, bits, |block| {
+                    let run = Region::run(block << bits, 1 << bits);
+                    visit(self.cells.intern_apart(&run));
                 });
             }
         }
@@ -230,4 +228,22 @@ fn record(
         let cell = cells.intern(region, object);
         history::record_read(cells, cell, reader, graph, readers);
     }
+}
+
+/// Calls `visit` with each block that `region` touches, some more than once.
+fn for_each_block(region: &Region, bits: u32, mut visit: impl FnMut(u64)) {
+    let all = region.start() >> bits..=(region.end() - 1) >> bits;
+    if region.runs() > MAX_RUNS.max(all.end() - all.start()) {
+        all.for_each(visit);
+        return;
+    }
+    let mut latest = None;
+    region.for_each_run(|start, length| {
+        for block in start >> bits..=(start + length - 1) >> bits {
+            if latest != Some(block) {
+                latest = Some(block);
+                visit(block);
+            }
+        }
+    });
 }

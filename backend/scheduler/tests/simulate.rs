@@ -9,8 +9,10 @@
 
 use augur_scheduler::bounds::{WholeGraph, lower_bound};
 use augur_scheduler::clock::Nanos;
+use augur_scheduler::list::{Access, Operand};
 use augur_scheduler::policy::Policy;
 use augur_scheduler::profile::Profile;
+use augur_scheduler::region::Region;
 use augur_scheduler::simulate::{Run, Setup, compulsory_bytes, simulate};
 use augur_scheduler::workload::{Program, Workload};
 
@@ -22,6 +24,35 @@ fn run(program: &Program, policy: Policy, engines: usize) -> Run {
         profile: Profile::default(),
     };
     simulate(program, setup).unwrap()
+}
+
+#[test]
+fn a_program_that_reads_nothing_runs() {
+    let mut program = Program::new();
+    let object = program.object("A", 4096).unwrap();
+    let write = Operand {
+        region: Region::contiguous(object.start(), 1).unwrap(),
+        object,
+        access: Access::Write,
+    };
+    program.push("fill", &[write], Nanos(0)).unwrap();
+    program.push("nop", &[], Nanos(5)).unwrap();
+    assert_eq!(run(&program, Policy::Exact, 1).spans.len(), 2);
+}
+
+#[test]
+fn a_region_of_more_runs_than_memory_could_list_is_moved_as_a_whole() {
+    let mut program = Program::new();
+    let object = program.object("A", 1 << 40).unwrap();
+    let region = Region::written(object.start(), 1, &[1 << 39], &[2]).unwrap();
+    let write = Operand {
+        region,
+        object,
+        access: Access::Write,
+    };
+    program.push("fill", &[write], Nanos(1)).unwrap();
+    let moved = run(&program, Policy::Exact, 1).moved_bytes;
+    assert!((1 << 39..=1 << 40).contains(&moved), "{moved}");
 }
 
 #[test]

@@ -15,6 +15,12 @@ use crate::profile::Profile;
 use crate::region::Region;
 use crate::workload::OBJECT_ALIGNMENT;
 
+/// Runs of one region that are told apart.
+const MAX_RUNS: u64 = 1 << 22;
+
+/// Borders that may be there twice.
+const FEW_BORDERS: usize = 1 << 22;
+
 /// Number of an atom.
 pub type Atom = u32;
 
@@ -162,51 +168,55 @@ fn whole(access: Access) -> Access {
 
 /// Cuts what the regions use at their borders, in sectors.
 fn cut(distinct: &[(Region, u32)], sector: u64) -> (Vec<Piece>, Vec<Vec<Atom>>) {
-    let mut atom_of = HashMap::<u64, Atom>::new();
+    let intervals = Intervals::new(distinct, sector);
+    // The atom of each interval, if any region uses it.
+    let mut atom_of: Vec<Option<Atom>> = vec![None; intervals.borders.len()];
     // The object of each atom, and the region that cut it off.
     let mut cut_off: Vec<(u32, u32)> = Vec::new();
     let mut split = HashMap::<Option<Atom>, Atom>::new();
     for (by, (region, object)) in (0..).zip(distinct) {
         split.clear();
-        sectors(region, sector, |at| {
-            let now = atom_of.get(&at).copied();
-            let mine = now.and_then(|now| cut_off.get(now as usize));
+        intervals.of(region, |at| {
+            let Some(atom) = atom_of.get_mut(at) else {
+                return;
+            };
+            let mine = atom.and_then(|now| cut_off.get(now as usize));
             if mine.is_some_and(|&(_, cutter)| cutter == by) {
                 return;
             }
-            let fresh = *split.entry(now).or_insert_with(|| {
+            let fresh = *split.entry(*atom).or_insert_with(|| {
                 cut_off.push((*object, by));
                 cut_off.len() as Atom - 1
             });
-            atom_of.insert(at, fresh);
+            *atom = Some(fresh);
         });
     }
     // Atoms in the order of their addresses, without those that were cut up.
-    let mut all: Vec<(u64, Atom)> = atom_of.iter().map(|(&at, &atom)| (at, atom)).collect();
-    all.sort_unstable();
     let mut numbers = vec![None; cut_off.len()];
     let mut pieces: Vec<Piece> = Vec::new();
-    for &(_, atom) in &all {
-        let Some(number) = numbers.get_mut(atom as usize) else {
+    for (at, atom) in atom_of.iter().enumerate() {
+        let Some(atom) = atom.map(|atom| atom as usize) else {
+            continue;
+        };
+        let Some(number) = numbers.get_mut(atom) else {
             continue;
         };
         let number = *number.get_or_insert_with(|| {
             pieces.push(Piece {
                 bytes: 0,
-                object: cut_off.get(atom as usize).map_or(0, |&(object, _)| object),
+                object: cut_off.get(atom).map_or(0, |&(object, _)| object),
             });
             pieces.len() - 1
         });
         if let Some(piece) = pieces.get_mut(number) {
-            piece.bytes += sector;
+            piece.bytes += intervals.sectors(at) * sector;
         }
     }
     let regions = distinct.iter().map(|(region, _)| {
         let mut atoms = Vec::new();
-        sectors(region, sector, |at| {
-            let atom = atom_of
-                .get(&at)
-                .and_then(|&atom| numbers.get(atom as usize));
+        intervals.of(region, |at| {
+            let atom = atom_of.get(at).copied().flatten();
+            let atom = atom.and_then(|atom| numbers.get(atom as usize));
             if let Some(&Some(atom)) = atom
                 && atoms.last() != Some(&(atom as Atom))
             {
@@ -221,19 +231,76 @@ fn cut(distinct: &[(Region, u32)], sector: u64) -> (Vec<Piece>, Vec<Vec<Atom>>) 
     (pieces, regions)
 }
 
-/// Calls `visit` for each sector that `region` touches, without immediate
-/// repetition.
-fn sectors(region: &Region, sector: u64, mut visit: impl FnMut(u64)) {
-    let shift = sector.trailing_zeros();
-    let mut latest = None;
-    region.for_each_run(|start, length| {
-        for at in start >> shift..=(start + length - 1) >> shift {
-            if latest != Some(at) {
-                latest = Some(at);
-                visit(at);
+/// Memory between the borders of all runs: no run begins or ends inside one.
+struct Intervals {
+    shift: u32,
+    /// The first sector of each interval, and the end of the last.
+    borders: Vec<u64>,
+}
+
+impl Intervals {
+    fn new(distinct: &[(Region, u32)], sector: u64) -> Self {
+        let shift = sector.trailing_zeros();
+        let mut borders = Vec::new();
+        let mut full = FEW_BORDERS;
+        for (region, _) in distinct {
+            for_each_stretch(region, shift, |first, end| borders.extend([first, end]));
+            // Most borders come again and again.
+            if borders.len() >= full {
+                borders.sort_unstable();
+                borders.dedup();
+                full = FEW_BORDERS.max(borders.len() * 2);
             }
         }
+        borders.sort_unstable();
+        borders.dedup();
+        Self { shift, borders }
+    }
+
+    /// Calls `visit` with each interval that `region` touches.
+    fn of(&self, region: &Region, mut visit: impl FnMut(usize)) {
+        for_each_stretch(region, self.shift, |first, end| {
+            let start = self.borders.partition_point(|&border| border < first);
+            let borders = self.borders.get(start..).unwrap_or_default();
+            let inside = borders.iter().take_while(|&&border| border < end);
+            (start..).zip(inside).for_each(|(at, _)| visit(at));
+        });
+    }
+
+    /// Sectors of an interval.
+    fn sectors(&self, at: usize) -> u64 {
+        match self.borders.get(at..at + 2) {
+            Some(&[first, end]) => end - first,
+            _ => 0,
+        }
+    }
+}
+
+/// Calls `visit` with the first sector of each run of `region` and the one
+/// behind its last; runs that share a sector or follow each other are one.  A
+/// region of more than [`MAX_RUNS`] is taken for all that it spans.
+fn for_each_stretch(region: &Region, shift: u32, mut visit: impl FnMut(u64, u64)) {
+    if region.runs() > MAX_RUNS {
+        visit(region.start() >> shift, ((region.end() - 1) >> shift) + 1);
+        return;
+    }
+    let mut latest: Option<(u64, u64)> = None;
+    region.for_each_run(|start, length| {
+        let (first, end) = (start >> shift, ((start + length - 1) >> shift) + 1);
+        latest = match latest {
+            Some((known, until)) if (known..=until).contains(&first) => {
+                Some((known, until.max(end)))
+            }
+            Some((known, until)) => {
+                visit(known, until);
+                Some((first, end))
+            }
+            None => Some((first, end)),
+        };
     });
+    if let Some((first, end)) = latest {
+        visit(first, end);
+    }
 }
 
 /// The policy by which memory is moved: its own, unless one instruction's
@@ -244,7 +311,7 @@ pub fn moving_policy(list: &CommandList, policy: Policy, profile: &Profile) -> P
         Policy::Tensor => operand.object.bytes(),
         Policy::Block(bits) => {
             let mut blocks = 0;
-            sectors(&operand.region, 1 << bits, |_| blocks += 1);
+            for_each_stretch(&operand.region, bits, |first, end| blocks += end - first);
             blocks << bits
         }
     };
