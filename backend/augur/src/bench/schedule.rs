@@ -2,6 +2,7 @@
 
 mod calibrate;
 mod commands_file;
+mod flatness;
 mod html;
 pub(in crate::bench) mod measure;
 mod report;
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use augur_scheduler::bounds::WholeGraph;
+use augur_scheduler::bounds::{WholeGraph, most_accesses};
 use augur_scheduler::policy::Policy;
 use augur_scheduler::profile::Profile;
 use augur_scheduler::sizes::Sizes;
@@ -24,9 +25,14 @@ use crate::exit::Failure;
 
 pub use calibrate::{Calibration, calibrate};
 
+/// Blocks that one instruction may take, and that all may: each is looked up,
+/// and those of one instruction are held at once.
+const MOST_BLOCKS: u64 = 1 << 20;
+const ALL_BLOCKS: u64 = 1 << 26;
+
 /// Arguments of `augur bench schedule`.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("input").required(true).args(["commands", "workload"])))]
+#[command(group(ArgGroup::new("input").required(true).args(["commands", "workload", "flatness"])))]
 pub struct Arguments {
     /// JSON lines: tensors, views and instructions (docs/scheduling.md).
     #[arg(long, value_name = "FILE")]
@@ -35,6 +41,10 @@ pub struct Arguments {
     /// attention or resnet-block.
     #[arg(long, value_name = "NAME")]
     workload: Option<Workload>,
+    /// Whether an instruction costs the same in longer programs: host time and
+    /// peak memory of one endless sweep at 10^3 to 10^7 instructions.
+    #[arg(long, conflicts_with_all = ["edges", "explain", "html", "repeat"])]
+    flatness: bool,
     /// Compute engines.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1024))]
     engines: u16,
@@ -84,6 +94,10 @@ impl Arguments {
     /// # Errors
     /// A file that cannot be read or written, or does not hold a program.
     pub fn run(self) -> anyhow::Result<ExitCode> {
+        if self.flatness {
+            flatness::run(&self.policies.0, self.engines.into(), self.json)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let (name, program) = self.program()?;
         let profile = Profile::default();
         if self.explain {
@@ -94,6 +108,7 @@ impl Arguments {
                 eprintln!("adaptive: {name}: {sizes}");
             }
         }
+        let policies = self.feasible(&program)?;
         if let Some(path) = &self.edges {
             let [policy] = self.policies.0[..] else {
                 return Err(Failure::input("--edges needs exactly one policy").into());
@@ -110,7 +125,7 @@ impl Arguments {
         let bounds = measure::Bounds::new(&program, &machine);
         let mut table = report::Report::new(self.json);
         let mut pictures = Vec::new();
-        for &policy in &self.policies.0 {
+        for policy in policies {
             let (row, run) =
                 measure::measure(&name, &program, policy, &machine, &bounds, self.explain)?;
             table.print(&row)?;
@@ -126,6 +141,26 @@ impl Arguments {
         Ok(ExitCode::SUCCESS)
     }
 
+    /// The policies that the program can be tracked under; says which it cannot.
+    fn feasible(&self, program: &Program) -> anyhow::Result<Vec<Policy>> {
+        let mut feasible = Vec::new();
+        for &policy in &self.policies.0 {
+            let (most, all) = most_accesses(&program.list, policy);
+            if most <= MOST_BLOCKS && all <= ALL_BLOCKS {
+                feasible.push(policy);
+            } else {
+                eprintln!(
+                    "{policy} is left out: an instruction takes up to {most} blocks \
+                     (of {MOST_BLOCKS}), all take {all} (of {ALL_BLOCKS})"
+                );
+            }
+        }
+        if feasible.is_empty() {
+            return Err(Failure::input("no policy is left").into());
+        }
+        Ok(feasible)
+    }
+
     fn program(&self) -> anyhow::Result<(String, Program)> {
         match (&self.commands, self.workload) {
             (Some(path), _) => {
@@ -134,7 +169,7 @@ impl Arguments {
                 Ok((name.into_owned(), program))
             }
             (None, Some(workload)) => Ok((workload.to_string(), workload.program()?)),
-            (None, None) => Err(Failure::input("give --commands or --workload").into()),
+            (None, None) => Err(Failure::input("give --commands, --workload or --flatness").into()),
         }
     }
 }

@@ -10,26 +10,54 @@ use std::time::{Duration, Instant};
 use augur_scheduler::analyser::Limits;
 use augur_scheduler::clock::Nanos;
 use augur_scheduler::graph::Outcome;
-use augur_scheduler::list::CommandList;
+use augur_scheduler::list::{CommandList, Unit};
 use augur_scheduler::policy::Policy;
-use augur_scheduler::scheduler::{Config, Engine, ListId, Scheduler, SubmitError};
+use augur_scheduler::scheduler::{Config, ContextId, Engine, ListId, Scheduler, SubmitError, Work};
 
 use crate::bench::schedule::measure::split;
 
-/// Instructions that may be queued.
-const QUEUED: usize = 1 << 16;
+/// Instructions of one list: a lock is held while one is analysed.
+const LIST: usize = 64;
+/// Instructions that may be queued before the thread that submits works as well,
+/// as it does under OpenMP.
+const QUEUED: usize = 4096;
+/// How long a worker without work looks on before it sleeps.
+const LOOKS_ON: Duration = Duration::from_micros(50);
 
 struct State {
     scheduler: Scheduler,
+    context: ContextId,
     /// Nanoseconds of the instructions of lists in flight.
     costs: HashMap<ListId, Arc<[u64]>>,
     sleeping: usize,
     submitted: bool,
 }
 
+impl State {
+    fn is_over(&self) -> bool {
+        self.submitted && self.scheduler.is_idle()
+    }
+
+    fn end(&mut self, work: &Work) {
+        self.scheduler.finish(work, Outcome::Done, Nanos(0));
+        while let Some(ended) = self.scheduler.pop_ended() {
+            self.costs.remove(&ended.list);
+        }
+    }
+
+    /// The next instruction, with its cost.
+    fn take(&mut self, worker: usize) -> Option<(Work, Duration)> {
+        let taken = self.scheduler.take(Engine::Compute(worker), Nanos(0))?;
+        let costs = self.costs.get(&taken.list);
+        let cost = costs.and_then(|costs| costs.get(taken.position as usize));
+        Some((taken, Duration::from_nanos(cost.copied().unwrap_or(0))))
+    }
+}
+
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    spins: bool,
 }
 
 impl Shared {
@@ -37,27 +65,82 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'a>(&self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        state.sleeping += 1;
-        let mut state = self
-            .changed
-            .wait(state)
-            .unwrap_or_else(PoisonError::into_inner);
-        state.sleeping -= 1;
-        state
+    /// Wakes a sleeper when there is something for it.
+    fn unlock(&self, state: MutexGuard<'_, State>) {
+        let over = state.is_over();
+        let wakes = state.sleeping > 0 && (over || state.scheduler.has_ready(Unit::Compute));
+        drop(state);
+        if wakes && over {
+            self.changed.notify_all();
+        } else if wakes {
+            self.changed.notify_one();
+        }
     }
 
-    fn changed(&self, state: MutexGuard<'_, State>) {
-        let sleeping = state.sleeping;
-        drop(state);
-        if sleeping > 0 {
-            self.changed.notify_all();
+    /// Runs instructions as long as one is ready and `more` holds.
+    fn work(&self, worker: usize, more: impl Fn(&State) -> bool) {
+        let mut state = self.lock();
+        while more(&state)
+            && let Some((work, cost)) = state.take(worker)
+        {
+            self.unlock(state);
+            if self.spins {
+                spin(cost);
+            }
+            state = self.lock();
+            state.end(&work);
         }
+        self.unlock(state);
+    }
+
+    /// Works until everything has ended.
+    fn work_all(&self, worker: usize) {
+        loop {
+            self.work(worker, |_| true);
+            let begun = Instant::now();
+            let mut state = self.lock();
+            while !state.is_over() && !state.scheduler.has_ready(Unit::Compute) {
+                if begun.elapsed() < LOOKS_ON {
+                    drop(state);
+                    std::hint::spin_loop();
+                    state = self.lock();
+                    continue;
+                }
+                state.sleeping += 1;
+                state = self
+                    .changed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+                state.sleeping -= 1;
+            }
+            if state.is_over() {
+                self.unlock(state);
+                return;
+            }
+        }
+    }
+
+    /// Submits a list, working as long as too much is queued.
+    fn submit(&self, list: CommandList) -> Result<(), SubmitError> {
+        let costs = list.iter().map(|(it, _)| it.cost.0).collect();
+        let length = list.len();
+        let full = |state: &State| state.scheduler.pending(state.context) + length > QUEUED;
+        let mut state = self.lock();
+        while full(&state) {
+            drop(state);
+            self.work(0, full);
+            state = self.lock();
+        }
+        let context = state.context;
+        let id = state.scheduler.submit(context, list, &[], Nanos(0))?;
+        state.costs.insert(id, costs);
+        self.unlock(state);
+        Ok(())
     }
 }
 
-/// Runs a program once on `workers` threads: until everything was submitted, and
-/// until everything had ended.
+/// Runs a program once on `workers` threads, one of which submits it: until
+/// everything was submitted, and until everything had ended.
 ///
 /// # Errors
 /// The scheduler refuses it.
@@ -75,77 +158,33 @@ pub fn run(
         queued_instructions: QUEUED,
     });
     let context = scheduler.add_context(NonZeroU32::MIN);
-    let lists = split(list);
+    let lists = split(list, LIST);
     let shared = Shared {
         state: Mutex::new(State {
             scheduler,
+            context,
             costs: HashMap::new(),
             sleeping: 0,
             submitted: false,
         }),
         changed: Condvar::new(),
+        spins,
     };
     let begun = Instant::now();
     std::thread::scope(|scope| {
-        for worker in 0..workers {
+        for worker in 1..workers {
             let shared = &shared;
-            scope.spawn(move || work(shared, worker, spins));
+            scope.spawn(move || shared.work_all(worker));
         }
-        let mut result = Ok(());
-        for part in lists {
-            let costs = part
-                .iter()
-                .map(|(instruction, _)| instruction.cost.0)
-                .collect();
-            let mut state = shared.lock();
-            while state.scheduler.pending(context) + part.len() > QUEUED {
-                state = shared.wait(state);
-            }
-            result = match state.scheduler.submit(context, part, &[], Nanos(0)) {
-                Ok(list) => {
-                    state.costs.insert(list, costs);
-                    Ok(())
-                }
-                Err(error) => Err(error),
-            };
-            shared.changed(state);
-            if result.is_err() {
-                break;
-            }
-        }
+        let result = lists.into_iter().try_for_each(|part| shared.submit(part));
         let submitted = begun.elapsed();
         let mut state = shared.lock();
         state.submitted = true;
-        shared.changed(state);
+        shared.unlock(state);
+        shared.work_all(0);
         result.map(|()| submitted)
     })
     .map(|submitted| (submitted, begun.elapsed()))
-}
-
-/// One engine.
-fn work(shared: &Shared, worker: usize, spins: bool) {
-    let mut state = shared.lock();
-    loop {
-        let Some(taken) = state.scheduler.take(Engine::Compute(worker), Nanos(0)) else {
-            if state.submitted && state.scheduler.is_idle() {
-                shared.changed(state);
-                return;
-            }
-            state = shared.wait(state);
-            continue;
-        };
-        let costs = state.costs.get(&taken.list).cloned();
-        shared.changed(state);
-        if spins {
-            let cost = costs.and_then(|costs| costs.get(taken.position as usize).copied());
-            spin(Duration::from_nanos(cost.unwrap_or(0)));
-        }
-        state = shared.lock();
-        state.scheduler.finish(&taken, Outcome::Done, Nanos(0));
-        while let Some(ended) = state.scheduler.pop_ended() {
-            state.costs.remove(&ended.list);
-        }
-    }
 }
 
 fn spin(time: Duration) {

@@ -20,11 +20,11 @@ use super::report::{self, Row};
 use super::thread_time::thread_time;
 
 /// Instructions of one list when host time is measured.
-const LIST: usize = 1024;
+pub const LIST: usize = 1024;
 /// Host time is the best of this many runs,
-const RUNS: usize = 5;
+pub const RUNS: usize = 5;
 /// or of as many as fit into this time.
-const RUN_TIME: Duration = Duration::from_secs(3);
+pub const RUN_TIME: Duration = Duration::from_secs(3);
 
 /// The modelled card, and how often a program runs on it.
 #[derive(Clone, Copy, Debug)]
@@ -125,7 +125,7 @@ fn host_time(
     policy: Policy,
     machine: &Machine,
 ) -> Result<HostTime, SubmitError> {
-    let lists = split(&program.list);
+    let lists = split(&program.list, LIST);
     let mut best = HostTime {
         first: Duration::MAX,
         later: None,
@@ -158,44 +158,59 @@ fn host_time(
     Ok(best)
 }
 
-/// Submits lists while the scheduler takes them, and ends work when it does
-/// not.
+/// Submits all lists and ends all their work.
 fn drive(
     scheduler: &mut Scheduler,
     context: ContextId,
     lists: &mut VecDeque<CommandList>,
     engines: usize,
 ) -> Result<(), SubmitError> {
-    let now = Nanos(0);
     let mut turn = 0;
     while let Some(list) = lists.pop_front() {
-        let length = list.len();
-        while scheduler.pending(context) > 4 * LIST - length {
-            turn = (turn + 1) % engines;
-            match scheduler.take(Engine::Compute(turn), now) {
-                Some(work) => scheduler.finish(&work, Outcome::Done, now),
-                None => break,
-            }
-        }
-        scheduler.submit(context, list, &[], now)?;
+        submit(scheduler, context, list, engines, &mut turn)?;
     }
-    loop {
-        turn = (turn + 1) % engines;
-        let Some(work) = scheduler.take(Engine::Compute(turn), now) else {
-            break;
-        };
-        scheduler.finish(&work, Outcome::Done, now);
-    }
-    while scheduler.pop_ended().is_some() {}
+    end_all(scheduler, engines, &mut turn);
     Ok(())
 }
 
-/// A program as the lists in which it is submitted.
-pub fn split(program: &CommandList) -> Vec<CommandList> {
+/// Submits a list as soon as the scheduler takes it, ending work until then;
+/// engines have their `turn`.
+pub fn submit(
+    scheduler: &mut Scheduler,
+    context: ContextId,
+    list: CommandList,
+    engines: usize,
+    turn: &mut usize,
+) -> Result<(), SubmitError> {
+    while scheduler.pending(context) > 4 * LIST - list.len() && end_one(scheduler, engines, turn) {}
+    scheduler.submit(context, list, &[], Nanos(0))?;
+    Ok(())
+}
+
+/// Ends all work there is.
+pub fn end_all(scheduler: &mut Scheduler, engines: usize, turn: &mut usize) {
+    while end_one(scheduler, engines, turn) {}
+    while scheduler.pop_ended().is_some() {}
+}
+
+/// Lets the next engine take an instruction and end it at once; false when none
+/// is ready.
+fn end_one(scheduler: &mut Scheduler, engines: usize, turn: &mut usize) -> bool {
+    let now = Nanos(0);
+    *turn = (*turn + 1) % engines;
+    let work = scheduler.take(Engine::Compute(*turn), now);
+    if let Some(work) = &work {
+        scheduler.finish(work, Outcome::Done, now);
+    }
+    work.is_some()
+}
+
+/// A program as the lists of `length` in which it is submitted.
+pub fn split(program: &CommandList, length: usize) -> Vec<CommandList> {
     let mut lists = Vec::new();
     let mut position = 0;
     while position < program.len() {
-        let mut list = CommandList::new(LIST);
+        let mut list = CommandList::new(length);
         while let Some((instruction, operands)) = program.get(position) {
             if list
                 .push(operands, instruction.cost, instruction.unit)
