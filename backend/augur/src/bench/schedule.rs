@@ -27,7 +27,7 @@ pub use calibrate::{Calibration, calibrate};
 
 /// Blocks that one instruction may take, and that all may: each is looked up,
 /// and those of one instruction are held at once.
-const MOST_BLOCKS: u64 = 1 << 20;
+const MOST_BLOCKS: u64 = 1 << 18;
 const ALL_BLOCKS: u64 = 1 << 26;
 
 /// Arguments of `augur bench schedule`.
