@@ -70,7 +70,11 @@ fn execute_batch(shared: &Shared, batch: &mut Batch, residence: &mut Residence) 
     while let Some((list, run)) = batch.run_from(start) {
         let list = list.clone();
         start = run.end;
-        residence.hold(shared, &list, now);
+        // What takes long comes last, and would let go of it at once.
+        let first = list.commands().get(batch.command(run.start));
+        if first.is_some_and(|command| command.nanos <= BRIEF.0) {
+            residence.hold(shared, &list, now);
+        }
         // What is counted by itself, and waiting.
         let mut apart = Nanos(0);
         let began = shared.now();
