@@ -13,7 +13,8 @@ pub struct Costs {
     pub fault: f32,
     /// The first touch of a page mapped ahead.
     pub first_touch: f32,
-    /// A move's share of the link.
+    /// The time that a move takes the link from others: its bytes, or its latency over
+    /// the moves in flight, whichever is more.
     pub transfer: f32,
 }
 
@@ -23,7 +24,7 @@ impl Default for Costs {
         Self {
             fault: 22_342.0,
             first_touch: 1_000.0,
-            transfer: 842.0,
+            transfer: 585.0,
         }
     }
 }
@@ -36,6 +37,8 @@ const ACCURATE: (f32, f32) = (0.6, 0.8);
 /// The share of a victim's value that counts against the candidate: the next
 /// demand fault would have evicted the same page a little later.
 const VICTIM_SHARE: f32 = 0.3;
+/// No more than this is asked of a candidate.
+const LARGEST: f32 = 0.97;
 /// A page that comes back within this share of a turnover, and before so many other
 /// pages were mapped, was in use.
 const AT_ONCE: u32 = 8;
@@ -48,7 +51,7 @@ const CASCADE: f32 = 2.0;
 /// The link's load is averaged over this time, in nanoseconds.
 const LOAD_TIME: f32 = 200_000.0;
 /// The load above which it is not believed: waiting would be endless.
-const LARGEST_LOAD: f32 = 0.93;
+const LARGEST_LOAD: f32 = 0.985;
 /// How fast the value of victims is followed.
 const RATE: f32 = 1.0 / 256.0;
 /// Pages mapped ahead in an epoch of the arm.
@@ -127,7 +130,7 @@ impl Decision {
         let least = ((transfer + victim) / saved).max((transfer + damage) / (saved + damage));
         let accurate = (self.accuracy - ACCURATE.0) / (ACCURATE.1 - ACCURATE.0);
         let floor = FLOOR.0 + (FLOOR.1 - FLOOR.0) * accurate.clamp(0.0, 1.0);
-        least.max(floor + self.caution).min(0.9)
+        least.max(floor + self.caution).min(LARGEST)
     }
 
     /// A page was evicted when `mapped` pages had been mapped. `ahead` says
@@ -198,7 +201,7 @@ mod tests {
         let mut decision = decision();
         let idle = decision.threshold();
         for step in 0..2000 {
-            decision.moved(1, Nanos(step * 850));
+            decision.moved(1, Nanos(step * 590));
         }
         let busy = decision.threshold();
         assert!(busy > idle + 0.2, "{idle} {busy}");
