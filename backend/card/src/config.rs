@@ -61,6 +61,18 @@ impl std::str::FromStr for PredictorMode {
     }
 }
 
+/// What DMA channels do first.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum DmaOrder {
+    /// What programs wait for, then what was predicted, then transfers; a longer move
+    /// makes way every 64 KiB.
+    #[default]
+    Urgency,
+    /// What came first, all of it: to measure what urgency is worth.
+    Arrival,
+}
+
 /// What a card is made of. Sizes are in bytes.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(default, deny_unknown_fields)]
@@ -75,6 +87,9 @@ pub struct CardConfig {
     pub compute_engines: u16,
     /// DMA channels.
     pub dma_channels: u16,
+    /// What DMA channels do first: `urgency`, or `arrival` to measure what that is
+    /// worth.
+    pub dma_order: DmaOrder,
     /// The unit at which dependences between commands are tracked: `adaptive`,
     /// `exact`, `tensor`, or blocks of `4k`, `64k`, `1m`.
     #[serde(deserialize_with = "policy")]
@@ -116,6 +131,7 @@ impl Default for CardConfig {
             demand_window_bytes: 64 << 10,
             compute_engines: 2,
             dma_channels: 2,
+            dma_order: DmaOrder::Urgency,
             tracking: Policy::Adaptive,
             predictor: PredictorMode::Off,
             speculative_bytes: 0,

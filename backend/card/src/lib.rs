@@ -45,7 +45,7 @@ mod usage;
 pub use augur_predictor::ModelError;
 pub use augur_scheduler::policy::{Policy, UnknownPolicy};
 pub use card::{Card, CardError};
-pub use config::{CardConfig, ConfigError, PredictorMode, UnknownPredictorMode};
+pub use config::{CardConfig, ConfigError, DmaOrder, PredictorMode, UnknownPredictorMode};
 pub use guest::{GuestAccess, GuestMemory};
 pub use host::{Host, ListDone};
 pub use power::PowerConfig;

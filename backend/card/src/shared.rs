@@ -150,12 +150,12 @@ impl Shared {
             ),
             programs: Programs::default(),
             prediction: Prediction::new(config.predictor),
+            dma: DmaQueue::new(config.dma_order),
             config,
             memory,
             guest: GuestMemory::new(),
             host,
             clock: SystemClock::start(),
-            dma: DmaQueue::new(),
             schedule: ScheduleRecord::default(),
             totals: Totals::default(),
             inflight_bytes: AtomicU64::new(0),
@@ -242,6 +242,8 @@ impl Shared {
         };
         let now = self.now();
         let resyncs = core.events.resyncs;
+        self.dma.line_up(|| self.dispatch.take_transfer(0, now));
+        let by_urgency = !self.dma.in_order_of_arrival();
         loop {
             match action {
                 Action::Fill {
@@ -249,7 +251,7 @@ impl Shared {
                     priority: FillPriority::Demand,
                     pieces,
                     ..
-                } => {
+                } if by_urgency => {
                     urgent.push(Urgent::Fill(window, pieces));
                 }
                 Action::Fill { window, pieces, .. } => {
@@ -259,7 +261,9 @@ impl Shared {
                         done: 0,
                     });
                 }
-                Action::WriteHome { window, pieces, .. } if core.manager.faults_wait() => {
+                Action::WriteHome { window, pieces, .. }
+                    if by_urgency && core.manager.faults_wait() =>
+                {
                     urgent.push(Urgent::WriteHome(window, pieces));
                 }
                 Action::WriteHome { window, pieces, .. } => {

@@ -1,7 +1,7 @@
 //! `augur bench card`: what the card costs and moves, in a guest beside a peer
 //! and in this process, against what it is hoped to.
 
-mod figures;
+pub(super) mod figures;
 mod guest_figures;
 mod inside;
 mod memory_copy;
@@ -22,6 +22,7 @@ use self::guest_figures::GuestFigures;
 use self::memory_copy::MemoryCopy;
 use self::peer::Peer;
 use self::report::Circumstances;
+use crate::bench::priority;
 use crate::bench::schedule::calibrate;
 use crate::build::peer::StorageDaemon;
 use crate::card_process::CardOptions;
@@ -66,6 +67,7 @@ impl Arguments {
             for _ in 0..self.repeats {
                 inside::measure(&mut figures)?;
                 analysis(&mut figures)?;
+                priority::record(&mut figures)?;
             }
         }
         let began = Instant::now();

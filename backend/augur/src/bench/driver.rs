@@ -4,26 +4,32 @@
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use augur_abi::command::{CommandHeader, FillParams, Operand};
+use augur_abi::command::{CommandHeader, FillParams, Operand, TransferParams};
 use augur_abi::control::{
     ACK_DIRTY, ContextCreateRequest, ContextCreateResponse, CountersResponse, FaultRequest,
-    HelloRequest, HelloResponse, MAX_ACKS, ObjectCreateRequest, ObjectCreateResponse,
-    ObjectDestroyRequest, Request, RequestHeader, ResponseHeader, RevokeAck, RevokeAckRequest,
+    FaultResponse, HelloRequest, HelloResponse, MAX_ACKS, ObjectCreateRequest,
+    ObjectCreateResponse, ObjectDestroyRequest, Request, RequestHeader, ResponseHeader, RevokeAck,
+    RevokeAckRequest,
 };
-use augur_abi::submit::{SubmitHeader, SubmitStatus};
+use augur_abi::predict::{PredictorMode, PredictorSetRequest};
+use augur_abi::submit::{Segment, SegmentTablePage, SubmitHeader, SubmitStatus, Transfer};
 use augur_abi::{ABI_MAJOR, ABI_MINOR, DataType, Event, EventKind, Opcode, Status};
 use augur_card::{Card, CardConfig, Host, ListDone};
-use vm_memory::{GuestAddress, GuestMemoryMmap};
+use vm_memory::{Bytes as _, GuestAddress, GuestMemoryMmap};
 use zerocopy::{FromBytes, IntoBytes};
 
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Guest memory; nothing is transferred.
-const GUEST_BYTES: usize = 1 << 20;
+/// Guest memory: what is transferred, and behind it the table of its segments.
+const GUEST_BYTES: usize = (TRANSFERRED + (1 << 20)) as usize;
+/// Bytes of guest memory that a transfer reads.
+pub const TRANSFERRED: u64 = 4 << 20;
+/// Bytes of a segment.
+const SEGMENT: u64 = 64 << 10;
 /// Events that are taken at a time.
 const EVENTS: usize = 64;
 
@@ -51,20 +57,35 @@ impl ListDone for Ended {
 pub struct InFlight(Receiver<SubmitStatus>);
 
 impl InFlight {
+    /// Whether the list has ended.
+    ///
+    /// # Errors
+    /// It failed.
+    pub fn has_ended(&self) -> anyhow::Result<bool> {
+        match self.0.try_recv() {
+            Ok(status) => succeeded(status).map(|()| true),
+            Err(TryRecvError::Empty) => Ok(false),
+            Err(TryRecvError::Disconnected) => bail!("a list ended without a word"),
+        }
+    }
+
     /// Waits until the list has ended.
     ///
     /// # Errors
     /// It failed, or does not end.
     pub fn wait(self) -> anyhow::Result<()> {
-        let status = self.0.recv_timeout(PATIENCE).context("a list's end")?;
-        let code = Status::from_code(status.status);
-        ensure!(
-            code == Some(Status::Ok),
-            "a list failed with {code:?} at command {}",
-            status.failed_command
-        );
-        Ok(())
+        succeeded(self.0.recv_timeout(PATIENCE).context("a list's end")?)
     }
+}
+
+fn succeeded(status: SubmitStatus) -> anyhow::Result<()> {
+    let code = Status::from_code(status.status);
+    ensure!(
+        code == Some(Status::Ok),
+        "a list failed with {code:?} at command {}",
+        status.failed_command
+    );
+    Ok(())
 }
 
 /// Appends a command in the card's wire format.
@@ -92,7 +113,8 @@ pub fn push_command(
 /// A driver of a card in this process.
 pub struct Driver {
     card: Card,
-    context: u32,
+    /// The context that asks.
+    pub context: u32,
     events: Vec<Event>,
     revoked: Vec<RevokeAck>,
     /// Whether the windows that are taken back were written.
@@ -107,6 +129,7 @@ impl Driver {
     pub fn start(config: CardConfig) -> anyhow::Result<Self> {
         let card = Card::new(config, Arc::new(NoTransport))?;
         let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), GUEST_BYTES)])?;
+        memory.write_slice(segment_table()?.as_slice(), GuestAddress(TRANSFERRED))?;
         card.guest().replace(memory);
         card.guest().resume();
         let mut driver = Self {
@@ -123,14 +146,35 @@ impl Driver {
             reserved: 0,
         };
         let _: HelloResponse = driver.ask(Request::Hello, hello.as_bytes())?;
+        driver.context = driver.new_context()?;
+        Ok(driver)
+    }
+
+    /// Makes another context.
+    ///
+    /// # Errors
+    /// The card refuses.
+    pub fn new_context(&self) -> anyhow::Result<u32> {
         let create = ContextCreateRequest {
             process: 1,
             priority: 1,
             name: [0; 16],
         };
-        let made: ContextCreateResponse = driver.ask(Request::ContextCreate, create.as_bytes())?;
-        driver.context = made.context;
-        Ok(driver)
+        let made: ContextCreateResponse = self.ask(Request::ContextCreate, create.as_bytes())?;
+        Ok(made.context)
+    }
+
+    /// Chooses how the context's windows are mapped ahead of use.
+    ///
+    /// # Errors
+    /// The card refuses.
+    pub fn set_predictor(&self, mode: PredictorMode) -> anyhow::Result<()> {
+        let body = PredictorSetRequest {
+            mode: mode.code(),
+            reserved: 0,
+        };
+        let _: [u8; 0] = self.ask(Request::PredictorSet, body.as_bytes())?;
+        Ok(())
     }
 
     /// Makes an object.
@@ -196,10 +240,51 @@ impl Driver {
             command_count: count,
             ..SubmitHeader::default()
         };
+        Ok(self.begin(&[header.as_bytes(), commands].concat()))
+    }
+
+    /// Submits a transfer of [`TRANSFERRED`] bytes into the card.
+    ///
+    /// # Errors
+    /// The command is too long to be counted.
+    pub fn transfer_in(&self, address: u64) -> anyhow::Result<InFlight> {
+        let mut operand = Operand {
+            address,
+            data_type: DataType::U8.code(),
+            rank: 1,
+            ..Operand::default()
+        };
+        (operand.shape[0], operand.stride[0]) = (u32::try_from(TRANSFERRED)?, 1);
+        let parameters = TransferParams {
+            transfer: 0,
+            reserved: 0,
+            offset: 0,
+        };
+        let mut commands = Vec::new();
+        push_command(
+            &mut commands,
+            Opcode::TransferIn,
+            parameters.as_bytes(),
+            &[operand],
+        )?;
+        let header = SubmitHeader {
+            context: self.context,
+            list_bytes: u32::try_from(commands.len())?,
+            command_count: 1,
+            transfer_count: 1,
+            ..SubmitHeader::default()
+        };
+        let transfer = Transfer {
+            segment_table: TRANSFERRED,
+            bytes: TRANSFERRED,
+        };
+        Ok(self.begin(&[header.as_bytes(), &commands, transfer.as_bytes()].concat()))
+    }
+
+    fn begin(&self, submission: &[u8]) -> InFlight {
         let (sender, receiver) = channel();
-        let request = [header.as_bytes(), commands].concat();
-        self.card.submit(&request, Box::new(Ended(sender)));
-        Ok(InFlight(receiver))
+        self.card.submit(submission, Box::new(Ended(sender)));
+        InFlight(receiver)
     }
 
     /// Faults on an address: the time from the request to the MAP event, and
@@ -208,18 +293,20 @@ impl Driver {
     /// # Errors
     /// The card refuses or does not publish a window.
     pub fn fault(&mut self, address: u64) -> anyhow::Result<(Duration, u64)> {
-        let fault = FaultRequest {
-            device_address: address,
-            access: 0,
-            reserved: 0,
-        };
-        let request = self.request(Request::Fault, fault.as_bytes());
         let began = Instant::now();
-        let answer = self.card.control(&request);
+        let answer = self.card.control(&self.fault_request(address));
         loop {
-            if let Some(bytes) = self.take_events(address)? {
+            let mut published = None;
+            self.take_events(|kind, event| {
+                let bytes = u64::from(event.bytes);
+                let shows = address.wrapping_sub(event.device_address) < bytes;
+                if kind == EventKind::Map && shows {
+                    published = Some(bytes);
+                }
+            })?;
+            if let Some(bytes) = published {
                 let time = began.elapsed();
-                let _: augur_abi::control::FaultResponse = body_of(&answer)?;
+                let _: FaultResponse = body_of(&answer)?;
                 return Ok((time, bytes));
             }
             ensure!(began.elapsed() < PATIENCE, "a fault is not served");
@@ -228,18 +315,35 @@ impl Driver {
         }
     }
 
-    /// Takes events; the size of the window that shows `address`, if its came.
-    fn take_events(&mut self, address: u64) -> anyhow::Result<Option<u64>> {
+    /// Faults on an address and does not wait for its window.
+    ///
+    /// # Errors
+    /// The card refuses.
+    pub fn begin_fault(&self, address: u64) -> anyhow::Result<()> {
+        let _: FaultResponse = body_of(&self.card.control(&self.fault_request(address)))?;
+        Ok(())
+    }
+
+    fn fault_request(&self, address: u64) -> Vec<u8> {
+        let fault = FaultRequest {
+            device_address: address,
+            access: 0,
+            reserved: 0,
+        };
+        self.request(Request::Fault, fault.as_bytes())
+    }
+
+    /// Takes events, and tells of the windows that come and go.
+    ///
+    /// # Errors
+    /// The card says something that was not asked for.
+    pub fn take_events(&mut self, mut tell: impl FnMut(EventKind, &Event)) -> anyhow::Result<()> {
         self.events.clear();
         self.card.take_events(EVENTS, &mut self.events);
-        let mut published = None;
         for event in &self.events {
-            let bytes = u64::from(event.bytes);
-            match EventKind::from_code(event.kind) {
-                Some(EventKind::Map) => {
-                    let shows = address.wrapping_sub(event.device_address) < bytes;
-                    published = published.or(shows.then_some(bytes));
-                }
+            let kind = EventKind::from_code(event.kind);
+            match kind {
+                Some(EventKind::Map) => {}
                 Some(EventKind::Revoke) => self.revoked.push(RevokeAck {
                     slot: event.slot,
                     generation: event.generation,
@@ -248,8 +352,9 @@ impl Driver {
                 }),
                 other => bail!("unexpected event {other:?}"),
             }
+            kind.into_iter().for_each(|kind| tell(kind, event));
         }
-        Ok(published)
+        Ok(())
     }
 
     /// Gives back what the card has asked for.
@@ -277,7 +382,7 @@ impl Driver {
     pub fn settle(&mut self, bytes: u64) -> anyhow::Result<()> {
         let began = Instant::now();
         loop {
-            self.take_events(u64::MAX)?;
+            self.take_events(|_, _| ())?;
             self.acknowledge()?;
             if self.counters()?.free_visible_bytes >= bytes {
                 return Ok(());
@@ -289,7 +394,10 @@ impl Driver {
 
     fn request(&self, opcode: Request, body: &[u8]) -> Vec<u8> {
         let context = match opcode {
-            Request::ObjectCreate | Request::ObjectDestroy | Request::Fault => self.context,
+            Request::ObjectCreate
+            | Request::ObjectDestroy
+            | Request::Fault
+            | Request::PredictorSet => self.context,
             _ => 0,
         };
         let header = RequestHeader {
@@ -303,6 +411,26 @@ impl Driver {
     fn ask<T: FromBytes>(&self, opcode: Request, body: &[u8]) -> anyhow::Result<T> {
         body_of(&self.card.control(&self.request(opcode, body)))
     }
+}
+
+/// The guest addresses of what is transferred.
+fn segment_table() -> anyhow::Result<Vec<u8>> {
+    let count = TRANSFERRED / SEGMENT;
+    let header = SegmentTablePage {
+        next: 0,
+        count: u32::try_from(count)?,
+        reserved: 0,
+    };
+    let mut table = header.as_bytes().to_vec();
+    for index in 0..count {
+        let segment = Segment {
+            address: index * SEGMENT,
+            bytes: u32::try_from(SEGMENT)?,
+            reserved: 0,
+        };
+        table.extend_from_slice(segment.as_bytes());
+    }
+    Ok(table)
 }
 
 fn body_of<T: FromBytes>(answer: &[u8]) -> anyhow::Result<T> {

@@ -10,5 +10,6 @@ pub mod metg;
 pub mod peers;
 pub mod place;
 pub mod predict;
+pub mod priority;
 pub mod schedule;
 pub mod tracking;

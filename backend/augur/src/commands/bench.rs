@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use crate::bench::predict::adapt;
-use crate::bench::{ahead, card, divide, metg, peers, place, predict, schedule, tracking};
+use crate::bench::{
+    ahead, card, divide, metg, peers, place, predict, priority, schedule, tracking,
+};
 
 /// Arguments of `augur bench`.
 #[derive(Debug, Args)]
@@ -33,6 +35,8 @@ enum What {
     Place(place::Arguments),
     /// Compare prefetching policies on access traces.
     Predict(predict::Arguments),
+    /// Measure page faults beside bulk transfers and predictions, with DMA by urgency and without.
+    Priority(priority::Arguments),
     /// Schedule a program on regions, with one unit of tracking or all of them.
     Schedule(schedule::Arguments),
     /// Run one command list under several units of tracking, in a guest.
@@ -54,6 +58,7 @@ impl Arguments {
             What::Peers(arguments) => arguments.run(),
             What::Place(arguments) => arguments.run(),
             What::Predict(arguments) => arguments.run(),
+            What::Priority(arguments) => arguments.run(),
             What::Schedule(arguments) => arguments.run(),
             What::Tracking(arguments) => arguments.run(),
         }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What waits for DMA channels, by urgency.
+//! What waits for DMA channels, by urgency or, to measure what that is worth, in the
+//! order in which it came.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,6 +9,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use augur_memory::{HomeRun, Piece, WindowRef};
 
 use super::part::Part;
+use crate::config::DmaOrder;
 use crate::dispatch::Work;
 
 /// Jobs that may go before the least urgent one.
@@ -45,8 +47,9 @@ struct Jobs {
     open: bool,
 }
 
-/// Jobs by urgency.
+/// Jobs in the order in which channels take them.
 pub(crate) struct DmaQueue {
+    order: DmaOrder,
     jobs: Mutex<Jobs>,
     arrived: Condvar,
     /// Jobs of each class that wait.
@@ -56,8 +59,10 @@ pub(crate) struct DmaQueue {
 }
 
 impl DmaQueue {
-    pub fn new() -> Self {
+    /// Nothing waits yet.
+    pub fn new(order: DmaOrder) -> Self {
         DmaQueue {
+            order,
             jobs: Mutex::new(Jobs {
                 classes: Default::default(),
                 turns: 0,
@@ -97,7 +102,34 @@ impl DmaQueue {
         self.push(BACKGROUND, job);
     }
 
+    /// Whether jobs are done in the order in which they came. All are of one class
+    /// then, so that nothing is more urgent than anything else.
+    pub fn in_order_of_arrival(&self) -> bool {
+        self.order == DmaOrder::Arrival
+    }
+
+    /// In the order of arrival, lets transfers that may start line up before what
+    /// comes next.
+    pub fn line_up(&self, ready: impl Fn() -> Option<Work>) {
+        if self.in_order_of_arrival() {
+            let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+            self.line_up_in(&mut jobs, &ready);
+        }
+    }
+
+    fn line_up_in(&self, jobs: &mut Jobs, ready: &impl Fn() -> Option<Work>) {
+        while let Some(work) = ready() {
+            self.waiting[BULK].fetch_add(1, Ordering::Relaxed);
+            jobs.classes[BULK].push_back(DmaJob::Transfer(Part::whole(work)));
+        }
+    }
+
     fn push(&self, class: usize, job: DmaJob) {
+        let class = if self.in_order_of_arrival() {
+            BULK
+        } else {
+            class
+        };
         self.waiting[class].fetch_add(1, Ordering::Relaxed);
         self.jobs
             .lock()
@@ -150,6 +182,9 @@ impl DmaQueue {
         loop {
             if !jobs.open {
                 return None;
+            }
+            if self.in_order_of_arrival() {
+                self.line_up_in(&mut jobs, &ready);
             }
             jobs.turns += 1;
             let reverse = jobs.turns > TURNS;

@@ -6,7 +6,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
 use augur_abi::submit::SubmitStatus;
-use augur_card::{CardConfig, PredictorMode};
+use augur_card::{CardConfig, DmaOrder, PredictorMode};
 
 use super::driver::*;
 use super::*;
@@ -63,6 +63,29 @@ fn demand_goes_before_bulk_transfers_which_end_nevertheless() {
         page = (page + 4) % 1024;
         driver.write(object.device_address + page * 4096, &[3]);
     }
+}
+
+#[test]
+fn in_order_of_arrival_a_fault_waits_for_the_transfers_before_it() {
+    let mut driver = Driver::start(CardConfig {
+        dma_channels: 1,
+        dma_order: DmaOrder::Arrival,
+        memory_bytes: 256 << 20,
+        ..small()
+    });
+    let bulk = driver.object(8 * u64::from(BULK));
+    let object = driver.object(4 << 20);
+    let segments: Vec<(u64, u32)> = (0..16).map(|index| (index << 20, 1 << 20)).collect();
+    // Each into a place of its own, so that all may begin at once.
+    let lists: Vec<_> = (0..8)
+        .map(|index| {
+            let address = bulk.device_address + index * u64::from(BULK);
+            let list = [transfer(Opcode::TransferIn, address, BULK, 0)];
+            driver.begin(&list, &segments)
+        })
+        .collect();
+    driver.touch(object.device_address, true);
+    assert!(lists.iter().all(|list| list.try_recv().is_ok()));
 }
 
 #[test]
