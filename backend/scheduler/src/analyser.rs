@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::attributes::Attributes;
 use crate::granularity::Decision;
 use crate::graph::{Graph, Outcome, Release, Sequence};
 use crate::list::{CommandList, Operand};
@@ -136,8 +137,14 @@ impl Analyser {
 
     /// Takes a whole list whose analysis is known, each instruction with `held`
     /// holds and those that `holds` names for it.
-    pub(crate) fn replay(&mut self, template: &Arc<Template>, held: u32, holds: &[u32]) {
-        let first = self.graph.replay(template, held, holds);
+    pub(crate) fn replay(
+        &mut self,
+        template: &Arc<Template>,
+        held: u32,
+        holds: &[u32],
+        attributes: impl ExactSizeIterator<Item = Attributes>,
+    ) {
+        let first = self.graph.replay(template, held, holds, attributes);
         self.replayer.replay(first, template);
     }
 
@@ -164,14 +171,24 @@ impl Analyser {
     /// [`Analyser::lift`] was called for each of its holds.  Callers with limits
     /// ask [`Analyser::make_room`] first.
     pub fn submit(&mut self, operands: &[Operand], holds: u32) -> Sequence {
-        let sequence = self.graph.open();
+        self.submit_as(Attributes::default(), operands, holds)
+    }
+
+    /// As [`Analyser::submit`], with what scheduling goes by.
+    pub(crate) fn submit_as(
+        &mut self,
+        attributes: Attributes,
+        operands: &[Operand],
+        holds: u32,
+    ) -> Sequence {
+        let sequence = self.graph.open(attributes);
         self.graph.hold(sequence, holds);
         self.tracker.analyse(sequence, operands, &mut self.graph);
         self.graph.seal(sequence);
         if let Some(mut recording) = self.graph.recording.take() {
             recording.end_instruction();
             if recording.is_whole() {
-                self.replayer.keep(recording);
+                self.replayer.keep(*recording);
             } else if !recording.is_too_large() {
                 self.graph.recording = Some(recording);
             }
@@ -207,6 +224,17 @@ impl Analyser {
             self.catch_up();
         }
         self.graph.finish(sequence, outcome)
+    }
+
+    /// What scheduling goes by, of an instruction in flight.
+    #[inline]
+    pub(crate) fn attributes(&mut self, sequence: Sequence) -> Option<&mut Attributes> {
+        self.graph.attributes(sequence)
+    }
+
+    /// Finds the longest chain behind each of these instructions.
+    pub(crate) fn rank(&mut self, which: std::ops::Range<Sequence>) {
+        self.graph.rank(which);
     }
 
     /// The graph as it stands.

@@ -19,7 +19,7 @@ use crate::spaces::Spaces;
 pub type CellId = u32;
 
 /// Cells that there is room for with the first.
-const FIRST_CELLS: usize = 400;
+const FIRST_CELLS: usize = 1024;
 
 /// Another cell that shares bytes with this one.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +59,7 @@ pub struct Cells {
     places: Vec<Place>,
     /// Parallel to `places`: what analysis touches for every access.
     pub histories: Vec<History>,
-    pub links: Vec<SmallVec<[Link; 4]>>,
+    pub links: Vec<SmallVec<[Link; 8]>>,
     link_total: usize,
     free: Vec<CellId>,
     spaces: Spaces,

@@ -9,15 +9,14 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::analyser::{Analyser, Refusal};
-use crate::clock::Nanos;
+use crate::attributes::Attributes;
 use crate::graph::{Outcome, Release, Sequence};
-use crate::grouping::{Group, Grouping};
-use crate::list::{CommandList, Instruction, Unit};
+use crate::grouping::Grouping;
+use crate::list::{CommandList, Instruction, Operand, Unit};
 use crate::policy::Policy;
 use crate::profile::Profile;
 use crate::ready::{Ready, ReadyQueue};
 use crate::replay::{Hint, Template};
-use crate::ring::Ring;
 use crate::scheduler::{Config, ListId, SubmitError};
 use crate::totals::Totals;
 
@@ -33,18 +32,6 @@ pub struct Taken {
     pub sequence: Sequence,
     /// Perhaps the first of its list: later ones are not.
     pub first: bool,
-}
-
-/// What is kept of an instruction while it is in flight.
-#[derive(Clone, Copy, Debug)]
-struct Info {
-    cost: Nanos,
-    rank: Nanos,
-    group: Option<Group>,
-    /// Which of the lists in flight it is in, counted from the first ever.
-    list: u32,
-    unit: Unit,
-    running: bool,
 }
 
 /// A list of which something is in flight.
@@ -104,7 +91,6 @@ pub struct Context {
     lists: usize,
     pending: usize,
     running: usize,
-    infos: Ring<Info>,
     /// Lists in flight, oldest first; the number of the first, which wraps.
     flying: VecDeque<Flying>,
     first_flying: u32,
@@ -136,7 +122,6 @@ impl Context {
             lists: 0,
             pending: 0,
             running: 0,
-            infos: Ring::new(),
             flying: VecDeque::new(),
             first_flying: 0,
             compute: ReadyQueue::new(config.compute_engines),
@@ -246,9 +231,10 @@ impl Context {
         Ok(())
     }
 
-    /// Analyses queued instructions while there is room.  `held` says, for a
-    /// list and the sequence its next instructions start at and their number,
-    /// whether they are held.
+    /// Analyses queued instructions while there is room.  `held` is told how
+    /// many more instructions of a list were analysed, and the sequence of the
+    /// first of them, and says whether what is analysed of the list next is
+    /// held.
     ///
     /// # Errors
     /// The context can order nothing any more; see [`Context::abandon`].
@@ -271,44 +257,34 @@ impl Context {
             if self.analyser.graph().failures() > 0 {
                 queued.known = None;
             }
+            let first = self.analyser.graph().next();
+            let holds = u32::from(held(queued.id, first, 0));
             if let Some(template) = queued.known.clone() {
                 if !self.analyser.has_room(&template) {
                     break;
                 }
-                let held = held(queued.id, self.analyser.graph().next(), queued.list.len());
-                self.analyser
-                    .replay(&template, u32::from(held), &queued.holds);
-                self.take_over(&template);
+                held(queued.id, first, queued.list.len());
+                self.take_over(&template, holds);
                 self.queue.pop_front();
                 continue;
             }
-            fresh = fresh.or(Some(self.infos.next()));
-            let number = fly(
-                (&mut self.flying, self.first_flying),
-                queued,
-                self.infos.next(),
-            );
+            fresh = fresh.or(Some(first));
+            let number = fly((&mut self.flying, self.first_flying), queued, first);
+            let before = queued.next;
             while let Some((instruction, operands)) = queued.list.get(queued.next) {
                 refusal = self.analyser.make_room();
                 if refusal.is_err() {
                     break;
                 }
-                let held = held(queued.id, self.analyser.graph().next(), 1);
                 let own = queued.holds.get(queued.next).copied().unwrap_or(0);
-                self.analyser.submit(operands, u32::from(held) + own);
+                let attributes = attributes(instruction, operands, number, &mut self.grouping);
+                self.analyser.submit_as(attributes, operands, holds + own);
                 self.work = self.work.saturating_add(instruction.cost.0);
-                self.infos.push(Info {
-                    cost: instruction.cost,
-                    rank: instruction.cost,
-                    group: self.grouping.as_mut().and_then(|it| it.of(operands)),
-                    list: number,
-                    unit: instruction.unit,
-                    running: false,
-                });
                 queued.next += 1;
             }
+            held(queued.id, first, queued.next - before);
             if let Some(flying) = self.flying.back_mut() {
-                flying.end = self.infos.next();
+                flying.end = self.analyser.graph().next();
             }
             if refusal.is_err() {
                 break;
@@ -316,13 +292,13 @@ impl Context {
             self.queue.pop_front();
         }
         if let Some(first) = fresh {
-            let next = self.infos.next();
+            let next = self.analyser.graph().next();
             self.unranked += (next - first) as usize;
             if self.unranked >= RANK_EVERY {
                 self.unranked = 0;
-                self.rank(self.infos.base()..next);
+                self.analyser.rank(self.analyser.graph().oldest()..next);
             } else {
-                self.rank(first..next);
+                self.analyser.rank(first..next);
             }
         }
         match refusal {
@@ -369,62 +345,44 @@ impl Context {
     }
 
     /// Makes the instructions of the list at the front, whose analysis is
-    /// known and was taken over, the newest in flight.
-    fn take_over(&mut self, template: &Template) {
+    /// known, the newest in flight, each with `held` holds and its own.
+    fn take_over(&mut self, template: &Arc<Template>, held: u32) {
         let Some(queued) = self.queue.front() else {
             return;
         };
-        let first = self.infos.next();
-        let list = fly((&mut self.flying, self.first_flying), queued, first);
-        let info = |instruction: &Instruction, hint: Hint| Info {
-            cost: instruction.cost,
-            rank: hint.rank,
-            group: hint.group,
-            list,
-            unit: instruction.unit,
-            running: false,
-        };
+        let first = self.analyser.graph().next();
+        let number = fly((&mut self.flying, self.first_flying), queued, first);
         let instructions = queued.list.instructions();
         let costs = instructions.iter().map(|it| it.cost.0);
         self.work = costs.fold(self.work, u64::saturating_add);
+        let holds = &queued.holds;
         if let Some(hints) = template.hints.get() {
             let known = instructions.iter().zip(hints);
-            self.infos.extend(known.map(|(it, &hint)| info(it, hint)));
+            let known = known.map(|(instruction, &Hint { rank, group })| Attributes {
+                cost: instruction.cost,
+                rank,
+                group,
+                list: number,
+                unit: instruction.unit,
+                running: false,
+            });
+            self.analyser.replay(template, held, holds, known);
         } else {
-            for (instruction, operands) in queued.list.iter() {
-                let hint = Hint {
-                    rank: instruction.cost,
-                    group: self.grouping.as_mut().and_then(|it| it.of(operands)),
-                };
-                self.infos.push(info(instruction, hint));
-            }
+            let grouping = &mut self.grouping;
+            let fresh = queued.list.iter();
+            let fresh = fresh.map(|(it, operands)| attributes(it, operands, number, grouping));
+            self.analyser.replay(template, held, holds, fresh);
         }
-        let next = self.infos.next();
+        let next = self.analyser.graph().next();
         if let Some(flying) = self.flying.back_mut() {
             flying.end = next;
         }
         if template.hints.get().is_none() {
-            self.rank(first..next);
-            let infos = (first..next).filter_map(|sequence| self.infos.get(sequence));
-            let hints = infos.map(|&Info { rank, group, .. }| Hint { rank, group });
+            self.analyser.rank(first..next);
+            let known = (first..next).filter_map(|sequence| self.analyser.graph().place(sequence));
+            let hints = known.map(|(&Attributes { rank, group, .. }, _)| Hint { rank, group });
             // Nobody else has set them meanwhile.
             let _ = template.hints.set(hints.collect());
-        }
-    }
-
-    /// The longest chain behind each of these instructions.
-    fn rank(&mut self, which: std::ops::Range<Sequence>) {
-        let (graph, infos) = (self.analyser.graph(), &mut self.infos);
-        for sequence in which.rev() {
-            let mut longest = Nanos(0);
-            graph.for_each_successor(sequence, |after| {
-                if let Some(info) = infos.get(after) {
-                    longest = longest.max(info.rank);
-                }
-            });
-            if let Some(info) = infos.get_mut(sequence) {
-                info.rank = info.cost.plus(longest);
-            }
         }
     }
 
@@ -457,8 +415,8 @@ impl Context {
             released.sort_unstable_by_key(|release| release.sequence);
             while let Some(release) = released.pop() {
                 if release.poisoned {
-                    let list = self.infos.get(release.sequence).map(|info| info.list);
-                    let list = list.map(|list| list.wrapping_sub(self.first_flying));
+                    let known = self.analyser.graph().place(release.sequence);
+                    let list = known.map(|(it, _)| it.list.wrapping_sub(self.first_flying));
                     let list = list.and_then(|list| self.flying.get(list as usize));
                     poisoned.extend(list.map(|list| list.instruction(release.sequence)));
                     self.end(release.sequence, Outcome::Failed);
@@ -471,23 +429,25 @@ impl Context {
         poisoned
     }
 
+    #[inline]
     fn make_ready(&mut self, sequence: Sequence, engine: Option<(Unit, usize)>) {
-        let Some(info) = self.infos.get(sequence) else {
+        let Some((attributes, level)) = self.analyser.graph().place(sequence) else {
             return;
         };
+        let (rank, unit) = (attributes.rank, attributes.unit);
         // What hangs on it takes as long as half of what is left.
-        let decides = info.rank.0.saturating_mul(2 * self.compute_engines) >= self.work;
+        let decides = rank.0.saturating_mul(2 * self.compute_engines) >= self.work;
         let ready = Ready {
             sequence,
-            urgent: decides.then_some(info.rank),
-            level: self.analyser.graph().level(sequence),
-            group: info.group,
+            urgent: decides.then_some(rank),
+            level,
+            group: attributes.group,
         };
         let near = match engine {
-            Some((kind, number)) if kind == info.unit => Some(number),
+            Some((kind, number)) if kind == unit => Some(number),
             _ => None,
         };
-        let queue = match info.unit {
+        let queue = match unit {
             Unit::Compute => &mut self.compute,
             Unit::Dma => &mut self.dma,
         };
@@ -495,16 +455,17 @@ impl Context {
     }
 
     /// Takes what an engine runs next and charges its cost.
+    #[inline]
     pub fn take(&mut self, unit: Unit, engine: usize) -> Option<Taken> {
         let sequence = match unit {
             Unit::Compute => self.compute.pop(engine),
             Unit::Dma => self.dma.pop(engine),
         }?;
-        let info = self.infos.get_mut(sequence)?;
-        info.running = true;
+        let attributes = self.analyser.attributes(sequence)?;
+        attributes.running = true;
         self.running += 1;
-        self.served += u128::from(info.cost.0.max(1)) * u128::from(self.rate);
-        let list = info.list.wrapping_sub(self.first_flying);
+        self.served += u128::from(attributes.cost.0.max(1)) * u128::from(self.rate);
+        let list = attributes.list.wrapping_sub(self.first_flying);
         let list = self.flying.get_mut(list as usize)?;
         Some(Taken {
             first: !std::mem::replace(&mut list.taken, true),
@@ -513,11 +474,10 @@ impl Context {
     }
 
     /// Ends an instruction that was taken; false when it was not.
+    #[inline]
     pub fn finish(&mut self, sequence: Sequence, outcome: Outcome) -> bool {
-        let running = self
-            .infos
-            .get_mut(sequence)
-            .is_some_and(|info| std::mem::take(&mut info.running));
+        let attributes = self.analyser.attributes(sequence);
+        let running = attributes.is_some_and(|it| std::mem::take(&mut it.running));
         if running {
             self.running -= 1;
             self.end(sequence, outcome);
@@ -525,20 +485,44 @@ impl Context {
         running
     }
 
+    #[inline]
     fn end(&mut self, sequence: Sequence, outcome: Outcome) {
-        if let Some(info) = self.infos.get(sequence) {
-            self.work -= info.cost.0.min(self.work);
-        }
+        let attributes = self.analyser.attributes(sequence);
+        let cost = attributes.map_or(0, |it| it.cost.0);
+        self.work -= cost.min(self.work);
         self.pending -= 1;
+        let oldest = self.analyser.graph().oldest();
         self.analyser.finish(sequence, outcome);
-        if sequence == self.infos.base() {
-            let oldest = self.analyser.graph().oldest();
-            self.infos.forget_before(oldest);
-            while self.flying.front().is_some_and(|it| it.end <= oldest) {
-                self.flying.pop_front();
-                self.first_flying = self.first_flying.wrapping_add(1);
-            }
+        if sequence == oldest {
+            self.forget_ended();
         }
+    }
+
+    /// Forgets lists of which nothing is in flight any more.
+    fn forget_ended(&mut self) {
+        let oldest = self.analyser.graph().oldest();
+        while self.flying.front().is_some_and(|it| it.end <= oldest) {
+            self.flying.pop_front();
+            self.first_flying = self.first_flying.wrapping_add(1);
+        }
+    }
+}
+
+/// What scheduling goes by, of an instruction of the list of this number in
+/// flight.
+fn attributes(
+    instruction: &Instruction,
+    operands: &[Operand],
+    list: u32,
+    grouping: &mut Option<Grouping>,
+) -> Attributes {
+    Attributes {
+        cost: instruction.cost,
+        rank: instruction.cost,
+        group: grouping.as_mut().and_then(|it| it.of(operands)),
+        list,
+        unit: instruction.unit,
+        running: false,
     }
 }
 

@@ -20,6 +20,7 @@ use hashbrown::HashMap;
 
 use crate::graph::{Graph, Sequence, Standing};
 use crate::list::{Object, Operand};
+use crate::recent::Recent;
 use crate::region::{Dim, Region};
 
 /// Reads without a write after which an object that was never split again may
@@ -27,10 +28,6 @@ use crate::region::{Dim, Region};
 const FIRST_PATIENCE: u32 = 256;
 /// Objects that are followed; beyond, all are tracked by region.
 const MAX_OBJECTS: usize = 4096;
-/// Numbers of objects that are kept at hand.
-const RECENT: usize = 16;
-/// Spreads the objects' addresses: 2^64 over the golden ratio.
-const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Decisions that are remembered for reports.
 const MAX_DECISIONS: usize = 1024;
 
@@ -126,8 +123,7 @@ fn drop_ended<T>(reads: &mut VecDeque<(Sequence, T)>, graph: &Graph) {
 #[derive(Debug, Default)]
 pub struct Granularity {
     numbers: HashMap<Object, usize>,
-    /// The numbers that were asked for last, by a few bits of the address.
-    recent: [Option<(Object, usize)>; RECENT],
+    recent: Recent<Option<(Object, usize)>>,
     objects: Vec<Followed>,
     /// Objects overlap or are too many: nothing is merged any more.
     given_up: bool,
@@ -155,11 +151,14 @@ impl Granularity {
         };
         followed.quiet = followed.quiet.saturating_add(1);
         if !followed.whole {
+            if followed.quiet < followed.patience {
+                return false;
+            }
             let ended = followed
                 .last_write
                 .is_none_or(|last| last < graph.oldest() && !graph.is_recent(last));
             let give = !self.given_up && ended && graph.failures() == 0;
-            if !give || followed.quiet < followed.patience {
+            if !give {
                 return false;
             }
             followed.whole = true;
@@ -257,8 +256,7 @@ impl Granularity {
 
     /// The number of an object that is followed.
     pub fn follow(&mut self, object: Object) -> Option<usize> {
-        let place = object.start().wrapping_mul(SPREAD) >> (u64::BITS - RECENT.ilog2());
-        let recent = self.recent.get_mut(place as usize)?;
+        let recent = self.recent.of(object);
         if let Some((known, number)) = *recent
             && known == object
         {

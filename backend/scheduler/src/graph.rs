@@ -10,6 +10,8 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
+use crate::attributes::Attributes;
+use crate::clock::Nanos;
 use crate::pool::{EMPTY, Pool};
 use crate::replay::{Recording, Template};
 use crate::ring::Ring;
@@ -98,6 +100,7 @@ struct Node {
     ended: bool,
     /// Something it reads was written by a failed instruction.
     poisoned: bool,
+    attributes: Attributes,
 }
 
 /// A replayed list.
@@ -134,7 +137,7 @@ pub struct Graph {
     /// Parts of a list that wait for what has ended: kept for their room.
     over: Vec<usize>,
     /// Is told of every edge that is asked for.
-    pub(crate) recording: Option<Recording>,
+    pub(crate) recording: Option<Box<Recording>>,
     horizon: u64,
 }
 
@@ -216,7 +219,7 @@ impl Graph {
     }
 
     /// Adds an instruction that is not released before [`Graph::seal`].
-    pub(crate) fn open(&mut self) -> Sequence {
+    pub(crate) fn open(&mut self, attributes: Attributes) -> Sequence {
         let sequence = self.next();
         self.nodes.push(Node {
             pending: 1,
@@ -227,6 +230,7 @@ impl Graph {
             replayed: false,
             ended: false,
             poisoned: false,
+            attributes,
         });
         self.opened = Opened::default();
         self.in_flight += 1;
@@ -234,13 +238,14 @@ impl Graph {
     }
 
     /// Adds all instructions of a list whose analysis is known, each with `held`
-    /// holds and its own of `holds`.  Nothing that has failed may be
-    /// remembered.
+    /// holds and its own of `holds`, and one of the `attributes`.  Nothing that
+    /// has failed may be remembered.
     pub(crate) fn replay(
         &mut self,
         template: &Arc<Template>,
         held: u32,
         holds: &[u32],
+        attributes: impl ExactSizeIterator<Item = Attributes>,
     ) -> Sequence {
         let first = self.next();
         let list = self.first_list.wrapping_add(self.lists.len() as u32);
@@ -257,7 +262,8 @@ impl Graph {
                 _ => over.push(group),
             }
         }
-        self.nodes.extend(template.steps.iter().map(|step| Node {
+        let steps = template.steps.iter().zip(attributes);
+        self.nodes.extend(steps.map(|(step, attributes)| Node {
             pending: step.waits + held,
             successors: EMPTY,
             latest: first as u32,
@@ -266,6 +272,7 @@ impl Graph {
             replayed: true,
             ended: false,
             poisoned: false,
+            attributes,
         }));
         for (sequence, &own) in (first..).zip(holds) {
             if let Some(node) = self.nodes.get_mut(sequence) {
@@ -333,14 +340,15 @@ impl Graph {
             self.record(before, reads);
         }
         if let Some(node) = self.nodes.get_mut(before) {
+            if node.latest == after as u32 {
+                return Standing::InFlight;
+            }
             self.opened.level = self.opened.level.max(node.level + 1);
             if !node.ended {
-                if node.latest != after as u32 {
-                    node.latest = after as u32;
-                    self.edges
-                        .push(&mut node.successors, Edge::one(after, reads));
-                    self.opened.waits += 1;
-                }
+                node.latest = after as u32;
+                self.edges
+                    .push(&mut node.successors, Edge::one(after, reads));
+                self.opened.waits += 1;
                 return Standing::InFlight;
             }
         }
@@ -495,10 +503,35 @@ impl Graph {
         }
     }
 
-    /// Length of the longest chain before `sequence`, as far as it was
-    /// remembered when `sequence` was analysed.
-    pub(crate) fn level(&self, sequence: Sequence) -> u32 {
-        self.nodes.get(sequence).map_or(0, |node| node.level)
+    /// What scheduling goes by.
+    #[inline]
+    pub(crate) fn attributes(&mut self, sequence: Sequence) -> Option<&mut Attributes> {
+        let node = self.nodes.get_mut(sequence)?;
+        Some(&mut node.attributes)
+    }
+
+    /// As [`Graph::attributes`], and the length of the longest chain before
+    /// `sequence`, as far as it was remembered when `sequence` was analysed.
+    #[inline]
+    pub(crate) fn place(&self, sequence: Sequence) -> Option<(&Attributes, u32)> {
+        let node = self.nodes.get(sequence)?;
+        Some((&node.attributes, node.level))
+    }
+
+    /// Finds the longest chain behind each of these instructions; those behind
+    /// later ones are known.
+    pub(crate) fn rank(&mut self, which: std::ops::Range<Sequence>) {
+        for sequence in which.rev() {
+            let mut longest = Nanos(0);
+            self.for_each_successor(sequence, |after| {
+                if let Some(node) = self.nodes.get(after) {
+                    longest = longest.max(node.attributes.rank);
+                }
+            });
+            if let Some(node) = self.nodes.get_mut(sequence) {
+                node.attributes.rank = node.attributes.cost.plus(longest);
+            }
+        }
     }
 
     /// Failed instructions that are remembered.

@@ -9,7 +9,7 @@
 //! touches at most four bins.  Pitches are learned from the regions
 //! themselves.  Candidates are near, not overlapping: the caller decides.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
 use smallvec::SmallVec;
@@ -60,7 +60,7 @@ struct Level {
 #[derive(Debug)]
 struct Runs {
     bits: u32,
-    starts: BTreeSet<(u64, u32)>,
+    starts: BTreeMap<u64, SmallVec<[u32; 4]>>,
 }
 
 /// Regions of one pitch.
@@ -89,7 +89,7 @@ impl Grid {
     pub fn insert(&mut self, region: &Region, name: u32) {
         let Some(family) = self.family_of(region) else {
             let starts = &mut self.runs_of(region).starts;
-            starts.insert((region.start(), name));
+            starts.entry(region.start()).or_default().push(name);
             return;
         };
         for rectangle in placed(region, family.pitch).into_iter().flatten() {
@@ -106,7 +106,12 @@ impl Grid {
     pub fn remove(&mut self, region: &Region, name: u32) {
         let Some(family) = self.family_of(region) else {
             let starts = &mut self.runs_of(region).starts;
-            starts.remove(&(region.start(), name));
+            if let Some(names) = starts.get_mut(&region.start()) {
+                names.retain(|other| *other != name);
+                if names.is_empty() {
+                    starts.remove(&region.start());
+                }
+            }
             return;
         };
         for rectangle in placed(region, family.pitch).into_iter().flatten() {
@@ -131,8 +136,9 @@ impl Grid {
         for runs in &self.runs {
             // None that starts earlier reaches the region.
             let first = (region.start() + 1).saturating_sub(1 << runs.bits);
-            let near = runs.starts.range((first, 0)..(region.end(), 0));
-            near.for_each(|&(_, name)| visit(name));
+            for (_, names) in runs.starts.range(first..region.end()) {
+                names.iter().copied().for_each(&mut visit);
+            }
         }
         for family in &self.families {
             for rectangle in seen(region, family.pitch).into_iter().flatten() {
@@ -147,7 +153,7 @@ impl Grid {
         let bits = bits_of((0, region.end() - region.start() - 1));
         let known = self.runs.iter().position(|runs| runs.bits == bits);
         let at = known.unwrap_or_else(|| {
-            let starts = BTreeSet::new();
+            let starts = BTreeMap::new();
             self.runs.push(Runs { bits, starts });
             self.runs.len() - 1
         });
@@ -158,9 +164,8 @@ impl Grid {
     pub fn names(&self) -> Vec<u32> {
         let levels = self.families.iter().flat_map(|family| &family.levels);
         let bins = levels.flat_map(|level| level.bins.values());
-        let runs = self.runs.iter().flat_map(|runs| &runs.starts);
-        let mut names: Vec<u32> = bins.flatten().copied().collect();
-        names.extend(runs.map(|&(_, name)| name));
+        let runs = self.runs.iter().flat_map(|runs| runs.starts.values());
+        let mut names: Vec<u32> = bins.chain(runs).flatten().copied().collect();
         names.sort_unstable();
         names.dedup();
         names

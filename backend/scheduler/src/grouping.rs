@@ -115,13 +115,13 @@ impl Grouping {
                 }
                 // What is read beside the target and is as large is of its own
                 // for each region of the group; the rest is shared.
-                let apart = if target.access.reads() {
-                    0
-                } else {
-                    let reads = operands.iter().filter(|operand| operand.access.reads());
-                    let sizes = reads.map(|operand| operand.region.bytes());
-                    sizes.max().unwrap_or(0).min(bytes * 2)
-                };
+                let mut apart = 0;
+                if !target.access.reads() {
+                    for read in operands.iter().filter(|it| it.access.reads()) {
+                        apart = read.region.bytes().max(apart);
+                    }
+                    apart = apart.min(bytes * 2);
+                }
                 if self.span.0 != (bytes, apart) {
                     let regions = (self.local_bytes / 4 * 3 / (bytes + apart)).max(1);
                     let span = (regions * bytes).next_power_of_two();

@@ -12,8 +12,7 @@
 
 use crate::cells::{CellId, Cells};
 use crate::graph::{Conflict, Graph, NOBODY, Sequence, Standing};
-use crate::pool::Pool;
-use crate::readers::{self, NOTHING, Readers, Span, meets};
+use crate::readers::{CellReaders, NOTHING, ReaderPool, Span, meets};
 use crate::region::Region;
 
 /// The past of one cell.
@@ -25,11 +24,13 @@ pub struct History {
     writer: Sequence,
     /// Where the writer has not been overwritten since.
     written: Span,
-    /// Who has read all of it since the writer, and parts that were not
-    /// overwritten since.
-    recent: Readers,
-    parts: Vec<Readers>,
+    /// Who has read it since.
+    readers: CellReaders,
 }
+
+// Analysis looks at the histories of a region's neighbours for every access: one
+// cache line each.
+const _: () = assert!(size_of::<History>() <= 64);
 
 impl History {
     pub fn new(region: &Region) -> Self {
@@ -38,28 +39,19 @@ impl History {
             is_run: region.is_contiguous(),
             writer: NOBODY,
             written: NOTHING,
-            recent: Readers::new(),
-            parts: Vec::new(),
+            readers: CellReaders::NONE,
         }
     }
 
     /// Whether nothing in the past can order or poison a later access; drops
     /// what is known to have ended.
-    pub fn is_idle(&mut self, graph: &Graph, readers: &mut Pool<Sequence>) -> bool {
+    pub fn is_idle(&mut self, graph: &Graph, readers: &mut ReaderPool) -> bool {
         if self.writer != NOBODY && graph.standing(self.writer) == Standing::Done {
             self.writer = NOBODY;
         }
         let in_flight = |reader| graph.standing(reader) == Standing::InFlight;
-        self.recent.prune(readers, in_flight);
-        for part in &mut self.parts {
-            part.prune(readers, in_flight);
-        }
-        self.parts.retain(|part| !part.is_empty());
-        self.writer == NOBODY && !self.has_readers()
-    }
-
-    fn has_readers(&self) -> bool {
-        !self.recent.is_empty() || !self.parts.is_empty()
+        self.readers.prune(readers, in_flight);
+        self.writer == NOBODY && self.readers.is_empty()
     }
 
     /// The writer, when there is one.
@@ -67,31 +59,29 @@ impl History {
         (self.writer != NOBODY).then_some(self.writer)
     }
 
-    fn clear(&mut self, readers: &mut Pool<Sequence>) {
+    #[inline]
+    fn clear(&mut self, readers: &mut ReaderPool) {
         self.writer = NOBODY;
         self.written = NOTHING;
-        if !self.recent.is_empty() {
-            self.recent.clear(readers);
-        }
-        for mut part in self.parts.drain(..) {
-            part.clear(readers);
+        if !self.readers.is_empty() {
+            self.readers.clear(readers);
         }
     }
 
     /// Gives up what the run `gone` has overwritten.
-    fn overwritten(&mut self, gone: Span, graph: &Graph, readers: &mut Pool<Sequence>) {
+    fn overwritten(&mut self, gone: Span, graph: &Graph, readers: &mut ReaderPool) {
         self.written = trimmed(self.written, gone);
         if self.written == NOTHING {
             self.writer = NOBODY;
         }
-        if self.has_readers() {
+        if !self.readers.is_empty() {
             let matters = |reader| graph.matters(reader);
-            readers::overwritten(&mut self.recent, &mut self.parts, gone, readers, matters);
+            self.readers.overwritten(self.hull, gone, readers, matters);
         }
     }
 
     /// Makes `writer` the last one.
-    fn written_by(&mut self, writer: Sequence, readers: &mut Pool<Sequence>) {
+    fn written_by(&mut self, writer: Sequence, readers: &mut ReaderPool) {
         self.clear(readers);
         self.writer = writer;
         self.written = self.hull;
@@ -105,7 +95,7 @@ impl History {
         is_run: bool,
         hull: Span,
         graph: &Graph,
-        readers: &mut Pool<Sequence>,
+        readers: &mut ReaderPool,
     ) {
         if covered {
             self.clear(readers);
@@ -132,14 +122,12 @@ impl History {
         hull: Span,
         writer: Sequence,
         graph: &mut Graph,
-        readers: &Pool<Sequence>,
+        readers: &ReaderPool,
     ) {
-        if self.has_readers() {
-            for part in std::iter::once(&self.recent).chain(&self.parts) {
-                for reader in part.of(hull, readers) {
-                    graph.depend(reader, writer, Conflict::WriteAfterRead);
-                }
-            }
+        if !self.readers.is_empty() {
+            self.readers.for_each(self.hull, hull, readers, |reader| {
+                graph.depend(reader, writer, Conflict::WriteAfterRead);
+            });
         } else if self.writer != NOBODY
             && meets(self.written, hull)
             && graph.depend(self.writer, writer, Conflict::WriteAfterWrite) == Standing::Done
@@ -173,7 +161,7 @@ pub fn write(
     cell: CellId,
     writer: Sequence,
     graph: &mut Graph,
-    readers: &mut Pool<Sequence>,
+    readers: &mut ReaderPool,
 ) {
     let Cells {
         histories, links, ..
@@ -199,7 +187,7 @@ pub fn record_read(
     cell: CellId,
     reader: Sequence,
     graph: &Graph,
-    readers: &mut Pool<Sequence>,
+    readers: &mut ReaderPool,
 ) {
     let Some(own) = cells.histories.get_mut(cell as usize) else {
         return;
@@ -208,8 +196,8 @@ pub fn record_read(
     if own.writer == reader {
         return;
     }
-    own.recent
-        .add(own.hull, reader, readers, |reader| graph.matters(reader));
+    own.readers
+        .add(reader, readers, |reader| graph.matters(reader));
 }
 
 /// As [`write`], for a writer whose edges are known.
@@ -218,7 +206,7 @@ pub fn record_write(
     cell: CellId,
     writer: Sequence,
     graph: &Graph,
-    readers: &mut Pool<Sequence>,
+    readers: &mut ReaderPool,
 ) {
     let Cells {
         histories, links, ..

@@ -12,6 +12,7 @@
 //! clock it runs on; the same code runs in the card and in the benchmark.
 
 pub mod analyser;
+mod attributes;
 pub mod bounds;
 mod cells;
 pub mod clock;
@@ -32,6 +33,7 @@ mod pool;
 pub mod profile;
 mod readers;
 mod ready;
+mod recent;
 pub mod region;
 mod replay;
 mod ring;

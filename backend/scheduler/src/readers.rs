@@ -6,6 +6,8 @@
 //! ever read keeps its readers for long, and no write of the rest may have to
 //! look at them.
 
+use smallvec::SmallVec;
+
 use crate::graph::Sequence;
 use crate::pool::{EMPTY, Pool};
 
@@ -20,6 +22,7 @@ const FIRST_PRUNE: u32 = 32;
 /// Parts whose readers are kept apart.
 const PARTS: usize = 6;
 
+#[inline]
 pub fn meets(a: Span, b: Span) -> bool {
     a.0 < b.1 && b.0 < a.1
 }
@@ -34,91 +37,71 @@ fn without(span: Span, gone: Span) -> [Span; 2] {
     [before, behind].map(|part| if part.0 < part.1 { part } else { NOTHING })
 }
 
-/// Readers of one span.
+/// Where the readers of all cells lie.
 #[derive(Debug)]
-pub struct Readers {
-    span: Span,
-    /// In the tracker's pool.
+pub struct ReaderPool {
+    sequences: Pool<Sequence>,
+    parts: Pool<Part>,
+}
+
+impl ReaderPool {
+    pub fn new() -> Self {
+        Self {
+            sequences: Pool::new(),
+            parts: Pool::new(),
+        }
+    }
+
+    /// Number of recorded reads.
+    pub fn len(&self) -> usize {
+        self.sequences.len()
+    }
+}
+
+/// Some readers of the same bytes.
+#[derive(Clone, Copy, Debug)]
+struct Readers {
     list: u32,
     count: u32,
     prune_at: u32,
 }
 
+/// Readers of a part of a cell.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    span: Span,
+    readers: Readers,
+}
+
 impl Readers {
-    pub fn new() -> Self {
-        Self {
-            span: NOTHING,
-            list: EMPTY,
-            count: 0,
-            prune_at: FIRST_PRUNE,
-        }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// The readers, if they have read something of `hull`.
-    pub fn of<'a>(
-        &self,
-        hull: Span,
-        pool: &'a Pool<Sequence>,
-    ) -> impl Iterator<Item = Sequence> + use<'a> {
-        let list = if meets(self.span, hull) {
-            self.list
-        } else {
-            EMPTY
-        };
-        pool.iter(list)
-    }
-
-    /// Adds a reader of `span`; those that `matters` does not name may go.
-    pub fn add(
-        &mut self,
-        span: Span,
-        reader: Sequence,
-        pool: &mut Pool<Sequence>,
-        matters: impl Fn(Sequence) -> bool,
-    ) {
-        if self.count >= self.prune_at {
-            self.prune(pool, matters);
-        }
-        pool.push(&mut self.list, reader);
-        self.count += 1;
-        self.span = span;
-    }
+    const NONE: Self = Self {
+        list: EMPTY,
+        count: 0,
+        prune_at: FIRST_PRUNE,
+    };
 
     /// Keeps the readers that `matters` names.
-    pub fn prune(&mut self, pool: &mut Pool<Sequence>, matters: impl Fn(Sequence) -> bool) {
+    fn prune(&mut self, pool: &mut Pool<Sequence>, matters: impl Fn(Sequence) -> bool) {
         self.count = pool.retain(&mut self.list, |reader| matters(*reader));
         self.prune_at = (self.count * 2).max(FIRST_PRUNE);
     }
 
-    pub fn clear(&mut self, pool: &mut Pool<Sequence>) {
+    fn clear(&mut self, pool: &mut Pool<Sequence>) {
         pool.clear(&mut self.list);
-        *self = Self::new();
+        *self = Self::NONE;
     }
 
-    fn take(&mut self, span: Span) -> Self {
-        let taken = std::mem::replace(self, Self::new());
-        Self { span, ..taken }
-    }
-
-    fn copy(&self, span: Span, pool: &mut Pool<Sequence>) -> Self {
-        let mut copy = Self::new();
-        let mut at = pool.iter(self.list).collect::<Vec<_>>();
-        while let Some(reader) = at.pop() {
+    fn copy(&self, pool: &mut Pool<Sequence>) -> Self {
+        let mut copy = *self;
+        copy.list = EMPTY;
+        let mut all: SmallVec<[Sequence; 16]> = pool.iter(self.list).collect();
+        while let Some(reader) = all.pop() {
             pool.push(&mut copy.list, reader);
         }
-        Self {
-            span,
-            count: self.count,
-            prune_at: self.prune_at,
-            ..copy
-        }
+        copy
     }
 
-    /// Takes in the readers of another part.
+    /// Takes in other readers of the same bytes.
     fn absorb(
         &mut self,
         mut other: Self,
@@ -128,7 +111,6 @@ impl Readers {
         if self.count < other.count {
             std::mem::swap(self, &mut other);
         }
-        self.span = (self.span.0.min(other.span.0), self.span.1.max(other.span.1));
         while let Some(reader) = pool.pop(&mut other.list) {
             pool.push(&mut self.list, reader);
         }
@@ -139,58 +121,141 @@ impl Readers {
     }
 }
 
-/// Gives up what the run `gone` has overwritten, of `recent` readers and of those
-/// of parts.
-pub fn overwritten(
-    recent: &mut Readers,
-    parts: &mut Vec<Readers>,
-    gone: Span,
-    pool: &mut Pool<Sequence>,
-    matters: impl Fn(Sequence) -> bool,
-) {
-    for at in (0..parts.len()).rev() {
-        if meets(parts[at].span, gone) {
-            let mut part = parts.swap_remove(at);
-            cut(&mut part, parts, gone, pool);
-        }
-    }
-    if !recent.is_empty() && meets(recent.span, gone) {
-        cut(recent, parts, gone, pool);
-    }
-    // What is left of the same part belongs together.
-    let mut at = 0;
-    while at < parts.len() {
-        let same = (at + 1..parts.len()).find(|&other| parts[other].span == parts[at].span);
-        match same {
-            Some(other) => {
-                let other = parts.swap_remove(other);
-                parts[at].absorb(other, pool, &matters);
-            }
-            None => at += 1,
-        }
-    }
-    while parts.len() > PARTS {
-        let last = parts.pop();
-        if let (Some(last), Some(kept)) = (last, parts.last_mut()) {
-            kept.absorb(last, pool, &matters);
-        }
-    }
-    parts.retain(|part| !part.is_empty());
+/// Who has read a cell since it was written.
+#[derive(Clone, Copy, Debug)]
+pub struct CellReaders {
+    /// Of all of it.
+    whole: Readers,
+    /// Of parts that nobody has overwritten since, in the pool.
+    parts: u32,
 }
 
-/// Moves readers to the parts that are left of their span.
-fn cut(readers: &mut Readers, parts: &mut Vec<Readers>, gone: Span, pool: &mut Pool<Sequence>) {
-    let [before, behind] = without(readers.span, gone);
-    if before != NOTHING && behind != NOTHING {
-        let copy = readers.copy(behind, pool);
-        parts.push(copy);
-        parts.push(readers.take(before));
-    } else if before != NOTHING {
-        parts.push(readers.take(before));
-    } else if behind != NOTHING {
-        parts.push(readers.take(behind));
-    } else {
-        readers.clear(pool);
+impl CellReaders {
+    pub const NONE: Self = Self {
+        whole: Readers::NONE,
+        parts: EMPTY,
+    };
+
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.whole.list == EMPTY && self.parts == EMPTY
+    }
+
+    /// Calls `visit` with those who have read something of `hull`; the cell spans
+    /// `cell`.
+    #[inline]
+    pub fn for_each(
+        &self,
+        cell: Span,
+        hull: Span,
+        pool: &ReaderPool,
+        mut visit: impl FnMut(Sequence),
+    ) {
+        if meets(cell, hull) {
+            pool.sequences.iter(self.whole.list).for_each(&mut visit);
+        }
+        for part in pool.parts.iter(self.parts) {
+            if meets(part.span, hull) {
+                let readers = pool.sequences.iter(part.readers.list);
+                readers.for_each(&mut visit);
+            }
+        }
+    }
+
+    /// Adds a reader of the whole cell; those that `matters` does not name may
+    /// go.
+    #[inline]
+    pub fn add(
+        &mut self,
+        reader: Sequence,
+        pool: &mut ReaderPool,
+        matters: impl Fn(Sequence) -> bool,
+    ) {
+        if self.whole.count >= self.whole.prune_at {
+            self.whole.prune(&mut pool.sequences, matters);
+        }
+        pool.sequences.push(&mut self.whole.list, reader);
+        self.whole.count += 1;
+    }
+
+    /// Keeps the readers that `matters` names.
+    pub fn prune(&mut self, pool: &mut ReaderPool, matters: impl Fn(Sequence) -> bool) {
+        self.whole.prune(&mut pool.sequences, &matters);
+        let ReaderPool { sequences, parts } = pool;
+        parts.retain(&mut self.parts, |part| {
+            part.readers.prune(sequences, &matters);
+            part.readers.count > 0
+        });
+    }
+
+    pub fn clear(&mut self, pool: &mut ReaderPool) {
+        self.whole.clear(&mut pool.sequences);
+        while let Some(mut part) = pool.parts.pop(&mut self.parts) {
+            part.readers.clear(&mut pool.sequences);
+        }
+    }
+
+    /// Gives up what the run `gone` has overwritten of the cell, which spans
+    /// `cell`.
+    pub fn overwritten(
+        &mut self,
+        cell: Span,
+        gone: Span,
+        pool: &mut ReaderPool,
+        matters: impl Fn(Sequence) -> bool,
+    ) {
+        let mut left: SmallVec<[Part; 2 * PARTS]> = SmallVec::new();
+        let mut touched = false;
+        while let Some(part) = pool.parts.pop(&mut self.parts) {
+            touched |= meets(part.span, gone);
+            cut(part, gone, &mut left, &mut pool.sequences, &matters);
+        }
+        if self.whole.list != EMPTY && meets(cell, gone) {
+            touched = true;
+            let whole = Part {
+                span: cell,
+                readers: std::mem::replace(&mut self.whole, Readers::NONE),
+            };
+            cut(whole, gone, &mut left, &mut pool.sequences, &matters);
+        }
+        while touched && left.len() > PARTS {
+            if let (Some(last), Some(kept)) = (left.pop(), left.last_mut()) {
+                kept.span = (kept.span.0.min(last.span.0), kept.span.1.max(last.span.1));
+                let (own, sequences) = (&mut kept.readers, &mut pool.sequences);
+                own.absorb(last.readers, sequences, &matters);
+            }
+        }
+        while let Some(part) = left.pop() {
+            pool.parts.push(&mut self.parts, part);
+        }
+    }
+}
+
+/// Adds what is left of a part without the run `gone` to those that are `left`;
+/// readers of the same bytes belong together.
+fn cut(
+    part: Part,
+    gone: Span,
+    left: &mut SmallVec<[Part; 2 * PARTS]>,
+    pool: &mut Pool<Sequence>,
+    matters: &impl Fn(Sequence) -> bool,
+) {
+    let Part { span, mut readers } = part;
+    let mut keep = |span: Span, readers: Readers, pool: &mut Pool<Sequence>| match left
+        .iter_mut()
+        .find(|other| other.span == span)
+    {
+        Some(other) => other.readers.absorb(readers, pool, matters),
+        None => left.push(Part { span, readers }),
+    };
+    match without(span, gone) {
+        [NOTHING, NOTHING] => readers.clear(pool),
+        [span, NOTHING] | [NOTHING, span] => keep(span, readers, pool),
+        [before, behind] => {
+            let copy = readers.copy(pool);
+            keep(before, readers, pool);
+            keep(behind, copy, pool);
+        }
     }
 }
 
@@ -209,23 +274,47 @@ mod tests {
 
     #[test]
     fn readers_of_an_edge_are_not_looked_at_for_the_rest() {
-        let mut pool = Pool::new();
-        let (mut recent, mut parts) = (Readers::new(), Vec::new());
+        const CELL: Span = (0, 100);
+        let mut pool = ReaderPool::new();
+        let mut readers = CellReaders::NONE;
         for step in 0..1000 {
-            recent.add((0, 100), step, &mut pool, |_| true);
-            let seen = |hull: Span, recent: &Readers, parts: &[Readers]| {
-                let earlier: usize = parts.iter().map(|it| it.of(hull, &pool).count()).sum();
-                recent.of(hull, &pool).count() + earlier
+            readers.add(step, &mut pool, |_| true);
+            let seen = |hull: Span| {
+                let mut seen = 0;
+                readers.for_each(CELL, hull, &pool, |_| seen += 1);
+                seen
             };
             // The middle, then both sides of it but for the outermost.
-            assert!(seen((20, 80), &recent, &parts) <= 2);
-            assert_eq!(seen((0, 5), &recent, &parts), step as usize + 1);
+            assert!(seen((20, 80)) <= 2);
+            assert_eq!(seen((0, 5)), step + 1);
             for gone in [(20, 80), (10, 20), (80, 100)] {
-                overwritten(&mut recent, &mut parts, gone, &mut pool, |_| true);
+                readers.overwritten(CELL, gone, &mut pool, |_| true);
             }
-            assert!(recent.is_empty() && parts.len() == 1);
+            assert!(readers.whole.list == EMPTY && pool.parts.len() == 1);
         }
-        overwritten(&mut recent, &mut parts, (0, 10), &mut pool, |_| true);
-        assert!(parts.is_empty() && pool.len() == 0);
+        readers.overwritten(CELL, (0, 10), &mut pool, |_| true);
+        assert!(readers.is_empty() && pool.len() == 0 && pool.parts.len() == 0);
+    }
+
+    #[test]
+    fn of_more_parts_than_are_kept_apart_some_become_one_and_nobody_is_lost() {
+        const CELL: Span = (0, 1000);
+        let mut pool = ReaderPool::new();
+        let mut readers = CellReaders::NONE;
+        readers.add(7, &mut pool, |_| true);
+        for hole in 1..20 {
+            readers.overwritten(CELL, (hole * 50, hole * 50 + 10), &mut pool, |_| true);
+            assert!(pool.parts.len() <= PARTS);
+        }
+        for at in (0..1000).filter(|at| at % 50 > 10) {
+            let mut seen = 0;
+            readers.for_each(CELL, (at, at + 1), &pool, |reader| {
+                assert_eq!(reader, 7);
+                seen += 1;
+            });
+            assert!(seen > 0, "{at}");
+        }
+        readers.clear(&mut pool);
+        assert_eq!((pool.len(), pool.parts.len()), (0, 0));
     }
 }

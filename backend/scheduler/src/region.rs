@@ -90,7 +90,8 @@ impl PartialEq for Region {
             && self.start == other.start
             && self.end == other.end
             && self.run == other.run
-            && self.dims() == other.dims()
+            && self.rank == other.rank
+            && (self.rank == 0 || self.dims() == other.dims())
     }
 }
 
@@ -233,6 +234,9 @@ impl Region {
     /// counted as often as they are read.
     #[must_use]
     pub fn runs(&self) -> u64 {
+        if self.is_contiguous() {
+            return 1;
+        }
         self.dims()
             .iter()
             .fold(1u64, |product, dim| product.saturating_mul(dim.count))

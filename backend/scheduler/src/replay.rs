@@ -360,7 +360,12 @@ impl Replayer {
 
     /// A recording of a list that is analysed from `first` on, when it was seen
     /// before.
-    pub fn record(&mut self, name: ListName, first: Sequence, length: usize) -> Option<Recording> {
+    pub fn record(
+        &mut self,
+        name: ListName,
+        first: Sequence,
+        length: usize,
+    ) -> Option<Box<Recording>> {
         if self.known.len() >= MAX_NAMES && !self.known.contains_key(&name) {
             self.forget();
         }
@@ -380,7 +385,7 @@ impl Replayer {
             past.push((name, length));
             reach += length;
         }
-        Some(Recording {
+        Some(Box::new(Recording {
             name,
             first,
             length,
@@ -390,7 +395,7 @@ impl Replayer {
             access_ends: Vec::new(),
             written: Vec::new(),
             past,
-        })
+        }))
     }
 
     /// Keeps a whole recording.

@@ -2,16 +2,24 @@
 //! What is remembered of consecutive instructions, found by sequence.
 //!
 //! Instructions come at one end and are forgotten at the other, and each is
-//! looked up several times in between: the place of an entry is its sequence
-//! without the upper bits.  It knows nothing of what is remembered.
+//! looked up several times in between: the place of an entry is its sequence,
+//! counted from an origin, without the upper bits.  It knows nothing of what is
+//! remembered.
 
 use crate::graph::Sequence;
+
+/// Room for entries at first.
+const FIRST_ROOM: usize = 64;
 
 /// Entries of the instructions from the oldest remembered to the newest.
 #[derive(Debug)]
 pub struct Ring<T> {
-    /// None, or a power of two.
+    /// Grows to `room` entries in its first turn.
     slots: Vec<T>,
+    /// None, or a power of two.
+    room: usize,
+    /// The sequence that lies in the first slot, of the first turn.
+    origin: Sequence,
     base: Sequence,
     next: Sequence,
 }
@@ -20,6 +28,8 @@ impl<T: Copy> Ring<T> {
     pub fn new() -> Self {
         Self {
             slots: Vec::new(),
+            room: 0,
+            origin: 0,
             base: 0,
             next: 0,
         }
@@ -39,8 +49,9 @@ impl<T: Copy> Ring<T> {
         (self.next - self.base) as usize
     }
 
+    #[inline]
     fn place(&self, sequence: Sequence) -> usize {
-        sequence as usize & self.slots.len().wrapping_sub(1)
+        sequence.wrapping_sub(self.origin) as usize & self.room.wrapping_sub(1)
     }
 
     #[inline]
@@ -63,51 +74,54 @@ impl<T: Copy> Ring<T> {
 
     #[inline]
     pub fn push(&mut self, entry: T) {
-        if self.len() >= self.slots.len() {
-            self.reserve(1, entry);
+        if self.len() >= self.room {
+            self.reserve(1);
         }
         let place = self.place(self.next);
-        if let Some(slot) = self.slots.get_mut(place) {
-            *slot = entry;
+        match self.slots.get_mut(place) {
+            Some(slot) => *slot = entry,
+            None => self.slots.push(entry),
         }
         self.next += 1;
     }
 
     /// Pushes many at once.
-    pub fn extend(&mut self, entries: impl ExactSizeIterator<Item = T> + Clone) {
-        let Some(filler) = entries.clone().next() else {
-            return;
-        };
+    pub fn extend(&mut self, mut entries: impl ExactSizeIterator<Item = T>) {
         let count = entries.len();
-        self.reserve(count, filler);
+        if count == 0 {
+            return;
+        }
+        self.reserve(count);
         let place = self.place(self.next);
-        let (wrapped, tail) = self.slots.split_at_mut(place);
-        let mut entries = entries;
-        for (slot, entry) in tail.iter_mut().zip(entries.by_ref()) {
+        let old = self.slots.get_mut(place..).unwrap_or_default();
+        for (slot, entry) in old.iter_mut().zip(entries.by_ref()) {
             *slot = entry;
         }
-        for (slot, entry) in wrapped.iter_mut().zip(entries) {
+        let unused = self.room - self.slots.len();
+        self.slots.extend(entries.by_ref().take(unused));
+        for (slot, entry) in self.slots.iter_mut().zip(entries) {
             *slot = entry;
         }
         self.next += count as u64;
     }
 
-    /// Makes room for so many more; `filler` lies where nothing is.
-    fn reserve(&mut self, more: usize, filler: T) {
+    /// Makes room for so many more.
+    fn reserve(&mut self, more: usize) {
         let needed = self.len() + more;
-        if needed <= self.slots.len() {
+        if needed <= self.room {
             return;
         }
-        let mut slots = vec![filler; needed.next_power_of_two().max(64)];
-        let mask = slots.len() - 1;
-        for sequence in self.base..self.next {
-            if let (Some(&entry), Some(slot)) =
-                (self.get(sequence), slots.get_mut(sequence as usize & mask))
-            {
-                *slot = entry;
-            }
-        }
+        let room = needed.next_power_of_two().max(FIRST_ROOM);
+        let mut slots = Vec::with_capacity(room);
+        // From the oldest to the end of the slots, and on from their start.
+        let (length, oldest) = (self.len(), self.place(self.base));
+        let (start, end) = self.slots.split_at(oldest.min(self.slots.len()));
+        let end = end.get(..length).unwrap_or(end);
+        slots.extend_from_slice(end);
+        slots.extend_from_slice(start.get(..length - end.len()).unwrap_or_default());
         self.slots = slots;
+        self.room = room;
+        self.origin = self.base;
     }
 
     /// Forgets all before `sequence`.

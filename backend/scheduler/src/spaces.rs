@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 use crate::cells::CellId;
 use crate::grid::Grid;
 use crate::list::Object;
+use crate::recent::Recent;
 use crate::region::Region;
 
 /// Regions of a space that are gone through one by one.
@@ -74,8 +75,7 @@ pub struct Spaces {
     numbers: BTreeMap<u64, usize>,
     spaces: Vec<Space>,
     free: Vec<usize>,
-    /// The one that was asked for last.
-    recent: usize,
+    recent: Recent<usize>,
 }
 
 impl Spaces {
@@ -89,9 +89,10 @@ impl Spaces {
     ) -> usize {
         let start = region.start().min(object.start());
         let end = region.end().max(object.start() + object.bytes());
-        let known = self.spaces.get(self.recent);
+        let recent = *self.recent.of(object);
+        let known = self.spaces.get(recent);
         if known.is_some_and(|it| it.start <= start && end <= it.end && it.count > 0) {
-            return self.recent;
+            return recent;
         }
         let mut met: SmallVec<[usize; 4]> = SmallVec::new();
         for (_, &number) in self.numbers.range(..end).rev() {
@@ -101,7 +102,7 @@ impl Spaces {
             met.push(number);
         }
         let largest = |&number: &usize| self.spaces.get(number).map(|space| space.count);
-        self.recent = match met.iter().copied().max_by_key(largest) {
+        let number = match met.iter().copied().max_by_key(largest) {
             Some(kept) => {
                 for other in met.into_iter().filter(|&other| other != kept) {
                     self.absorb(kept, other, &region_of);
@@ -111,7 +112,8 @@ impl Spaces {
             }
             None => self.found(start, end),
         };
-        self.recent
+        *self.recent.of(object) = number;
+        number
     }
 
     fn found(&mut self, start: u64, end: u64) -> usize {

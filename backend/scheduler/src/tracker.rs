@@ -12,7 +12,7 @@ use crate::graph::{Graph, NOBODY, Sequence};
 use crate::history;
 use crate::list::{Access, Object, Operand};
 use crate::policy::Policy;
-use crate::pool::Pool;
+use crate::readers::ReaderPool;
 use crate::region::Region;
 use crate::replay::Template;
 
@@ -25,7 +25,7 @@ const MAX_RUNS: u64 = 1 << 16;
 pub struct Tracker {
     policy: Policy,
     cells: Cells,
-    readers: Pool<Sequence>,
+    readers: ReaderPool,
     touched: Vec<(CellId, Access)>,
     touched_total: u64,
     granularity: Granularity,
@@ -38,7 +38,7 @@ impl Tracker {
         Self {
             policy,
             cells: Cells::new(),
-            readers: Pool::new(),
+            readers: ReaderPool::new(),
             touched: Vec::new(),
             touched_total: 0,
             granularity: Granularity::default(),
@@ -48,56 +48,73 @@ impl Tracker {
 
     /// Adds to `graph` the edges into `sequence`, its newest instruction.
     pub(crate) fn analyse(&mut self, sequence: Sequence, operands: &[Operand], graph: &mut Graph) {
-        let mut touched = std::mem::take(&mut self.touched);
+        self.touched.clear();
+        match self.policy {
+            Policy::Exact => {
+                for operand in operands {
+                    let cell = self.cells.intern(&operand.region, operand.object);
+                    self.touched.push((cell, operand.access));
+                }
+            }
+            Policy::Adaptive => self.find_adaptively(sequence, operands, graph),
+            Policy::Tensor | Policy::Block(_) => {
+                for operand in operands {
+                    self.find_blocks(operand);
+                }
+            }
+        }
+        let Self {
+            cells,
+            readers,
+            touched,
+            ..
+        } = self;
         if let Some(recording) = &mut graph.recording {
             let written = operands.iter().filter(|operand| operand.access.writes());
             written.for_each(|operand| recording.writes(operand.object));
-        }
-        if self.policy == Policy::Adaptive {
-            self.adapt(sequence, operands, graph);
-            let followed = std::mem::take(&mut self.followed);
-            for (operand, &number) in operands.iter().zip(&followed) {
-                let whole = operand.access == Access::Read
-                    && self.granularity.read(number, operand, sequence, graph);
-                if !whole {
-                    let cell = self.cells.intern(&operand.region, operand.object);
-                    touched.push((cell, operand.access));
-                } else if let Some(recording) = &mut graph.recording {
-                    // When it is replayed, the object may have been split.
-                    let cell = self.cells.intern(&operand.region, operand.object);
-                    recording.access(cell, Access::Read);
-                }
-                self.touched_total += u64::from(whole);
-            }
-            self.followed = followed;
-        } else {
-            for operand in operands {
-                self.cells_of(operand, |cell| touched.push((cell, operand.access)));
-            }
-        }
-        if let Some(recording) = &mut graph.recording {
-            for &(cell, access) in &touched {
+            for &(cell, access) in &*touched {
                 recording.access(cell, access);
             }
         }
-        for &(cell, access) in &touched {
-            if access.reads() {
-                history::read(&mut self.cells, cell, sequence, graph);
-            }
+        for &(cell, _) in touched.iter().filter(|(_, access)| access.reads()) {
+            history::read(cells, cell, sequence, graph);
         }
-        for &(cell, access) in &touched {
-            if access.writes() {
-                history::write(&mut self.cells, cell, sequence, graph, &mut self.readers);
-            }
+        for &(cell, _) in touched.iter().filter(|(_, access)| access.writes()) {
+            history::write(cells, cell, sequence, graph, readers);
         }
-        for &(cell, access) in &touched {
-            if access.reads() {
-                history::record_read(&mut self.cells, cell, sequence, graph, &mut self.readers);
-            }
+        for &(cell, _) in touched.iter().filter(|(_, access)| access.reads()) {
+            history::record_read(cells, cell, sequence, graph, readers);
         }
         self.touched_total += touched.len() as u64;
-        touched.clear();
-        self.touched = touched;
+    }
+
+    /// Finds the cells of operands whose objects are not whole, after the units
+    /// of tracking have followed what the instruction is about to do.
+    fn find_adaptively(&mut self, sequence: Sequence, operands: &[Operand], graph: &mut Graph) {
+        self.adapt(sequence, operands, graph);
+        let Self {
+            cells,
+            touched,
+            granularity,
+            followed,
+            touched_total,
+            ..
+        } = self;
+        for (operand, &number) in operands.iter().zip(&*followed) {
+            let whole = operand.access == Access::Read
+                && granularity.read(number, operand, sequence, graph);
+            if !whole {
+                let cell = cells.intern(&operand.region, operand.object);
+                touched.push((cell, operand.access));
+                continue;
+            }
+            *touched_total += 1;
+            if let Some(recording) = &mut graph.recording {
+                // When it is replayed, the object may have been split.
+                let cell = cells.intern(&operand.region, operand.object);
+                recording.access(cell, Access::Read);
+            }
+        }
     }
 
     /// Makes the accesses of a replayed list part of the past, now that
@@ -136,11 +153,17 @@ impl Tracker {
             record(cells, readers, graph, reader, region, object);
         };
         followed.clear();
+        // Operands of one object often lie next to each other.
+        let mut latest = None;
         for operand in operands {
-            let number = granularity.admit(operand.object, sequence, &mut recorded);
+            let number = match latest {
+                Some((object, number)) if object == operand.object => number,
+                _ => granularity.admit(operand.object, sequence, &mut recorded),
+            };
             if operand.access.writes() {
                 granularity.write(number, sequence, &mut recorded);
             }
+            latest = Some((operand.object, number));
             followed.push(number);
         }
     }
@@ -158,21 +181,18 @@ impl Tracker {
         });
     }
 
-    fn cells_of(&mut self, operand: &Operand, mut visit: impl FnMut(CellId)) {
-        match self.policy {
-            Policy::Exact | Policy::Adaptive => {
-                visit(self.cells.intern(&operand.region, operand.object));
-            }
-            Policy::Tensor => {
-                let object = Region::run(operand.object.start(), operand.object.bytes());
-                visit(self.cells.intern_apart(&object));
-            }
-            Policy::Block(bits) => {
-                for_each_block(&operand.region, bits, |block| {
-                    let run = Region::run(block << bits, 1 << bits);
-                    visit(self.cells.intern_apart(&run));
-                });
-            }
+    /// Finds the cells of an operand that is tracked as a whole object or in
+    /// blocks.
+    fn find_blocks(&mut self, operand: &Operand) {
+        let Self { cells, touched, .. } = self;
+        if let Policy::Block(bits) = self.policy {
+            for_each_block(&operand.region, bits, |block| {
+                let run = Region::run(block << bits, 1 << bits);
+                touched.push((cells.intern_apart(&run), operand.access));
+            });
+        } else {
+            let object = Region::run(operand.object.start(), operand.object.bytes());
+            touched.push((cells.intern_apart(&object), operand.access));
         }
     }
 
@@ -218,7 +238,7 @@ impl Tracker {
 /// its region, unless it can no longer matter.
 fn record(
     cells: &mut Cells,
-    readers: &mut Pool<Sequence>,
+    readers: &mut ReaderPool,
     graph: &Graph,
     reader: Sequence,
     region: &Region,

@@ -1,8 +1,8 @@
 //! Measures one program under one policy: its graph, a run on the modelled
 //! card, and what analysis and scheduling cost this machine.
 
-use std::collections::VecDeque;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use augur_scheduler::analyser::Limits;
@@ -119,13 +119,15 @@ struct HostTime {
 }
 
 /// Analysis and scheduling of every instruction on one thread, whose engines
-/// do nothing: submit, take, finish.
+/// do nothing: submit, take, finish.  The lists are built before and freed
+/// after, as a card keeps those that come again.
 fn host_time(
     program: &Program,
     policy: Policy,
     machine: &Machine,
 ) -> Result<HostTime, SubmitError> {
-    let lists = split(&program.list, LIST);
+    let lists = split(&program.list, LIST).into_iter().map(Arc::new);
+    let lists: Vec<Arc<CommandList>> = lists.collect();
     let mut best = HostTime {
         first: Duration::MAX,
         later: None,
@@ -141,9 +143,8 @@ fn host_time(
         });
         let context = scheduler.add_context(NonZeroU32::MIN);
         for pass in 0..machine.passes {
-            let mut waiting: VecDeque<CommandList> = lists.iter().cloned().collect();
             let started = thread_time();
-            drive(&mut scheduler, context, &mut waiting, machine.engines)?;
+            drive(&mut scheduler, context, &lists, machine.engines)?;
             let time = thread_time().saturating_sub(started);
             if pass == 0 {
                 best.first = best.first.min(time);
@@ -162,12 +163,12 @@ fn host_time(
 fn drive(
     scheduler: &mut Scheduler,
     context: ContextId,
-    lists: &mut VecDeque<CommandList>,
+    lists: &[Arc<CommandList>],
     engines: usize,
 ) -> Result<(), SubmitError> {
     let mut turn = 0;
-    while let Some(list) = lists.pop_front() {
-        submit(scheduler, context, list, engines, &mut turn)?;
+    for list in lists {
+        submit(scheduler, context, list.clone(), engines, &mut turn)?;
     }
     end_all(scheduler, engines, &mut turn);
     Ok(())
@@ -178,10 +179,11 @@ fn drive(
 pub fn submit(
     scheduler: &mut Scheduler,
     context: ContextId,
-    list: CommandList,
+    list: impl Into<Arc<CommandList>>,
     engines: usize,
     turn: &mut usize,
 ) -> Result<(), SubmitError> {
+    let list = list.into();
     while scheduler.pending(context) > 4 * LIST - list.len() && end_one(scheduler, engines, turn) {}
     scheduler.submit(context, list, &[], Nanos(0))?;
     Ok(())

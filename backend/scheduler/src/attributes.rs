@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What scheduling goes by, kept with each instruction in flight.
+//!
+//! It lies beside what the graph keeps of the instruction, since both are
+//! looked up together; dependence analysis never looks at it.
+
+use crate::clock::Nanos;
+use crate::grouping::Group;
+use crate::list::Unit;
+
+/// Of one instruction in flight.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Attributes {
+    /// Modelled time on one engine.
+    pub cost: Nanos,
+    /// From its start to the end of the longest chain known to hang on it.
+    pub rank: Nanos,
+    pub group: Option<Group>,
+    /// Which of the lists in flight it is in, counted from the first ever.
+    pub list: u32,
+    pub unit: Unit,
+    /// Whether an engine has it.
+    pub running: bool,
+}
