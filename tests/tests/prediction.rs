@@ -5,9 +5,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use augur::build::programs;
+use augur::project::Project;
 use augur::recording::Recording;
 use augur_e2e::{Builder, GuestMemory, TestGuest};
 use serde_json::Value;
@@ -195,5 +200,96 @@ fn models_and_profiles_go_through_the_driver_and_the_host_records() {
     let parse = |text: &str| -> Value { serde_json::from_str(text).unwrap() };
     assert_eq!(parse(&pushed)["parameters"], parse(&info)["parameters"]);
     assert_eq!(parse(&info)["mode"], "full");
+    guest.finish();
+}
+
+/// `augur` with these arguments.
+fn launcher(words: &[&str]) -> Command {
+    let card = programs::card(&Project::find().unwrap()).unwrap();
+    let mut command = Command::new(card.with_file_name("augur"));
+    command.args(words);
+    command
+}
+
+/// What `augur` with these arguments says on standard error when it fails with `code`.
+fn failure(words: &[&str], code: i32) -> String {
+    let output = launcher(words).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    said
+}
+
+/// Records a card by the command line while the guest does something, and interrupts
+/// it with `signal`.
+fn record_until(guest: &TestGuest, socket: &str, trace: &Path, signal: &str) {
+    let trace_name = trace.to_str().unwrap();
+    let mut child = launcher(&["trace", "record", "-o", trace_name, "--socket", socket])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    errors.read_line(&mut line).unwrap();
+    assert!(line.starts_with("recording the card"), "{line}");
+    guest.succeed(&["augur-test", "smoke"]);
+    assert!(!trace.exists(), "the trace is there before it is complete");
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args(["-s", signal, &id]).status();
+    assert!(sent.unwrap().success());
+    errors.read_to_string(&mut line).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{line}");
+    let records = augur::trace::read(trace).unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        said.contains(&format!("{} accesses", records.len())),
+        "{said}"
+    );
+    assert!(records.len() > 5 && records.iter().any(|record| record.write));
+}
+
+#[test]
+fn the_command_line_records_until_it_is_interrupted() {
+    let mut guest = Builder::new("recorded").boot();
+    let folder = guest.guest().folder().path().join("traces");
+    fs::create_dir(&folder).unwrap();
+    let socket = guest.guest().cards_mut()[0].trace_socket();
+    let socket = socket.to_str().unwrap();
+    let place = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+
+    let (out, nowhere) = (place("trace.csv"), place("nowhere/trace.csv"));
+    let no_card = place("no-card");
+    let record = ["trace", "record", "-o"];
+    let said = failure(&[&record[..], &[&out, "--socket", &no_card]].concat(), 2);
+    assert!(said.contains("cannot be recorded"), "{said}");
+    let said = failure(&[&record[..], &[&nowhere, "--socket", socket]].concat(), 1);
+    assert!(said.contains("cannot write"), "{said}");
+
+    for (name, signal) in [("interrupted.csv", "INT"), ("ended.csv.zst", "TERM")] {
+        let trace = place(name);
+        record_until(&guest, socket, Path::new(&trace), signal);
+        let shown = launcher(&["trace", "show", &trace]).output().unwrap();
+        assert!(shown.status.success());
+        let words = [
+            "bench",
+            "predict",
+            "--policies",
+            "none",
+            "--json",
+            "--trace",
+        ];
+        let judged = launcher(&[&words[..], &[&trace]].concat())
+            .output()
+            .unwrap();
+        let figures: Value = serde_json::from_slice(&judged.stdout).unwrap();
+        assert!(figures["accesses"].as_u64().unwrap() > 5);
+    }
+    let mut left: Vec<_> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|file| file.unwrap().file_name())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["ended.csv.zst", "interrupted.csv"]);
     guest.finish();
 }

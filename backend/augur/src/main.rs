@@ -23,7 +23,9 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Err(error) = process::end_all_on_signals() {
+    if !arguments.command.ends_on_signals_itself()
+        && let Err(error) = process::end_all_on_signals()
+    {
         return exit::report(&error.into());
     }
     match arguments.command.run() {

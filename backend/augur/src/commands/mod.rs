@@ -42,6 +42,11 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether an interruption is how it ends well, and not the end of everything.
+    pub fn ends_on_signals_itself(&self) -> bool {
+        matches!(self, Self::Trace(arguments) if arguments.ends_on_signals_itself())
+    }
+
     /// Runs the subcommand; the exit code is the process's own.
     ///
     /// # Errors

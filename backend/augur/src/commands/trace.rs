@@ -32,6 +32,11 @@ enum What {
 }
 
 impl Arguments {
+    /// Whether it ends well when it is interrupted, by what it has made until then.
+    pub fn ends_on_signals_itself(&self) -> bool {
+        matches!(&self.what, What::Record(arguments) if arguments.records_running())
+    }
+
     /// Runs the subcommand.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use signal_hook::consts::SIGINT;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::summary;
 use crate::card_process::{self, CardOptions};
@@ -79,12 +79,17 @@ fn running() -> Vec<PathBuf> {
 }
 
 impl Arguments {
+    /// Whether a card that runs is recorded, not one that is booted for it.
+    pub fn records_running(&self) -> bool {
+        self.command.is_empty()
+    }
+
     /// Records.
     ///
     /// # Errors
     /// No card to record, or a file that cannot be written.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let (totals, code) = if self.command.is_empty() {
+        let (totals, code) = if self.records_running() {
             (self.record_running()?, 0)
         } else {
             self.record_command()?
@@ -113,10 +118,12 @@ impl Arguments {
                 }
             },
         };
+        let interrupted = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            signal_hook::flag::register(signal, interrupted.clone()).context("a signal")?;
+        }
         let recording = Recording::begin(&socket, &self.output)?;
         eprintln!("recording the card at {}", socket.display());
-        let interrupted = Arc::new(AtomicBool::new(false));
-        signal_hook::flag::register(SIGINT, interrupted.clone()).context("SIGINT")?;
         let mut left = self.seconds.map(|seconds| seconds.saturating_mul(TICKS));
         while left != Some(0) && !recording.has_ended() && !interrupted.load(Ordering::Relaxed) {
             thread::sleep(Duration::from_secs(1) / TICKS);
