@@ -125,6 +125,7 @@ impl Arguments {
             boot_seconds,
             schedule: Schedule::read(&card_schedule(&folder, 0))?,
             tracking: tracking.recorded(&folder)?,
+            mapping: ahead.recorded(),
         };
         let report = report::write(&folder.results(), &facts)
             .with_context(|| format!("the job ended with exit code {code} and left no report"))?;

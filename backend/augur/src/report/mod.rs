@@ -4,6 +4,7 @@
 //! It shows what the job says and computes nothing anew.
 
 mod job;
+mod mapping;
 mod page;
 mod schedule;
 mod timeline;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 pub use job::Job;
+pub use mapping::{Mapping, MappingSample};
 pub use page::escape;
 pub use schedule::{Recorded, Schedule};
 
@@ -32,6 +34,8 @@ pub struct RunFacts {
     pub schedule: Schedule,
     /// One list under several units of tracking.
     pub tracking: Vec<Recorded>,
+    /// Two jobs under several ways of mapping.
+    pub mapping: Vec<Mapping>,
 }
 
 /// Reads `report.json` in the folder `results` and writes `report.html` there;

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::RunFacts;
 use super::job::{Image, Job};
-use super::{schedule, timeline};
+use super::{mapping, schedule, timeline};
 use crate::plot::style;
 
 const STYLE: &str = "\
@@ -68,6 +68,7 @@ pub fn render(job: &Job, facts: &RunFacts, results: &Path) -> anyhow::Result<Str
     }
     page += "<h2>Timeline of windows</h2>";
     page += &timeline::draw(job);
+    page += &mapping::compared(&facts.mapping);
     page += &schedule::of_job(&facts.schedule);
     page += &schedule::compared(&facts.tracking);
     page += &steps(job);
@@ -193,6 +194,7 @@ mod tests {
             boot_seconds: 3.0,
             schedule: Schedule::default(),
             tracking: Vec::new(),
+            mapping: Vec::new(),
         };
         render(
             &serde_json::from_str(REPORT).unwrap(),

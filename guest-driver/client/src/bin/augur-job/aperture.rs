@@ -6,8 +6,10 @@
 //! every result, round after round with new objects. Each result is compared with
 //! what DMA downloads; that is not part of the time.
 
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use augur_abi::control::CountersResponse;
 use augur_client::{CommandList, Device, Object};
 use image::RgbImage;
 use serde::Serialize;
@@ -25,6 +27,10 @@ const HEIGHT: u32 = 1600;
 const SIZE: u32 = 1536;
 /// Bytes that a program reads or writes at a time.
 const STRIP: usize = 1 << 20;
+/// Time between two samples of the card's counters.
+const INTERVAL: Duration = Duration::from_millis(10);
+/// Most samples of one kind of job.
+const MOST_SAMPLES: usize = 1000;
 
 /// What one kind of job took.
 #[derive(Debug, Serialize)]
@@ -41,6 +47,8 @@ pub struct Figure {
     pub page_faults: u64,
     /// From the first write to the last read, commands included, in nanoseconds.
     pub wall_ns: u64,
+    /// All of the job's time, comparisons with downloads included, in nanoseconds.
+    pub elapsed_ns: u64,
     /// Reading and writing the aperture alone, in nanoseconds.
     pub aperture_ns: u64,
     /// Windows that the card mapped ahead of use.
@@ -49,6 +57,57 @@ pub struct Figure {
     pub ahead_used: u64,
     /// Results that differed from what DMA downloads.
     pub wrong: u64,
+    /// The card's counters over time, comparisons with downloads included.
+    pub timeline: Vec<Sample>,
+}
+
+/// What the card has counted from a job's begin to one moment.
+#[derive(Debug, Serialize)]
+pub struct Sample {
+    /// Nanoseconds since the job began.
+    pub nanos: u64,
+    /// Bytes visible through the aperture at that moment.
+    pub window_bytes: u64,
+    /// Windows mapped because a program waited for them.
+    pub on_demand: u64,
+    /// Windows mapped ahead of use.
+    pub ahead: u64,
+    /// Those of them that were used.
+    pub ahead_used: u64,
+    /// Windows that were taken back.
+    pub evicted: u64,
+}
+
+impl Sample {
+    fn of(nanos: u64, before: &CountersResponse, now: &CountersResponse) -> Self {
+        let ahead = now.maps_ahead - before.maps_ahead;
+        Self {
+            nanos,
+            window_bytes: now.window_bytes,
+            on_demand: (now.maps - before.maps).saturating_sub(ahead),
+            ahead,
+            ahead_used: now.ahead_used - before.ahead_used,
+            evicted: now.revokes - before.revokes,
+        }
+    }
+}
+
+/// Samples the counters until `stop` is dropped.
+fn sample(device: &Device, before: &CountersResponse, stop: &mpsc::Receiver<()>) -> Vec<Sample> {
+    let began = Instant::now();
+    let mut samples = Vec::new();
+    while samples.len() < MOST_SAMPLES {
+        // A lost card ends the samples; the job itself reports the loss.
+        let Ok(now) = device.counters() else {
+            break;
+        };
+        let nanos = began.elapsed().as_nanos() as u64;
+        samples.push(Sample::of(nanos, before, &now));
+        if stop.recv_timeout(INTERVAL) != Err(RecvTimeoutError::Timeout) {
+            break;
+        }
+    }
+    samples
 }
 
 /// Runs both kinds of job until each has moved `bytes` through the aperture.
@@ -134,15 +193,23 @@ fn measure(
     round: impl Fn(&Device, &mut Meter, u64) -> Result<(), augur_client::Error>,
 ) -> Result<Figure, Failure> {
     let mut meter = Meter::default();
+    let began = Instant::now();
     let (card, driver) = (
         device.counters().during(job)?,
         device.driver_counters().during(job)?,
     );
-    let mut seed = 0;
-    while meter.bytes < bytes {
-        round(device, &mut meter, seed).during(job)?;
-        seed += 1;
-    }
+    let (running, stopped) = mpsc::channel();
+    let timeline = std::thread::scope(|scope| {
+        let before = &card;
+        let sampler = scope.spawn(move || sample(device, before, &stopped));
+        let mut seed = 0;
+        while meter.bytes < bytes {
+            round(device, &mut meter, seed).during(job)?;
+            seed += 1;
+        }
+        drop(running);
+        Ok::<_, Failure>(sampler.join().unwrap_or_default())
+    })?;
     let (card_after, driver_after) = (
         device.counters().during(job)?,
         device.driver_counters().during(job)?,
@@ -154,10 +221,12 @@ fn measure(
         late_faults: card_after.late_faults - card.late_faults,
         page_faults: driver_after.page_faults - driver.page_faults,
         wall_ns: meter.wall.as_nanos() as u64,
+        elapsed_ns: began.elapsed().as_nanos() as u64,
         aperture_ns: meter.aperture.as_nanos() as u64,
         maps_ahead: card_after.maps_ahead - card.maps_ahead,
         ahead_used: card_after.ahead_used - card.ahead_used,
         wrong: meter.wrong,
+        timeline,
     })
 }
 
