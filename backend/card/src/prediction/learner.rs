@@ -15,6 +15,7 @@ use augur_predictor::{
 };
 
 use super::ahead::Mapper;
+use super::budget::Budget;
 use super::inbox::{Access, Lesson};
 use super::intent::Readback;
 use super::touch_ring::Claim;
@@ -143,7 +144,12 @@ impl<'a> Learner<'a> {
     fn work(mut self) {
         let prediction = &self.shared.prediction;
         let mut lessons = Vec::new();
-        while prediction.inbox.take(self.patience(), &mut lessons) {
+        let mut budget = Budget::new();
+        let mut rest = Duration::ZERO;
+        while prediction
+            .inbox
+            .take(self.patience().saturating_sub(rest), &mut lessons)
+        {
             let start = self.shared.now();
             self.exchange_models();
             let touched = prediction.is_curious() && self.read_touches();
@@ -164,6 +170,8 @@ impl<'a> Learner<'a> {
                 &prediction.totals.learning_ns,
                 (self.shared.now() - start).0,
             );
+            rest = budget.rest();
+            thread::sleep(rest);
         }
         self.exchange_models();
         if let Some(model) = self.predictor.export_model(None) {

@@ -8,6 +8,7 @@
 //! frames within a quota and a transfer that makes way for everything more urgent.
 
 mod ahead;
+mod budget;
 mod inbox;
 mod intent;
 mod learner;

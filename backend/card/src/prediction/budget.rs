@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A share of one core, which the learning thread keeps to however much there is to
+//! learn from.
+//!
+//! What it may take accrues while time passes, up to a burst that lets it answer at
+//! once after a quiet while. Beyond that it rests, so that news come in batches: to
+//! wake up costs as much as an observation. What does not fit its queues meanwhile
+//! makes way, the oldest first, and is counted.
+
+use std::time::{Duration, Instant};
+
+/// The share is one of so many parts of a core. The trainer has a thirtieth: a tenth
+/// together.
+const PART: u32 = 15;
+/// What may be saved up.
+const BURST: Duration = Duration::from_millis(3);
+/// The longest rest; what is owed beyond it is owed still.
+const LONGEST: Duration = Duration::from_millis(50);
+
+/// What the calling thread may take of a processor.
+pub(super) struct Budget {
+    began: Instant,
+    allowance: Allowance,
+}
+
+impl Budget {
+    /// Begins with a burst.
+    pub fn new() -> Self {
+        Budget {
+            began: Instant::now(),
+            allowance: Allowance {
+                until: Duration::ZERO,
+                spent: thread_time(),
+            },
+        }
+    }
+
+    /// How long the thread has to rest now.
+    pub fn rest(&mut self) -> Duration {
+        let now = self.began.elapsed() + BURST * PART;
+        self.allowance.rest(now, thread_time())
+    }
+}
+
+/// Processor time of the calling thread so far; zero where the kernel keeps no such
+/// clock.
+fn thread_time() -> Duration {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `time` is a timespec that the call may write, and nothing else is
+    // touched.
+    let status = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    if status != 0 {
+        return Duration::ZERO;
+    }
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// The time at which a thread will have earned what it has spent.
+struct Allowance {
+    /// That time, and what was spent when it was reckoned.
+    until: Duration,
+    spent: Duration,
+}
+
+impl Allowance {
+    /// The rest that is due at `now` to a thread that has spent `spent` in all.
+    fn rest(&mut self, now: Duration, spent: Duration) -> Duration {
+        // More than a burst is not saved up.
+        self.until = self.until.max(now.saturating_sub(BURST * PART));
+        self.until += spent.saturating_sub(self.spent) * PART;
+        self.spent = spent;
+        self.until.saturating_sub(now).min(LONGEST)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_thread_that_always_has_work_keeps_to_its_share() {
+        let mut allowance = Allowance {
+            until: Duration::ZERO,
+            spent: Duration::ZERO,
+        };
+        let (mut now, mut spent) = (BURST * PART, Duration::ZERO);
+        let began = now;
+        for turn in 0..1000 {
+            // Turns of 10 to 79 us, and one of 20 ms, whose rest is in parts.
+            let work = if turn == 500 {
+                20 * MS
+            } else {
+                MS / 100 * (turn % 8) + MS / 100
+            };
+            now += work;
+            spent += work;
+            now += allowance.rest(now, spent);
+        }
+        loop {
+            let rest = allowance.rest(now, spent);
+            now += rest;
+            if rest.is_zero() {
+                break;
+            }
+        }
+        assert!(
+            spent <= (now - began) / PART + BURST,
+            "{spent:?} in {:?}",
+            now - began
+        );
+    }
+
+    #[test]
+    fn after_a_quiet_while_it_works_at_once_for_a_burst_and_no_longer() {
+        let mut allowance = Allowance {
+            until: Duration::ZERO,
+            spent: Duration::ZERO,
+        };
+        let now = 1000 * BURST * PART;
+        assert_eq!(allowance.rest(now, BURST / 2), Duration::ZERO);
+        assert_eq!(allowance.rest(now, BURST), Duration::ZERO);
+        assert_eq!(allowance.rest(now, BURST + MS), PART * MS);
+        assert_eq!(allowance.rest(now, BURST + 10 * MS), LONGEST);
+    }
+}
