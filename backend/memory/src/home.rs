@@ -67,6 +67,38 @@ impl HomeFrames {
         Some(runs)
     }
 
+    /// Takes these very frames; whether all of them were free.
+    pub fn take(&mut self, run: HomeRun) -> bool {
+        let (first, end) = (run.first.0, run.first.0 + run.count.0);
+        let Some((&start, &size)) = self.by_start.range(..=first).next_back() else {
+            return false;
+        };
+        if run.count.0 == 0 || end > start + size {
+            return false;
+        }
+        self.remove(start, size);
+        if start < first {
+            self.insert(start, first - start);
+        }
+        if end < start + size {
+            self.insert(end, start + size - end);
+        }
+        true
+    }
+
+    /// The free runs, lowest first.
+    pub fn runs(&self) -> impl DoubleEndedIterator<Item = HomeRun> + '_ {
+        self.by_start.iter().map(|(&start, &size)| HomeRun {
+            first: Frame(start),
+            count: Frames(size),
+        })
+    }
+
+    /// The highest free run.
+    pub fn last(&self) -> Option<HomeRun> {
+        self.runs().next_back()
+    }
+
     /// Gives back a run, or a part of one, and joins it with its neighbours.
     pub fn release(&mut self, run: HomeRun) {
         let (mut start, mut size) = (run.first.0, run.count.0);
@@ -131,8 +163,20 @@ mod tests {
             let mut seed = order;
             while !held.is_empty() {
                 seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1);
-                let run = held.swap_remove((seed >> 33) as usize % held.len());
+                let run: HomeRun = held.swap_remove((seed >> 33) as usize % held.len());
                 frames.release(run);
+                // Just these can be taken, and once only.
+                prop_assert!(frames.take(run) && !frames.take(run));
+                let one_more = HomeRun { count: Frames(run.count.0 + 1), ..run };
+                frames.release(run);
+                let free: Vec<_> = frames.runs().collect();
+                let holds = |free: &HomeRun| free.first <= one_more.first
+                    && one_more.first.0 + one_more.count.0 <= free.first.0 + free.count.0;
+                let taken = frames.take(one_more);
+                prop_assert_eq!(taken, free.iter().any(holds));
+                if taken {
+                    frames.release(one_more);
+                }
             }
             prop_assert_eq!(frames.allocate(Frames(500)), Some(vec![all]));
         }

@@ -23,8 +23,8 @@ mod window;
 pub use clock::{Clock, SystemClock, VirtualClock};
 pub use manager::{
     Access, Action, Advice, Config, ConfigError, ContextReport, Counters, FaultAnswer,
-    FillPriority, HomeRun, Manager, Mapped, MemoryError, Piece, Pin, PinError, Refused, Segment,
-    WindowReport,
+    FillPriority, HomeCopy, HomePart, HomeRun, Manager, Mapped, MemoryError, NotMoved, Piece, Pin,
+    PinError, Refused, RelocationId, Segment, WindowReport,
 };
 pub use replacement::{Lru, Replacement};
 pub use units::{

@@ -15,8 +15,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use augur_memory::{
-    Access, Action, Config, ContextId, DeviceAddress, Frames, Lru, Manager, Nanos, ObjectId, Pin,
-    PinError, WindowRef, WindowReport,
+    Access, Action, Config, ContextId, DeviceAddress, Frames, HomeCopy, HomeRun, Lru, Manager,
+    Nanos, ObjectId, Pin, PinError, WindowRef, WindowReport,
 };
 use proptest::prelude::*;
 
@@ -108,6 +108,12 @@ enum Step {
         slot: u32,
         generation: u32,
     },
+    Relocate {
+        object: prop::sample::Index,
+        page: prop::sample::Index,
+        pages: u32,
+        to: prop::sample::Index,
+    },
     Reset,
     Time {
         nanoseconds: u64,
@@ -135,6 +141,8 @@ fn step() -> impl Strategy<Value = Step> {
         60 => index().prop_map(|which| Step::PerformMove { which }),
         50 => index().prop_map(|which| Step::Acknowledge { which }),
         1 => (0..80u32, 0..9u32).prop_map(|(slot, generation)| Step::StaleAcknowledge { slot, generation }),
+        20 => (index(), index(), 1..40u32, index())
+            .prop_map(|(object, page, pages, to)| Step::Relocate { object, page, pages, to }),
         1 => Just(Step::Reset),
         15 => (1..60u64).prop_map(|nanoseconds| Step::Time { nanoseconds }),
     ]
@@ -192,6 +200,11 @@ impl World {
         while let Some(action) = self.manager.next_action() {
             match action {
                 Action::Fill { .. } | Action::WriteHome { .. } | Action::Scrub(_) => {
+                    self.moves.push(action)
+                }
+                Action::Relocate { ref copies, .. } => {
+                    // Some of it early, the rest late.
+                    self.copy(copies, 0);
                     self.moves.push(action);
                 }
                 Action::Publish(report) => {
@@ -271,9 +284,23 @@ impl World {
                 }
                 self.manager.scrubbed(run);
             }
+            Action::Relocate { relocation, copies } => {
+                self.copy(&copies, 1);
+                self.manager.relocated(relocation);
+            }
             _ => unreachable!("only moves are kept"),
         }
         self.drain();
+    }
+
+    /// Copies every other page.
+    fn copy(&mut self, copies: &[HomeCopy], from: u64) {
+        for copy in copies {
+            for page in (from..copy.bytes / PAGE).step_by(2) {
+                self.frames[(copy.to.0 / PAGE + page) as usize] =
+                    self.frames[(copy.from.0 / PAGE + page) as usize];
+            }
+        }
     }
 
     fn busy(&self, object: u64, page: u64) -> bool {
@@ -375,6 +402,45 @@ impl World {
         }
         self.manager.unpin(pin, self.now);
         self.drain();
+    }
+
+    /// Moves pages to some place among the free ones.
+    fn relocate(&mut self, object: u64, page: u64, pages: u32, to: prop::sample::Index) {
+        let found = &self.objects[&object];
+        let runs: Vec<_> = self.manager.free_home_runs().collect();
+        let Some(free) = runs.get(to.index(runs.len().max(1))) else {
+            return;
+        };
+        let left = found.expected.len() as u32 - page as u32;
+        let to = HomeRun {
+            count: Frames(pages.min(left).min(free.count.0)),
+            ..*free
+        };
+        let first = DeviceAddress(found.address + page * PAGE).page();
+        let _ = self
+            .manager
+            .relocate(found.context, ObjectId(object), first, to);
+        self.drain();
+    }
+
+    /// Every object is at home in frames of its own, and none of them is free.
+    fn check_homes(&self) {
+        let mut runs: Vec<_> = self.manager.home_parts().map(|part| part.run).collect();
+        let pages = self.objects.values().map(|object| object.expected.len());
+        let frames = |runs: &[HomeRun]| runs.iter().map(|run| run.count.0 as usize).sum::<usize>();
+        assert_eq!(frames(&runs), pages.sum::<usize>());
+        runs.extend(self.manager.free_home_runs());
+        runs.sort_by_key(|run| run.first.0);
+        for pair in runs.windows(2) {
+            assert!(pair[0].first.0 + pair[0].count.0 <= pair[1].first.0);
+        }
+        let scattered = (self.manager.home_parts())
+            .filter(|part| part.first != part.start)
+            .map(|part| part.object.0);
+        assert_eq!(
+            scattered.collect::<HashSet<_>>().len() as u64,
+            self.manager.scattered_objects()
+        );
     }
 
     fn pick(&self, object: prop::sample::Index, page: prop::sample::Index) -> Option<(u64, u64)> {
@@ -538,6 +604,16 @@ impl World {
                     assert!(!self.manager.acknowledged(window, false, self.now));
                 }
             }
+            Step::Relocate {
+                object,
+                page,
+                pages,
+                to,
+            } => {
+                if let Some((id, page)) = self.pick(object, page) {
+                    self.relocate(id, page, pages, to);
+                }
+            }
             Step::Reset => {
                 self.manager.reset(self.now);
                 self.driver.clear();
@@ -554,6 +630,7 @@ impl World {
         }
         self.drain();
         self.check_speculation();
+        self.check_homes();
     }
 
     /// What is mapped ahead and not used yet is what the books say.

@@ -41,6 +41,7 @@ impl<R: Replacement> Manager<R> {
                 self.counters.quarantined_frames -= u64::from(found.pages().0);
             }
             self.windows[window.slot.0 as usize].state = WindowState::WritingHome;
+            self.spoil_relocations(found.context, found.first_page, found.pages().0.into());
             let bytes = found.pages().bytes();
             self.counters.written_home_bytes += bytes;
             let pieces = self.pieces(window, false);

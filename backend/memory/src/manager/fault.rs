@@ -247,6 +247,7 @@ impl<R: Replacement> Manager<R> {
         asked_at: Nanos,
     ) -> Option<WindowRef> {
         let kept = self.is_pinned(id, first.0, first.0 + (1 << order));
+        self.spoil_relocations(id, first, 1 << order);
         let context = self.contexts.get_mut(&id)?;
         let (_, &object) = context.objects.range(..=first.0).next_back()?;
         let slot = Slot(frame.0);

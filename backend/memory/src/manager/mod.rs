@@ -12,6 +12,7 @@
 //! | [`Action::Revoke`] | tells the driver to give it back | [`Manager::acknowledged`] |
 //! | [`Action::WriteHome`] | copies the pieces | [`Manager::written_home`] |
 //! | [`Action::Scrub`] | makes the frames read as zero | [`Manager::scrubbed`] |
+//! | [`Action::Relocate`] | copies between home frames | [`Manager::relocated`] |
 //! | [`Action::FaultFailed`], [`Action::ContextFailed`] | tells the driver | |
 //! | [`Action::Gone`] | may learn from it | |
 //!
@@ -24,6 +25,7 @@ mod fault;
 mod object;
 mod pin;
 mod recency;
+mod relocate;
 mod report;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -46,11 +48,13 @@ pub use advice::Advice;
 pub use ahead::{Mapped, Refused};
 pub use fault::FaultAnswer;
 pub use pin::{Access, Pin, PinError, Segment};
+pub use relocate::{HomeCopy, HomePart, NotMoved, RelocationId};
 pub use report::{ContextReport, Counters, WindowReport};
 
 use advice::{Pattern, Wish};
 use object::Object;
 use pin::ActivePin;
+use relocate::Relocation;
 
 /// Windows of the demand size that a context can always hold.
 const GUARANTEED_WINDOWS: u32 = 8;
@@ -175,6 +179,14 @@ pub enum Action {
     },
     /// Make the frames read as zero and release their host memory.
     Scrub(HomeRun),
+    /// Copy between home frames: pages get another home. The frames copied to are
+    /// nobody else's until that has ended.
+    Relocate {
+        /// Its name.
+        relocation: RelocationId,
+        /// The copies; empty for pages that were never written home.
+        copies: Vec<HomeCopy>,
+    },
     /// A fault that waited cannot be served any more.
     FaultFailed {
         /// The context.
@@ -266,10 +278,15 @@ pub struct Manager<R> {
     /// Visible frames that an eviction under way will free.
     coming: u32,
     active: Vec<ActivePin>,
+    /// Pages that are on their way to other home frames.
+    relocations: Vec<Relocation>,
+    /// Objects that are at home in more than one run.
+    scattered: u64,
     actions: VecDeque<Action>,
     next_context: u32,
     next_object: u64,
     next_pin: u64,
+    next_relocation: u64,
     counters: Counters,
 }
 
@@ -301,10 +318,13 @@ impl<R: Replacement> Manager<R> {
             revokes: VecDeque::new(),
             coming: 0,
             active: Vec::new(),
+            relocations: Vec::new(),
+            scattered: 0,
             actions: VecDeque::new(),
             next_context: 1,
             next_object: 1,
             next_pin: 1,
+            next_relocation: 1,
             counters: Counters::default(),
         })
     }
@@ -397,7 +417,10 @@ impl<R: Replacement> Manager<R> {
         self.actions.retain(|action| {
             matches!(
                 action,
-                Action::Fill { .. } | Action::WriteHome { .. } | Action::Scrub(_)
+                Action::Fill { .. }
+                    | Action::WriteHome { .. }
+                    | Action::Scrub(_)
+                    | Action::Relocate { .. }
             )
         });
     }

@@ -2,6 +2,7 @@
 //! Objects: allocation, freeing, and where their bytes are at home.
 
 use super::{Action, HomeRun, Manager, MemoryError, Piece, pages_of};
+use crate::page_table::PageTable;
 use crate::{
     ContextId, DeviceAddress, Frame, Frames, Nanos, ObjectId, PAGE_SHIFT, PageNumber,
     PhysicalOffset, Replacement, WindowRef, WindowState,
@@ -29,7 +30,7 @@ pub(super) struct Object {
     pub destroyed: Option<Freed>,
 }
 
-/// Home frames of a destroyed object.
+/// Home frames that are not an object's any more.
 pub(super) struct Freed {
     scrub: Vec<HomeRun>,
     clean: Vec<HomeRun>,
@@ -37,7 +38,7 @@ pub(super) struct Freed {
 
 impl Object {
     /// Where the page is at home, and how many pages follow it there.
-    fn home_of(&self, page: PageNumber) -> Option<(Frame, u64)> {
+    pub fn home_of(&self, page: PageNumber) -> Option<(Frame, u64)> {
         let offset = page.0 - self.first_page.0;
         let index = self
             .home
@@ -68,6 +69,31 @@ impl Object {
             visit(done, frame.offset(), count);
             done += count;
         }
+    }
+
+    /// The home frames of the pages: which hold data, and which do not.
+    pub fn freed(&self, table: &PageTable, first: PageNumber, pages: u64) -> Freed {
+        let mut freed = Freed {
+            scrub: Vec::new(),
+            clean: Vec::new(),
+        };
+        if self.home.is_empty() {
+            return freed;
+        }
+        table.home_runs(first, pages, |page, count, valid| {
+            let list = if valid {
+                &mut freed.scrub
+            } else {
+                &mut freed.clean
+            };
+            self.visit_home(page, count, |_, offset, pages| {
+                list.push(HomeRun {
+                    first: Frame((offset.0 >> PAGE_SHIFT) as u32),
+                    count: Frames(pages as u32),
+                });
+            });
+        });
+        freed
     }
 }
 
@@ -150,9 +176,10 @@ impl<R: Replacement> Manager<R> {
         self.home.release(run);
     }
 
-    /// Home frames that wait to be scrubbed.
+    /// Home frames that will be free without anybody freeing anything: those that
+    /// wait to be scrubbed, and as many as objects are moved to.
     pub fn scrubbing_frames(&self) -> u64 {
-        self.scrubbing
+        self.scrubbing + self.relocating_frames()
     }
 
     fn usable_context(&self, context: ContextId) -> Result<(), MemoryError> {
@@ -193,8 +220,12 @@ impl<R: Replacement> Manager<R> {
         let context = self.contexts.get_mut(&id).ok_or(MemoryError::NoContext)?;
         context.objects.insert(first_page.0, object);
         context.object_frames += pages;
+        self.scattered += u64::from(home.len() > 1);
         self.counters.objects += 1;
         self.counters.object_frames += pages;
+        self.counters.objects_made += 1;
+        let peak = &mut self.counters.peak_object_frames;
+        *peak = self.counters.object_frames.max(*peak);
         self.objects.insert(
             object.0,
             Object {
@@ -225,25 +256,8 @@ impl<R: Replacement> Manager<R> {
             return;
         };
         context.removed += 1;
-        let mut freed = Freed {
-            scrub: Vec::new(),
-            clean: Vec::new(),
-        };
-        if !object.home.is_empty() {
-            context.table.home_runs(first, pages, |page, count, valid| {
-                let list = if valid {
-                    &mut freed.scrub
-                } else {
-                    &mut freed.clean
-                };
-                object.visit_home(page, count, |_, offset, pages| {
-                    list.push(HomeRun {
-                        first: Frame((offset.0 >> PAGE_SHIFT) as u32),
-                        count: Frames(pages as u32),
-                    });
-                });
-            });
-        }
+        let freed = object.freed(&context.table, first, pages);
+        self.scattered -= u64::from(object.home.len() > 1);
         object.destroyed = Some(freed);
         context.table.forget(first, pages);
         context.objects.remove(&first.0);
@@ -307,8 +321,12 @@ impl<R: Replacement> Manager<R> {
 
     /// One user of the object is gone.
     pub(super) fn drop_user(&mut self, object: ObjectId) {
-        if let Some(found) = self.objects.get_mut(&object.0) {
-            found.users = found.users.saturating_sub(1);
+        let Some(found) = self.objects.get_mut(&object.0) else {
+            return;
+        };
+        found.users = found.users.saturating_sub(1);
+        if found.users == 0 && !self.relocations.is_empty() {
+            self.end_relocations(object);
         }
         self.release_if_unused(object);
     }
@@ -328,13 +346,22 @@ impl<R: Replacement> Manager<R> {
         else {
             return;
         };
+        self.give_back(freed);
+    }
+
+    pub(super) fn give_back(&mut self, freed: Freed) {
         for run in freed.clean {
             self.home.release(run);
         }
         for run in freed.scrub {
-            self.scrubbing += u64::from(run.count.0);
-            self.actions.push_back(Action::Scrub(run));
+            self.scrub(run);
         }
+    }
+
+    /// Frees frames once they read as zero.
+    pub(super) fn scrub(&mut self, run: HomeRun) {
+        self.scrubbing += u64::from(run.count.0);
+        self.actions.push_back(Action::Scrub(run));
     }
 
     /// The moves between a window's frames and its home.

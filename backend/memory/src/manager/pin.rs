@@ -136,6 +136,12 @@ impl<R: Replacement> Manager<R> {
             if let Some(found) = self.objects.get_mut(&object.0) {
                 found.users += 1;
             }
+            if access.write
+                && !self.relocations.is_empty()
+                && let Some((first, pages)) = touched_pages(access.address, access.bytes)
+            {
+                self.spoil_relocations(id, first, pages);
+            }
             let segments = self.pin_access(id, object, *access, &mut pin, now);
             pin.segments.push(segments);
         }

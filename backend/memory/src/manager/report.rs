@@ -55,6 +55,10 @@ pub struct Counters {
     pub objects: u64,
     /// Pages of objects now.
     pub object_frames: u64,
+    /// The most that there ever were at one time.
+    pub peak_object_frames: u64,
+    /// Objects made so far.
+    pub objects_made: u64,
     /// Windows now.
     pub windows: u64,
     /// Frames of windows now.
@@ -91,6 +95,12 @@ pub struct Counters {
     pub watched: u64,
     /// Those that were.
     pub watched_used: u64,
+    /// Relocations that took effect.
+    pub relocations: u64,
+    /// Their frames.
+    pub relocated_frames: u64,
+    /// Relocations that did not, because something used the pages meanwhile.
+    pub relocations_spoiled: u64,
     /// Acknowledgements of windows that were not being revoked.
     pub stale_acks: u64,
 }
