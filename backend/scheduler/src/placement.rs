@@ -11,8 +11,10 @@
 //! when to stop.
 
 mod greedy;
+pub mod layout;
 mod online;
 mod search;
+pub mod together;
 
 pub use online::{Online, place_online};
 

@@ -12,9 +12,7 @@
 use std::collections::BTreeMap;
 
 use super::Buffer;
-
-/// Memory may be used up to this part of the most that has lived at once.
-const ROOM: (u64, u64) = (23, 20);
+use super::layout::{Layout, room};
 
 /// What came of placing buffers as they came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,9 +53,7 @@ pub fn place_online(buffers: &[Buffer]) -> Online {
 /// The buffers that live now.
 #[derive(Debug, Default)]
 struct Memory {
-    /// Which lies where, by offset, with its size.
-    placed: BTreeMap<u64, (usize, u64)>,
-    offsets: BTreeMap<usize, u64>,
+    layout: Layout,
     live: u64,
     /// The most that has lived at once.
     peak: u64,
@@ -66,95 +62,26 @@ struct Memory {
 
 impl Memory {
     fn free(&mut self, buffer: usize) {
-        let offset = self.offsets.remove(&buffer);
-        if let Some((_, size)) = offset.and_then(|offset| self.placed.remove(&offset)) {
-            self.live -= size;
-        }
+        self.live -= self.layout.free(buffer).unwrap_or(0);
     }
 
     fn place(&mut self, buffer: usize, size: u64) {
         self.live += size;
         self.peak = self.peak.max(self.live);
-        let (most, part) = ROOM;
-        let limit = self.peak / part * most + self.peak % part;
-        let offset = match self.smallest_gap(size, limit) {
-            Some(offset) => offset,
-            None => self.make_gap(size, limit),
-        };
+        let limit = room(self.peak);
+        // All that lives and this fit below the limit, so some stretch has room.
+        let (offset, slides) = self.layout.find(size, limit).unwrap_or((limit, Vec::new()));
+        for slide in slides {
+            self.layout.free(slide.item);
+            self.result.moved += slide.size;
+            self.put(slide.item, slide.to, slide.size);
+        }
         self.put(buffer, offset, size);
     }
 
     fn put(&mut self, buffer: usize, offset: u64, size: u64) {
-        self.placed.insert(offset, (buffer, size));
-        self.offsets.insert(buffer, offset);
+        self.layout.put(buffer, offset, size);
         self.result.height = self.result.height.max(offset + size);
-    }
-
-    /// Start and length of each gap below `limit`, and of no length before the
-    /// buffers that leave none.
-    fn gaps(&self, limit: u64) -> Vec<(u64, u64)> {
-        let mut gaps = Vec::with_capacity(self.placed.len() + 1);
-        let mut end = 0;
-        for (&offset, &(_, size)) in &self.placed {
-            gaps.push((end, offset - end));
-            end = offset + size;
-        }
-        gaps.push((end, limit.saturating_sub(end)));
-        gaps
-    }
-
-    fn smallest_gap(&self, size: u64, limit: u64) -> Option<u64> {
-        let gaps = self.gaps(limit);
-        let fitting = gaps.iter().filter(|(_, length)| *length >= size);
-        fitting
-            .min_by_key(|&&(start, length)| (length, start))
-            .map(|&(start, _)| start)
-    }
-
-    /// Joins gaps that follow each other by sliding what lies between them to
-    /// the lowest; returns where the joined gap begins.
-    fn make_gap(&mut self, size: u64, limit: u64) -> u64 {
-        let gaps = self.gaps(limit);
-        let sizes: Vec<u64> = self.placed.values().map(|&(_, size)| size).collect();
-        let length = |at: usize| gaps.get(at).map_or(0, |&(_, length)| length);
-        let bytes = |at: usize| sizes.get(at).copied().unwrap_or(0);
-        // The stretch from one gap to another that has room at the least cost.
-        let (mut first, mut room, mut cost) = (0, 0, 0);
-        let mut best: Option<(u64, usize, usize)> = None;
-        for last in 0..gaps.len() {
-            room += length(last);
-            cost += last.checked_sub(1).map_or(0, bytes);
-            while room - length(first) >= size {
-                room -= length(first);
-                cost -= bytes(first);
-                first += 1;
-            }
-            if room >= size && best.is_none_or(|(least, ..)| cost < least) {
-                best = Some((cost, first, last));
-            }
-        }
-        let Some((_, first, last)) = best else {
-            // All that lives and this fit below the limit, so some stretch has
-            // room.
-            return limit;
-        };
-        let mut end = gaps.get(first).map_or(0, |&(start, _)| start);
-        let sliding: Vec<(u64, (usize, u64))> = self
-            .placed
-            .iter()
-            .skip(first)
-            .take(last - first)
-            .map(|(&offset, &it)| (offset, it))
-            .collect();
-        for (offset, (buffer, size)) in sliding {
-            if offset != end {
-                self.placed.remove(&offset);
-                self.result.moved += size;
-                self.put(buffer, end, size);
-            }
-            end += size;
-        }
-        end
     }
 }
 
@@ -177,20 +104,21 @@ mod tests {
                     memory.free(gone);
                     continue;
                 }
-                let before = memory.offsets.clone();
+                let before: BTreeMap<usize, u64> = memory.layout.iter()
+                    .map(|(offset, buffer, _)| (buffer, offset))
+                    .collect();
                 memory.place(number, size);
                 living.push(number);
                 let mut end = 0;
-                for (&offset, &(buffer, size)) in &memory.placed {
+                for (offset, buffer, size) in memory.layout.iter() {
                     prop_assert!(offset >= end, "overlap");
-                    prop_assert_eq!(memory.offsets[&buffer], offset);
                     if before.get(&buffer).is_some_and(|&old| old != offset) {
                         moved += size;
                     }
                     end = offset + size;
                 }
                 prop_assert!(end * 20 <= memory.peak * 23, "{} {}", end, memory.peak);
-                prop_assert_eq!(memory.placed.len(), living.len());
+                prop_assert_eq!(memory.layout.iter().count(), living.len());
             }
             prop_assert_eq!(memory.result.moved, moved);
         }
