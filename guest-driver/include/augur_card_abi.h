@@ -652,6 +652,20 @@ struct augur_counters_response {
 	__le64 stolen_commands;
 	/* Nanoseconds that the analysis unit worked, by its model. */
 	__le64 analysis_ns;
+	/* Ranges of objects that engines took hold of. */
+	__le64 held_ranges;
+	/* Runs of device memory in which those lay. */
+	__le64 held_runs;
+	/* Parts of objects that were moved to another place in device memory. */
+	__le64 relocations;
+	/* Their bytes. */
+	__le64 relocated_bytes;
+	/* Parts that stayed where they were, because something used them meanwhile. */
+	__le64 relocations_spoiled;
+	/* The most device memory that objects took at one time, in bytes. */
+	__le64 peak_object_bytes;
+	/* Device memory behind the aperture up to the end of what is in use, in bytes. */
+	__le64 home_end_bytes;
 };
 
 /* Answer to SENSORS. Power and temperature are a model's. */

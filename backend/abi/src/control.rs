@@ -444,5 +444,19 @@ wire_structures! {
         pub stolen_commands: u64,
         /// Nanoseconds that the analysis unit worked, by its model.
         pub analysis_ns: u64,
+        /// Ranges of objects that engines took hold of.
+        pub held_ranges: u64,
+        /// Runs of device memory in which those lay.
+        pub held_runs: u64,
+        /// Parts of objects that were moved to another place in device memory.
+        pub relocations: u64,
+        /// Their bytes.
+        pub relocated_bytes: u64,
+        /// Parts that stayed where they were, because something used them meanwhile.
+        pub relocations_spoiled: u64,
+        /// The most device memory that objects took at one time, in bytes.
+        pub peak_object_bytes: u64,
+        /// Device memory behind the aperture up to the end of what is in use, in bytes.
+        pub home_end_bytes: u64,
     }
 }

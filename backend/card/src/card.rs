@@ -300,6 +300,7 @@ fn beat(shared: &Shared) {
         if ticking {
             core.manager.tick(shared.guest_time());
         }
+        shared.place(&mut core);
         if shared.now() - last_beat >= nanos(interval) || heartbeat == 0 {
             heartbeat += 1;
             last_beat = shared.now();

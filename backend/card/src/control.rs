@@ -513,6 +513,13 @@ fn counters(shared: &Shared, body: &[u8], out: &mut Vec<u8>) -> Result<(), Statu
             near_commands: scheduling.near,
             stolen_commands: scheduling.stolen,
             analysis_ns: scheduling.analysis(&Profile::default()).0,
+            held_ranges: total(&totals.held_ranges),
+            held_runs: total(&totals.held_runs),
+            relocations: memory.relocations,
+            relocated_bytes: memory.relocated_frames * page,
+            relocations_spoiled: memory.relocations_spoiled,
+            peak_object_bytes: memory.peak_object_frames * page,
+            home_end_bytes: core.manager.home_end() * page,
         },
     );
     Ok(())

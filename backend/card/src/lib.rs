@@ -31,6 +31,7 @@ mod kernel;
 mod list;
 mod operand;
 mod operation;
+mod placement;
 mod power;
 mod prediction;
 mod program;

@@ -15,6 +15,7 @@ use augur_scheduler::clock::Nanos;
 use augur_scheduler::division::{LEAST_PART, Offer};
 use augur_scheduler::list::CommandList;
 use augur_scheduler::overlap::overlaps;
+use augur_scheduler::placement::together::Pairs;
 
 use crate::command::Command;
 use crate::divide;
@@ -42,6 +43,8 @@ pub(crate) struct Program {
     pub origins: Vec<u32>,
     /// What there is to divide.
     pub offer: Offer,
+    /// Which objects commands use together.
+    pub pairs: Pairs,
     /// The same with large commands divided, once that was wanted.
     pub divided: OnceLock<Option<Arc<Program>>>,
 }
@@ -246,6 +249,7 @@ mod tests {
             footprint: None,
             origins: Vec::new(),
             offer: Offer::default(),
+            pairs: Pairs::default(),
             divided: OnceLock::new(),
         })
     }

@@ -19,7 +19,7 @@ use augur_memory::{Access, ContextId, DeviceAddress, Nanos, Pin, PinError, Segme
 use crate::command::Command;
 use crate::device_memory::Contiguous;
 use crate::list::List;
-use crate::shared::Shared;
+use crate::shared::{Shared, Totals};
 use crate::status::status_of;
 
 /// How long what a list uses is held together.
@@ -68,6 +68,7 @@ impl Residence {
                     .pin(list.context, &footprint.accesses, time)
                     .ok()?
             };
+            count_runs(shared, &pin, footprint.parts.len());
             let parts = footprint.parts.iter().map(|part| {
                 let (first, end) = part.accesses;
                 shared
@@ -124,6 +125,15 @@ impl Residence {
 /// What is held of a list, for the engines that come to it.
 pub(crate) type Known = std::sync::Mutex<Weak<Held>>;
 
+/// Counts the runs of device memory in which so many ranges lie.
+fn count_runs(shared: &Shared, pin: &Pin, ranges: usize) {
+    let mut segments: Vec<Segment> = pin.segments().iter().flatten().copied().collect();
+    segments.sort_unstable_by_key(|segment| segment.offset.0);
+    let runs = segments.chunk_by(|a, b| a.offset.0 + a.bytes >= b.offset.0);
+    Totals::add(&shared.totals.held_ranges, ranges as u64);
+    Totals::add(&shared.totals.held_runs, runs.count() as u64);
+}
+
 fn unpin(shared: &Shared, pin: Pin) {
     let mut core = shared.core();
     core.manager.unpin(pin, shared.guest_time());
@@ -158,6 +168,7 @@ pub(crate) fn with_own<T>(
         Ok(pin) => pin,
         Err(status) => return Some(Err(status)),
     };
+    count_runs(shared, &pin, ranges.ranges().len());
     let mut first = [std::ptr::null_mut(); MAX_OPERANDS];
     let mut views: [Option<Contiguous>; MAX_OPERANDS] = Default::default();
     let mut mapped = Ok(());

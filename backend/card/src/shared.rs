@@ -30,6 +30,7 @@ use crate::guest::GuestMemory;
 use crate::header;
 use crate::hints;
 use crate::host::Host;
+use crate::placement::Placer;
 use crate::power::Power;
 use crate::prediction::Prediction;
 use crate::program::Programs;
@@ -66,6 +67,7 @@ pub(crate) struct Core {
     pub state: CardState,
     pub lives: u64,
     pub power: Power,
+    pub placer: Placer,
 }
 
 /// Totals that need no lock.
@@ -84,6 +86,10 @@ pub(crate) struct Totals {
     pub reunions: AtomicU64,
     /// Commands that others became by being divided, beyond their number.
     pub divided: AtomicU64,
+    /// Ranges of objects that engines took hold of, and the runs of device memory in
+    /// which they lay.
+    pub held_ranges: AtomicU64,
+    pub held_runs: AtomicU64,
 }
 
 impl Totals {
@@ -140,6 +146,7 @@ impl Shared {
                     config.compute_engines,
                     config.dma_channels,
                 ),
+                placer: Placer::default(),
             }),
             changed: Condvar::new(),
             waiting: AtomicUsize::new(0),
@@ -191,6 +198,17 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner);
         self.waiting.fetch_sub(1, Ordering::Relaxed);
         core
+    }
+
+    /// Sees to where objects lie.
+    pub fn place(&self, core: &mut Core) {
+        let Core {
+            placer,
+            manager,
+            contexts,
+            ..
+        } = core;
+        placer.advance(manager, contexts, self.now());
     }
 
     /// Hands the memory manager's decisions to whoever carries them out and
@@ -270,6 +288,10 @@ impl Shared {
                     self.dma.push_demand(DmaJob::WriteHome { window, pieces });
                 }
                 Action::Scrub(run) => self.dma.push_background(DmaJob::Scrub(run)),
+                Action::Relocate { relocation, copies } => {
+                    self.dma
+                        .push_background(DmaJob::Relocate { relocation, copies });
+                }
                 Action::Publish(window) => {
                     core.events.map(&window, now);
                     *told = true;

@@ -11,6 +11,7 @@ use augur_memory::{Access, ContextId, Nanos};
 use augur_scheduler::clock::Nanos as Cost;
 use augur_scheduler::division::Division;
 use augur_scheduler::list::{CommandList, Object, Operand, Unit};
+use augur_scheduler::placement::together::Pairs;
 
 use crate::command::Command;
 use crate::compute;
@@ -20,6 +21,7 @@ use crate::footprint::Gather;
 use crate::guest::GuestAccess;
 use crate::host::ListDone;
 use crate::list::{self, List, Refused, Submission, Work};
+use crate::placement;
 use crate::program::{self, Program, Source};
 use crate::shared::{Core, Shared, Totals};
 use crate::status::status_of;
@@ -114,6 +116,7 @@ fn prepare(
     let mut instructions = CommandList::new(MAX_COMMANDS);
     let mut operands = Vec::new();
     let mut gather = Gather::default();
+    let mut pairs = Pairs::default();
     for (part, commands) in commands.chunks(AT_ONCE).enumerate() {
         let core = shared.core();
         for (index, command) in commands.iter().enumerate() {
@@ -123,6 +126,7 @@ fn prepare(
                     command: (part * AT_ONCE + index) as u32,
                 },
             )?;
+            pairs.add(&operands, placement::LARGEST);
             gather.add(
                 command,
                 operands.iter().map(|operand| operand.object.start()),
@@ -134,6 +138,7 @@ fn prepare(
         commands,
         instructions: Arc::new(instructions),
         footprint: gather.finish(),
+        pairs,
         origins: Vec::new(),
         divided: OnceLock::new(),
     })
@@ -289,6 +294,9 @@ fn admit(
         (whole(Status::NoContext), done)
     })?;
     let brief = is_brief(list.commands());
+    if !list.program.pairs.is_empty() {
+        list.usage.together().note(&list.program.pairs);
+    }
     shared.note_commands(list.context, list.commands());
     let now = shared.now();
     let submitted = shared.dispatch.submit(&list, now, brief);

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use augur_memory::Nanos;
 use augur_scheduler::division::{self, Division};
+use augur_scheduler::placement::together::Together;
 
 use crate::list::List;
 use crate::shared::{Shared, Totals};
@@ -18,6 +19,8 @@ pub(crate) struct Usage {
     compute_ns: AtomicU64,
     /// Whether its large commands are divided; none before its first list.
     division: Mutex<Option<Division>>,
+    /// Which of its objects its commands use together.
+    together: Mutex<Together>,
 }
 
 impl Usage {
@@ -34,6 +37,11 @@ impl Usage {
     /// What is known of dividing its commands.
     pub fn division(&self) -> MutexGuard<'_, Option<Division>> {
         self.division.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Which of its objects its commands use together.
+    pub fn together(&self) -> MutexGuard<'_, Together> {
+        self.together.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Commands that ended, and time computed.

@@ -3,7 +3,7 @@
 //! and visible frames, scrubbing.
 //!
 //! Demand comes before predictions, predictions before transfers, transfers
-//! before scrubbing; a fill ahead of use and a transfer look every 64 KiB whether
+//! before scrubbing and moving objects; a fill ahead of use and a transfer look every 64 KiB whether
 //! something more urgent waits. So that nothing starves, the least urgent job that
 //! waits gets a turn after [`TURNS`] others.
 //!
@@ -50,6 +50,15 @@ pub(crate) fn run(shared: &Shared, channel: usize) {
                 }
                 let mut core = shared.core();
                 core.manager.scrubbed(run);
+                shared.carry_out(core);
+            }
+            DmaJob::Relocate { relocation, copies } => {
+                for copy in copies {
+                    shared.memory.copy(copy.from, copy.to, copy.bytes);
+                }
+                let mut core = shared.core();
+                core.manager.relocated(relocation);
+                shared.place(&mut core);
                 shared.carry_out(core);
             }
             DmaJob::Transfer(part) => part::transfer(shared, part),

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use augur_memory::{HomeRun, Piece, WindowRef};
+use augur_memory::{HomeCopy, HomeRun, Piece, RelocationId, WindowRef};
 
 use super::part::Part;
 use crate::config::DmaOrder;
@@ -38,6 +38,11 @@ pub(crate) enum DmaJob {
     Transfer(Part),
     /// Make freed frames read as zero.
     Scrub(HomeRun),
+    /// Copy pages to another home.
+    Relocate {
+        relocation: RelocationId,
+        copies: Vec<HomeCopy>,
+    },
 }
 
 struct Jobs {

@@ -16,30 +16,30 @@ use zerocopy::IntoBytes as _;
 
 use crate::driver::{Driver, command, dense, pattern, small};
 
-fn floats(address: u64, shape: &[u32]) -> Operand {
+pub fn floats(address: u64, shape: &[u32]) -> Operand {
     dense(address, DataType::F32, shape)
 }
 
-fn add(to: Operand, a: Operand, b: Operand) -> Vec<u8> {
+pub fn add(to: Operand, a: Operand, b: Operand) -> Vec<u8> {
     let parameters = ElementwiseParams::default();
     command(Opcode::Add, parameters.as_bytes(), &[to, a, b])
 }
 
-fn fill(operand: Operand, value: u64) -> Vec<u8> {
+pub fn fill(operand: Operand, value: u64) -> Vec<u8> {
     command(Opcode::Fill, FillParams { value }.as_bytes(), &[operand])
 }
 
-fn counters(driver: &Driver) -> CountersResponse {
+pub fn counters(driver: &Driver) -> CountersResponse {
     driver.ask(Request::Counters, 0, &[]).unwrap()
 }
 
 /// Small numbers that add up exactly in any order.
-fn whole_numbers(seed: u64, count: usize) -> Vec<f32> {
+pub fn whole_numbers(seed: u64, count: usize) -> Vec<f32> {
     let bytes = pattern(seed, count);
     bytes.into_iter().map(|byte| f32::from(byte & 7)).collect()
 }
 
-fn bytes_of(values: &[f32]) -> Vec<u8> {
+pub fn bytes_of(values: &[f32]) -> Vec<u8> {
     values
         .iter()
         .flat_map(|value| value.to_le_bytes())
@@ -47,13 +47,13 @@ fn bytes_of(values: &[f32]) -> Vec<u8> {
 }
 
 /// Writes a range through its windows.
-fn store(driver: &mut Driver, address: u64, bytes: &[u8]) {
+pub fn store(driver: &mut Driver, address: u64, bytes: &[u8]) {
     for (part, bytes) in bytes.chunks(4096).enumerate() {
         driver.write(address + 4096 * part as u64, bytes);
     }
 }
 
-fn load(driver: &mut Driver, address: u64, count: usize) -> Vec<u8> {
+pub fn load(driver: &mut Driver, address: u64, count: usize) -> Vec<u8> {
     let mut bytes = vec![0; count];
     for (part, bytes) in bytes.chunks_mut(4096).enumerate() {
         driver.read(address + 4096 * part as u64, bytes);
@@ -61,7 +61,7 @@ fn load(driver: &mut Driver, address: u64, count: usize) -> Vec<u8> {
     bytes
 }
 
-fn wait(driver: &mut Driver, list: &Receiver<SubmitStatus>) -> Status {
+pub fn wait(driver: &mut Driver, list: &Receiver<SubmitStatus>) -> Status {
     loop {
         match list.recv_timeout(std::time::Duration::from_millis(1)) {
             Ok(status) => return Status::from_code(status.status).unwrap(),

@@ -539,6 +539,7 @@ impl<'a, P: Probe> Simulation<'a, P> {
                 }
                 Action::Publish(_)
                 | Action::Scrub(_)
+                | Action::Relocate { .. }
                 | Action::FaultFailed { .. }
                 | Action::ContextFailed(_)
                 | Action::Gone(_) => {}

@@ -86,6 +86,12 @@ fn usage(table: &mut Table, card: &Overview, now: &CountersResponse) {
         now.near_commands, now.stolen_commands, now.tracked_regions
     ));
     table.row(&format!(
+        "held      {:<12} in runs   {:<12} moved     {:<12}",
+        now.held_ranges,
+        now.held_runs,
+        Bytes(now.relocated_bytes)
+    ));
+    table.row(&format!(
         "DMA in    {:<12} DMA out   {:<12} compute   {:.3} s",
         Bytes(now.dma_in_bytes),
         Bytes(now.dma_out_bytes),
