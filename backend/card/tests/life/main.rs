@@ -12,6 +12,7 @@ mod cancel;
 mod driver;
 mod hints;
 mod lists;
+mod parts;
 mod placement;
 mod prediction;
 mod shares;
