@@ -372,6 +372,23 @@ impl Dispatch {
         Some(tracking)
     }
 
+    /// Calls `visit` with each range of addresses from `start` to before `end` that is
+    /// tracked for a context, unless very many are.
+    pub fn regions_beside(
+        &self,
+        context: ContextId,
+        (start, end): (u64, u64),
+        mut visit: impl FnMut(u64, u64),
+    ) {
+        let state = self.lock();
+        let known = state.contexts.get(&context);
+        if let Some(analyser) = known.and_then(|&known| state.scheduler.analyser(known)) {
+            for region in analyser.regions_beside(start, end) {
+                visit(region.start(), region.end());
+            }
+        }
+    }
+
     /// Lets every engine go.
     pub fn close(&self) {
         self.lock().open = false;

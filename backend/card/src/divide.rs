@@ -10,8 +10,6 @@ use crate::command::Command;
 use crate::operand::Operand;
 use crate::operation::Operation;
 
-/// Rows are cut where a multiple of this lies, so that kernels find whole blocks.
-const ROWS: u32 = 16;
 /// The row dimension of images.
 const Y: usize = 1;
 
@@ -28,23 +26,70 @@ pub(crate) fn is_divisible(command: &Command) -> bool {
     destination.is_some_and(|destination| axis(command, destination).is_some())
 }
 
-/// Divides a command into at most `parts` others that together do the same; `None`
-/// when it is one that cannot be divided, or not worth it.
-pub(crate) fn divide(command: &Command, parts: u32) -> Option<Vec<Command>> {
+/// The rows along which a command is divided: how many there are, and the operands
+/// that are cut at the same ones.
+pub(crate) struct Sliced<'a> {
+    pub rows: u32,
+    axis: usize,
+    operands: Vec<&'a Operand>,
+}
+
+/// How a command is divided; `None` when it cannot be.
+pub(crate) fn sliced(command: &Command) -> Option<Sliced<'_>> {
     let destination = command.operands.first()?;
     let axis = axis(command, destination)?;
-    let length = *destination.shape.get(axis)?;
-    let step = length.div_ceil(parts).next_multiple_of(ROWS.min(length));
-    if step >= length {
+    let rows = *destination.shape.get(axis)?;
+    let alike = |it: &&Operand| it.rank == destination.rank && it.shape == destination.shape;
+    // Others are cut elsewhere, or not at all.
+    let sources = command.operands.iter().skip(1).filter(alike);
+    Some(Sliced {
+        rows,
+        axis,
+        operands: std::iter::once(destination).chain(sources).collect(),
+    })
+}
+
+impl Sliced<'_> {
+    /// The addresses of the operands that are cut.
+    pub fn ranges(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let end = |it: &Operand| it.address.0 + it.span;
+        self.operands.iter().map(move |it| (it.address.0, end(it)))
+    }
+
+    /// The rows at which a range of addresses begins and ends, of the operands that it
+    /// shares addresses with.
+    pub fn bounds(&self, start: u64, end: u64, mut visit: impl FnMut(u32)) {
+        for operand in &self.operands {
+            let (first, stride) = (operand.address.0, operand.stride_of(self.axis));
+            let row = operand.span - stride * u64::from(self.rows.saturating_sub(1));
+            // Rows that lie between each other have no bounds.
+            if stride == 0 || row > stride || start >= first + operand.span || end <= first {
+                continue;
+            }
+            let before = start.saturating_sub(first) / stride;
+            let behind = (end - first).div_ceil(stride);
+            for row in [before, behind] {
+                if row > 0 && row < u64::from(self.rows) {
+                    visit(row as u32);
+                }
+            }
+        }
+    }
+}
+
+/// Divides a command at these rows into others that together do the same; `None`
+/// when it is one that cannot be divided.
+pub(crate) fn divide(command: &Command, cuts: &[u32]) -> Option<Vec<Command>> {
+    let Sliced { rows, axis, .. } = sliced(command)?;
+    if cuts.is_empty() {
         return None;
     }
-    let mut divided = Vec::new();
-    for first in (0..length).step_by(step as usize) {
-        let rows = Rows {
-            first,
-            count: step.min(length - first),
-        };
-        divided.push(part(command, axis, rows)?);
+    let mut divided = Vec::with_capacity(cuts.len() + 1);
+    let mut first = 0;
+    for &end in cuts.iter().chain([&rows]) {
+        let count = end.checked_sub(first)?;
+        divided.push(part(command, axis, Rows { first, count })?);
+        first = end;
     }
     Some(divided)
 }

@@ -16,6 +16,7 @@ mod command;
 mod compute;
 mod config;
 mod control;
+mod cut;
 mod device_memory;
 mod dispatch;
 mod divide;

@@ -8,11 +8,11 @@
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use augur_memory::ContextId;
 use augur_scheduler::clock::Nanos;
-use augur_scheduler::division::{LEAST_PART, Offer};
+use augur_scheduler::division::{Cuts, LEAST_PART, Offer};
 use augur_scheduler::list::CommandList;
 use augur_scheduler::overlap::overlaps;
 use augur_scheduler::placement::together::Pairs;
@@ -46,7 +46,20 @@ pub(crate) struct Program {
     /// Which objects commands use together.
     pub pairs: Pairs,
     /// The same with large commands divided, once that was wanted.
-    pub divided: OnceLock<Option<Arc<Program>>>,
+    pub divided: Mutex<Divided>,
+}
+
+/// A list with large commands divided.
+#[derive(Debug, Default)]
+pub(crate) struct Divided {
+    /// For each command that can be, where.
+    pub cuts: Vec<(usize, Cuts)>,
+    /// `None` before it is wanted, or when nothing is divided.
+    pub program: Option<Arc<Program>>,
+    /// Times that it was made.
+    pub made: u32,
+    /// Times that it was wanted.
+    pub comings: u32,
 }
 
 impl Program {
@@ -250,7 +263,7 @@ mod tests {
             origins: Vec::new(),
             offer: Offer::default(),
             pairs: Pairs::default(),
-            divided: OnceLock::new(),
+            divided: Mutex::default(),
         })
     }
 

@@ -12,7 +12,6 @@ use std::thread;
 use std::time::Duration;
 
 use augur_memory::{ContextId, Nanos};
-use augur_scheduler::division::Decision as Division;
 use augur_scheduler::scheduler::Engine;
 
 use crate::dispatch::Tracking;
@@ -44,11 +43,11 @@ enum Entry {
         context: ContextId,
         tracking: Tracking,
     },
-    /// Why commands are divided, or no longer.
+    /// Why commands are divided, where, or no longer.
     Division {
         at: Nanos,
         context: ContextId,
-        decision: Division,
+        decision: String,
     },
 }
 
@@ -119,14 +118,14 @@ impl ScheduleRecord {
         }
     }
 
-    /// Notes why commands are divided, or no longer.
-    pub fn decided(&self, context: ContextId, at: Nanos, decision: &Division) {
+    /// Notes why commands are divided, where, or no longer.
+    pub fn decided(&self, context: ContextId, at: Nanos, decision: String) {
         log::debug!("context {context}: {decision}");
         if self.is_on() {
             self.lock().push(Entry::Division {
                 at,
                 context,
-                decision: *decision,
+                decision,
             });
         }
     }

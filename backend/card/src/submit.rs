@@ -2,20 +2,19 @@
 //! Taking a submission: everything is checked before anything of it runs.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use augur_abi::Status;
 use augur_abi::submit::SubmitStatus;
 use augur_memory::{Access, ContextId, Nanos};
 use augur_scheduler::clock::Nanos as Cost;
-use augur_scheduler::division::Division;
 use augur_scheduler::list::{CommandList, Object, Operand, Unit};
 use augur_scheduler::placement::together::Pairs;
 
 use crate::command::Command;
 use crate::compute;
-use crate::divide;
+use crate::cut;
 use crate::dma;
 use crate::footprint::Gather;
 use crate::guest::GuestAccess;
@@ -108,7 +107,7 @@ fn check(shared: &Shared, request: &[u8]) -> Result<Submission, Refused> {
 
 /// Checks that the commands' memory exists, and makes of them what the scheduler and
 /// the engines have to know.
-fn prepare(
+pub(crate) fn prepare(
     shared: &Shared,
     context: ContextId,
     commands: Vec<Command>,
@@ -140,52 +139,8 @@ fn prepare(
         footprint: gather.finish(),
         pairs,
         origins: Vec::new(),
-        divided: OnceLock::new(),
+        divided: Mutex::default(),
     })
-}
-
-/// The program with large commands divided, where engines would be idle otherwise.
-fn divide(shared: &Shared, context: ContextId, program: Arc<Program>) -> (Arc<Program>, bool) {
-    let offer = program.offer;
-    if !offer.is_worth_it() || shared.config.compute_engines < 2 {
-        return (program, false);
-    }
-    let usage = shared
-        .core()
-        .contexts
-        .get(&context)
-        .map(|info| info.usage.clone());
-    let Some(usage) = usage else {
-        return (program, true);
-    };
-    let queued = shared.dispatch.queued(context);
-    let mut division = usage.division();
-    let division =
-        division.get_or_insert_with(|| Division::new(shared.config.compute_engines.into()));
-    if !division.divides(offer, queued) {
-        return (program, true);
-    }
-    let divided = program.divided.get_or_init(|| {
-        let (mut commands, mut origins) = (Vec::new(), Vec::new());
-        for (origin, command) in program.commands.iter().enumerate() {
-            let parts = match division.parts(Cost(command.nanos)) {
-                1 => None,
-                parts => divide::divide(command, parts),
-            };
-            let parts = parts.unwrap_or_else(|| vec![command.clone()]);
-            origins.extend(std::iter::repeat_n(origin as u32, parts.len()));
-            commands.extend(parts);
-        }
-        let mut divided = prepare(shared, context, commands).ok()?;
-        divided.origins = origins;
-        Some(Arc::new(divided))
-    });
-    let Some(divided) = divided.clone() else {
-        return (program, true);
-    };
-    let more = divided.commands.len() - program.commands.len();
-    Totals::add(&shared.totals.divided, more as u64);
-    (divided, true)
 }
 
 /// Enters guest memory, as soon as the virtual machine runs: a submission that
@@ -276,7 +231,7 @@ fn admit(
         return Err((whole(Status::Busy), done));
     }
     let mut submission = submission;
-    let (program, divisible) = divide(shared, submission.context, submission.program);
+    let (program, divisible) = cut::divide(shared, submission.context, submission.program);
     submission.program = program;
     let work = Work {
         came: shared.now(),

@@ -75,5 +75,7 @@ pub(crate) fn judge_division(shared: &Shared, list: &List) {
         &shared.totals.reunions
     };
     Totals::add(counter, 1);
-    shared.schedule.decided(list.context, now, &decision);
+    shared
+        .schedule
+        .decided(list.context, now, decision.to_string());
 }

@@ -17,6 +17,7 @@ use crate::granularity::Decision;
 use crate::graph::{Graph, Outcome, Release, Sequence};
 use crate::list::{CommandList, Operand};
 use crate::policy::Policy;
+use crate::region::Region;
 use crate::replay::{HORIZON, Replayer, Template};
 use crate::tracker::Tracker;
 
@@ -258,6 +259,11 @@ impl Analyser {
     /// The latest decisions about units of tracking, oldest first.
     pub fn decisions(&self) -> impl Iterator<Item = &Decision> {
         self.tracker.granularity().decisions()
+    }
+
+    /// Regions tracked that share addresses with a range, unless very many are tracked.
+    pub fn regions_beside(&self, start: u64, end: u64) -> impl Iterator<Item = &Region> {
+        self.tracker.regions_beside(start, end)
     }
 
     /// Cells tracked now.

@@ -92,6 +92,15 @@ impl Cells {
         self.link_total
     }
 
+    /// Cells tracked that share addresses with a range, and their regions, unless there
+    /// are more than `most` cells to look at.
+    pub fn beside(&self, start: u64, end: u64, most: usize) -> impl Iterator<Item = &Region> {
+        let few = self.places.len() <= most;
+        let places = self.places.iter().filter(move |place| few && place.live);
+        let regions = places.map(|place| &place.region);
+        regions.filter(move |it| it.start() < end && start < it.end())
+    }
+
     /// The cell of exactly this region of `object`, tracked from now on.
     pub fn intern(&mut self, region: &Region, object: Object) -> CellId {
         match self.find(region) {

@@ -5,8 +5,12 @@
 //! A list that has next to nothing beside one large instruction is divided at once,
 //! when nothing else is queued.  Others are when engines were idle while lists like
 //! them ran, and no longer when they were not busier for it; then the next try has
-//! to wait longer, so it does not oscillate.  What an instruction computes and how
-//! it is cut is not known here.
+//! to wait longer, so it does not oscillate.
+//!
+//! Where an instruction is cut follows the regions that others use of its operands,
+//! where most begin or end first, so that what needs a part can start with it; what is
+//! then left too large for an engine's share is cut evenly.  What an instruction
+//! computes is not known here.
 
 use std::fmt;
 
@@ -23,6 +27,41 @@ const GAIN: f64 = 1.1;
 /// Lists in a row that have to say the same.
 const FIRST_PATIENCE: u32 = 2;
 const LONGEST_PATIENCE: u32 = 256;
+
+/// Parts for each engine, at most.
+const PER_ENGINE: u64 = 4;
+/// Even cuts lie at multiples of so many rows, so that whole blocks are computed.
+const ROWS: u32 = 16;
+
+/// A row of an instruction at which regions that others use begin or end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// The row.
+    pub row: u32,
+    /// How many do.
+    pub regions: u32,
+}
+
+/// Where an instruction is cut.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cuts {
+    /// The first row of each part but the first, in order.
+    pub rows: Vec<u32>,
+    /// Those of them at which regions begin or end.
+    pub bounds: Vec<Bound>,
+}
+
+impl fmt::Display for Cuts {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (parts, bounds) = (self.rows.len() + 1, self.bounds.len());
+        let regions: u32 = self.bounds.iter().map(|it| it.regions).sum();
+        let evenly = self.rows.len().saturating_sub(bounds);
+        write!(
+            formatter,
+            "{parts} parts: {bounds} cuts where {regions} regions in use begin or end, {evenly} for the engines' shares"
+        )
+    }
+}
 
 /// What a list offers to divide, as estimated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,11 +153,42 @@ impl Division {
         self.engines > 1 && offer.is_worth_it() && (alone || self.divides)
     }
 
-    /// Into how many parts an instruction is cut.
+    /// Where an instruction of so many rows is cut.
     #[must_use]
-    pub fn parts(&self, cost: Nanos) -> u32 {
-        let most = u32::try_from(cost.0 / LEAST_PART.0).unwrap_or(u32::MAX);
-        most.min(self.engines).max(1)
+    pub fn cuts(&self, rows: u32, cost: Nanos, bounds: &[Bound]) -> Cuts {
+        let affordable = cost.0 / LEAST_PART.0;
+        let most = affordable.min(u64::from(self.engines) * PER_ENGINE);
+        let share = affordable.min(self.engines.into()) as u32;
+        let mut cuts = Cuts::default();
+        if most < 2 || share < 2 {
+            return cuts;
+        }
+        let least = (u64::from(rows) * LEAST_PART.0).div_ceil(cost.0).max(1);
+        let mut bounds = bounds.to_vec();
+        bounds.sort_unstable_by_key(|it| (std::cmp::Reverse(it.regions), it.row));
+        for bound in bounds {
+            let row = bound.row;
+            let far = |end: u32| u64::from(end.abs_diff(row)) >= least;
+            let apart = far(0) && far(rows) && cuts.rows.iter().all(|&cut| far(cut));
+            if row < rows && apart && cuts.rows.len() as u64 + 1 < most {
+                cuts.rows.push(row);
+                cuts.bounds.push(bound);
+            }
+        }
+        cuts.rows.sort_unstable();
+        let share = rows.div_ceil(share).next_multiple_of(ROWS.min(rows));
+        let mut from = 0;
+        for end in std::mem::take(&mut cuts.rows).into_iter().chain([rows]) {
+            while from + share < end && cuts.rows.len() as u64 + 1 < most {
+                from += share;
+                cuts.rows.push(from);
+            }
+            from = end;
+            if end < rows {
+                cuts.rows.push(end);
+            }
+        }
+        cuts
     }
 
     /// A list has ended that had something to divide; engines were busy for that
@@ -188,9 +258,36 @@ mod tests {
         assert!(!division.divides(offer(400_000, 500_000), 9));
         assert!(!division.divides(offer(39_999, 39_999), 0));
         assert!(!Division::new(1).divides(offer(400_000, 400_000), 0));
-        assert_eq!(division.parts(Nanos(400_000)), 4);
-        assert_eq!(division.parts(Nanos(60_000)), 3);
-        assert_eq!(division.parts(Nanos(10_000)), 1);
+        let even = |cost| division.cuts(1000, Nanos(cost), &[]).rows;
+        assert_eq!(even(400_000), [256, 512, 768]);
+        assert_eq!(even(60_000), [336, 672]);
+        assert_eq!(even(39_000), []);
+    }
+
+    #[test]
+    fn cuts_lie_where_regions_begin_and_end_and_leave_nobody_too_much() {
+        let division = Division::new(2);
+        let cuts = |cost, bounds: &[(u32, u32)]| {
+            let bound = |&(row, regions)| Bound { row, regions };
+            let bounds: Vec<Bound> = bounds.iter().map(bound).collect();
+            division.cuts(1000, Nanos(cost), &bounds)
+        };
+        let found = cuts(400_000, &[(250, 2), (500, 2), (750, 2), (0, 9), (1000, 9)]);
+        assert_eq!((found.rows, found.bounds.len()), (vec![250, 500, 750], 3));
+        // At most four for each engine, and none of less than 50 rows.
+        let found = cuts(400_000, &[(100, 1), (120, 5), (960, 7), (500, 1)]);
+        assert_eq!(found.rows, [120, 500]);
+        assert_eq!(found.bounds.iter().map(|it| it.regions).sum::<u32>(), 6);
+        let many: Vec<_> = (1..20).map(|at| (at * 50, 1)).collect();
+        assert_eq!(cuts(400_000, &many).rows.len(), 7);
+        // One small region leaves most of it to be shared.
+        let found = cuts(400_000, &[(60, 3)]);
+        assert_eq!((found.rows.clone(), found.bounds.len()), (vec![60, 572], 1));
+        assert_eq!(
+            found.to_string(),
+            "3 parts: 1 cuts where 3 regions in use begin or end, 1 for the engines' shares"
+        );
+        assert_eq!(cuts(39_000, &[(500, 9)]), Cuts::default());
     }
 
     #[test]

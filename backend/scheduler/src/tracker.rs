@@ -20,6 +20,9 @@ use crate::replay::Template;
 /// all that it spans: blocks order too much anyway, never too little.
 const MAX_RUNS: u64 = 1 << 16;
 
+/// Cells among which neighbours are looked for one by one.
+const MAX_LOOKED_AT: usize = 4096;
+
 /// Finds conflicts between the instructions of one context.
 #[derive(Debug)]
 pub struct Tracker {
@@ -199,6 +202,11 @@ impl Tracker {
     /// Cells looked up so far, for all operands.
     pub(crate) fn touched_total(&self) -> u64 {
         self.touched_total
+    }
+
+    /// Regions tracked that share addresses with a range, unless very many are tracked.
+    pub(crate) fn regions_beside(&self, start: u64, end: u64) -> impl Iterator<Item = &Region> {
+        self.cells.beside(start, end, MAX_LOOKED_AT)
     }
 
     /// Cells tracked now.

@@ -11,7 +11,7 @@ use augur_card::CardConfig;
 use zerocopy::IntoBytes as _;
 
 use crate::driver::{Driver, command, dense, small};
-use crate::lists::{bytes_of, counters, fill, floats, load, store, wait};
+use crate::lists::{bytes_of, counters, fill, floats, load, store, wait, whole_numbers};
 
 const ROWS: u32 = 1000;
 const COLUMNS: u32 = 512;
@@ -199,4 +199,45 @@ fn a_part_whose_memory_has_gone_fails_its_command_alone() {
     let gone = driver.ask::<[u8; 0]>(Request::ContextDestroy, other, &[]);
     assert_eq!(gone, Ok([]));
     nothing_is_held(&driver);
+}
+
+/// What others use of a large command's operands decides where it is cut, in the same
+/// list and, from its second time on, in others.
+#[test]
+fn a_command_is_cut_where_the_regions_in_use_begin_and_end() {
+    let mut driver = two_engines();
+    let [source, result, apart] = [0; 3].map(|_| {
+        let bytes = u64::from(ROWS) * ROW;
+        driver.object(bytes).device_address
+    });
+    let numbers = whole_numbers(5, (ROWS * COLUMNS) as usize);
+    store(&mut driver, source, &bytes_of(&numbers));
+    let ran = |driver: &mut Driver, list: &[Vec<u8>]| {
+        let before = counters(driver).commands;
+        let ended = driver.run(list, &[]);
+        assert_eq!(Status::from_code(ended.status), Some(Status::Ok));
+        counters(driver).commands - before
+    };
+    let large = relu(rows(result, 0, ROWS), rows(source, 0, ROWS));
+    // Little of each row, so that next to all work is the large command's.
+    let narrow = |object: u64, first: u32, count: u32| {
+        let mut operand = rows(object, first, count);
+        operand.shape[1] = 8;
+        operand
+    };
+    let users: Vec<_> = [(0, 200), (200, 500), (700, 300)]
+        .map(|(first, count)| relu(narrow(apart, first, count), narrow(result, first, count)))
+        .into();
+    // Alone, a half for each engine, until it is known.
+    for _ in 0..4 {
+        assert_eq!(ran(&mut driver, std::slice::from_ref(&large)), 2);
+    }
+    // With three that need a part each, in one list and after these came in another.
+    let one_list = [std::slice::from_ref(&large), &users].concat();
+    assert_eq!(ran(&mut driver, &one_list), 3 + 3);
+    for _ in 0..3 {
+        assert_eq!(ran(&mut driver, std::slice::from_ref(&large)), 3);
+    }
+    let found = load(&mut driver, result, numbers.len() * 4);
+    assert!(found == bytes_of(&numbers));
 }
