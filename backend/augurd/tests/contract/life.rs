@@ -111,7 +111,7 @@ fn a_request_of_many_pieces_is_answered_into_many_pieces() {
         if index < 8 {
             control.describe_in(table, index, request + u64::from(index), 1, next, index + 1);
         } else {
-            let bytes = u32::from(index) % 7 + 4;
+            let bytes = u32::from(index) % 7 + 6;
             control.describe_in(table, index, at, bytes, next | WRITE, index + 1);
             at += u64::from(bytes);
         }
