@@ -1,27 +1,24 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Requests of the control queue.
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use augur_abi::control::{
     ACCESS_WRITE, ACK_DIRTY, ACK_USED, ContextCreateRequest, ContextCreateResponse,
-    ContextInfoResponse, CountersResponse, FaultRequest, FaultResponse, HelloRequest,
-    HelloResponse, ListCancelRequest, ListContextsRequest, ListWindowsRequest, ListWindowsResponse,
-    ListedWindow, MAX_ACKS, MAX_LISTED_WINDOWS, ObjectCreateRequest, ObjectCreateResponse,
-    ObjectDestroyRequest, Request, RequestHeader, ResponseHeader, ResumeRequest, RevokeAck,
-    RevokeAckRequest, SensorsResponse,
+    ContextInfoResponse, FaultRequest, FaultResponse, HelloRequest, HelloResponse,
+    ListCancelRequest, ListContextsRequest, ListWindowsRequest, ListWindowsResponse, ListedWindow,
+    MAX_ACKS, MAX_LISTED_WINDOWS, ObjectCreateRequest, ObjectCreateResponse, ObjectDestroyRequest,
+    Request, RequestHeader, ResponseHeader, ResumeRequest, RevokeAck, RevokeAckRequest,
 };
 use augur_abi::{ABI_MAJOR, CardState, Status};
 use augur_memory::{
     ContextId, DeviceAddress, FaultAnswer, MemoryError, ObjectId, Slot, WindowRef, WindowState,
 };
-use augur_scheduler::profile::Profile;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::shared::{ContextInfo, Shared, Totals};
 use crate::status::status_of;
-use crate::{header, hints, prediction};
+use crate::{counters, header, hints, prediction};
 
 /// How long an allocation waits for freed memory to be scrubbed.
 const SCRUB_PATIENCE: Duration = Duration::from_secs(5);
@@ -71,7 +68,7 @@ fn handle(shared: &Shared, request: &[u8], out: &mut Vec<u8>) -> Result<(), Stat
     match opcode {
         Request::Hello => hello(shared, &whole(body)?, out),
         Request::Resume => resume(shared, &whole(body)?, out),
-        Request::Counters => counters(shared, body, out),
+        Request::Counters => counters::counters(shared, body, out),
         _ if shared.core().life.is_none() => Err(Status::NoHello),
         Request::ContextCreate => context_create(shared, &whole(body)?, out),
         Request::ContextDestroy => context_destroy(shared, context, body),
@@ -81,7 +78,7 @@ fn handle(shared: &Shared, request: &[u8], out: &mut Vec<u8>) -> Result<(), Stat
         Request::RevokeAck => revoke_ack(shared, body),
         Request::ListWindows => list_windows(shared, &whole(body)?, out),
         Request::ListContexts => list_contexts(shared, &whole(body)?, out),
-        Request::Sensors => sensors(shared, body, out),
+        Request::Sensors => counters::sensors(shared, body, out),
         Request::ListCancel => list_cancel(shared, context, &whole(body)?),
         Request::ContextPriority => hints::set_priority(shared, context, &whole(body)?),
         Request::Advise => hints::advise(shared, context, &whole(body)?),
@@ -110,7 +107,7 @@ fn whole<T: FromBytes>(body: &[u8]) -> Result<T, Status> {
     T::read_from_bytes(body).map_err(|_| Status::Invalid)
 }
 
-fn append<T: IntoBytes + Immutable>(out: &mut Vec<u8>, body: &T) {
+pub(crate) fn append<T: IntoBytes + Immutable>(out: &mut Vec<u8>, body: &T) {
     out.extend_from_slice(body.as_bytes());
 }
 
@@ -427,100 +424,4 @@ fn list_cancel(
     // Whoever waits for a window to move looks at the flag again.
     shared.carry_out(core);
     found.then_some(()).ok_or(Status::NoObject)
-}
-
-fn sensors(shared: &Shared, body: &[u8], out: &mut Vec<u8>) -> Result<(), Status> {
-    if !body.is_empty() {
-        return Err(Status::Invalid);
-    }
-    let total = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-    let core = shared.core();
-    append(
-        out,
-        &SensorsResponse {
-            time_ns: shared.now().0,
-            compute_ns: total(&shared.totals.compute_ns),
-            dma_ns: total(&shared.totals.dma_ns),
-            energy_uj: core.power.microjoules(),
-            power_uw: core.power.microwatts,
-            temperature_mc: core.power.millidegrees(),
-            engine_mhz: core.power.megahertz(),
-            engine_max_mhz: shared.config.power.engine_megahertz,
-            reserved: 0,
-        },
-    );
-    Ok(())
-}
-
-fn counters(shared: &Shared, body: &[u8], out: &mut Vec<u8>) -> Result<(), Status> {
-    if !body.is_empty() {
-        return Err(Status::Invalid);
-    }
-    let totals = &shared.totals;
-    let learning = &shared.prediction.totals;
-    let total = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-    let page = augur_abi::PAGE_BYTES;
-    let scheduling = shared.dispatch.totals();
-    let core = shared.core();
-    let memory = core.manager.counters();
-    append(
-        out,
-        &CountersResponse {
-            time_ns: shared.now().0,
-            lives: core.lives,
-            contexts: core.contexts.len() as u64,
-            objects: memory.objects,
-            object_bytes: memory.object_frames * page,
-            windows: memory.windows,
-            window_bytes: memory.window_frames * page,
-            free_visible_bytes: core.manager.free_visible().bytes(),
-            quarantined_bytes: memory.quarantined_frames * page,
-            faults: memory.faults,
-            fault_ns: memory.fault_time.0,
-            maps: memory.maps,
-            revokes: memory.revokes,
-            clean_drops: memory.clean_drops,
-            filled_bytes: memory.filled_bytes,
-            zeroed_bytes: memory.zeroed_bytes,
-            written_home_bytes: memory.written_home_bytes,
-            stale_acks: memory.stale_acks,
-            resyncs: u64::from(core.events.resyncs),
-            lists: total(&totals.lists),
-            failed_lists: total(&totals.failed_lists),
-            commands: total(&totals.commands),
-            compute_ns: total(&totals.compute_ns),
-            dma_ns: total(&totals.dma_ns),
-            dma_in_bytes: total(&totals.dma_in_bytes),
-            dma_out_bytes: total(&totals.dma_out_bytes),
-            refused_requests: total(&totals.refused_requests),
-            maps_ahead: memory.maps_ahead,
-            ahead_used: memory.ahead_used,
-            ahead_unused: memory.ahead_unused,
-            late_faults: memory.late,
-            speculative_bytes: memory.speculative_frames * page,
-            touches: total(&learning.touches),
-            touches_lost: total(&learning.touches_lost),
-            touches_refused: total(&learning.touches_refused),
-            accesses_dropped: shared.prediction.dropped(),
-            learning_ns: total(&learning.learning_ns),
-            zaps: memory.watched,
-            zaps_refaulted: memory.watched_used,
-            tracked_regions: scheduling.regions,
-            edges: scheduling.edges,
-            splits: scheduling.splits + total(&totals.divisions),
-            merges: scheduling.merges + total(&totals.reunions),
-            replayed_commands: scheduling.replayed,
-            near_commands: scheduling.near,
-            stolen_commands: scheduling.stolen,
-            analysis_ns: scheduling.analysis(&Profile::default()).0,
-            held_ranges: total(&totals.held_ranges),
-            held_runs: total(&totals.held_runs),
-            relocations: memory.relocations,
-            relocated_bytes: memory.relocated_frames * page,
-            relocations_spoiled: memory.relocations_spoiled,
-            peak_object_bytes: memory.peak_object_frames * page,
-            home_end_bytes: core.manager.home_end() * page,
-        },
-    );
-    Ok(())
 }
