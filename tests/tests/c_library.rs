@@ -38,14 +38,23 @@ fn compile(project: &Project, example: &str, program: &Path) {
 }
 
 #[test]
-fn a_c_program_computes_on_the_card() {
+fn c_programs_compute_on_the_card_and_order_their_lists() {
     let project = Project::find().unwrap();
-    let program = project.guest().join("saxpy");
-    compile(&project, "saxpy.c", &program);
-    let guest = Builder::new("c-library").input(&program).boot();
-    let said = guest.shell("cp /input/saxpy /tmp; chmod +x /tmp/saxpy; /tmp/saxpy");
+    let [saxpy, timelines] = ["saxpy", "timelines"].map(|name| {
+        let program = project.guest().join(name);
+        compile(&project, &format!("{name}.c"), &program);
+        program
+    });
+    let guest = Builder::new("c-library")
+        .input(&saxpy)
+        .input(&timelines)
+        .boot();
+    guest.shell("cp /input/saxpy /input/timelines /tmp; chmod +x /tmp/saxpy /tmp/timelines");
+    let said = guest.shell("/tmp/saxpy");
     assert!(said.contains("100000 sums are right"), "{said}");
     assert!(said.contains("memory is exhausted"), "{said}");
+    let said = guest.shell("/tmp/timelines");
+    assert!(said.contains("4096 bytes came in order"), "{said}");
     guest.finish();
 }
 

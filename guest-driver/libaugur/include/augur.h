@@ -91,6 +91,8 @@ struct augur_object;
 struct augur_list;
 /* A dma-buf that was imported. */
 struct augur_buffer;
+/* A row of points that are passed in order. It begins at point 0. */
+struct augur_timeline;
 
 /*
  * A typed, strided view of an object. Element (i0, i1, ...) is at
@@ -139,6 +141,12 @@ struct augur_convolution {
 struct augur_completion {
 	uint64_t started_ns;
 	uint64_t finished_ns;
+};
+
+/* A point of a timeline. */
+struct augur_point {
+	const struct augur_timeline *timeline;
+	uint64_t value;
 };
 
 /* What the last function that failed in this thread has to say. */
@@ -267,6 +275,27 @@ int augur_submit_lists(const struct augur_device *device, uint32_t queue,
  */
 int augur_wait(const struct augur_device *device, uint64_t fence, int64_t timeout_ns,
 	       struct augur_completion *completion);
+/*
+ * Timelines order lists of the device, of any queue, and the program. Destroying
+ * one leaves lists alone that wait for its points.
+ */
+int augur_timeline_create(const struct augur_device *device, struct augur_timeline **timeline);
+void augur_timeline_destroy(struct augur_timeline *timeline);
+/* Passes a point from the program. */
+int augur_timeline_pass(const struct augur_timeline *timeline, uint64_t value);
+/* Waits until a point has been passed, as augur_wait(); nobody need have promised it yet. */
+int augur_timeline_wait(const struct augur_timeline *timeline, uint64_t value,
+			int64_t timeout_ns);
+/*
+ * augur_submit_lists() of lists that begin when all points of after have been passed, which
+ * something submitted before has to promise, and that pass those of passes when all of them
+ * have ended, well or not.
+ */
+int augur_submit_ordered(const struct augur_device *device, uint32_t queue,
+			 const struct augur_list *const *lists, uint32_t count,
+			 const struct augur_point *after, uint32_t after_count,
+			 const struct augur_point *passes, uint32_t pass_count,
+			 uint64_t *fence);
 /* Submits a list on queue 0 and waits until it has ended. */
 int augur_run(const struct augur_device *device, const struct augur_list *list);
 

@@ -215,6 +215,30 @@ pub unsafe extern "C" fn augur_submit(
     }))
 }
 
+/// Submits lists that C has handles of. Return: the first one's fence.
+///
+/// # Safety
+/// `lists` points to `count` handles of the caller.
+pub(crate) unsafe fn submit_lists(
+    device: &Device,
+    queue: u32,
+    lists: *const *const List,
+    count: u32,
+    order: &Order<'_>,
+) -> Result<u64, Failure> {
+    // SAFETY: the caller's promise.
+    let lists = unsafe { elements(lists, count as usize) }?
+        .iter()
+        // SAFETY: the caller's promise.
+        .map(|&list| Ok(unsafe { reference(list) }?.commands().clone()))
+        .collect::<Result<Vec<_>, Failure>>()?;
+    device
+        .submit_lists(queue, &lists, order)?
+        .first()
+        .map(Submission::fence)
+        .ok_or(Failure::Argument("there is no list to submit"))
+}
+
 /// See `augur.h`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn augur_submit_lists(
@@ -224,28 +248,17 @@ pub unsafe extern "C" fn augur_submit_lists(
     count: u32,
     fence: *mut u64,
 ) -> c_int {
-    // SAFETY: a handle of the caller, and `count` handles.
-    let both = unsafe {
-        reference(device).and_then(|device| Ok((device, elements(lists, count as usize)?)))
-    };
-    returned(both.and_then(|(device, lists)| {
-        if lists.is_empty() {
-            return Err(Failure::Argument("there is no list to submit"));
-        }
-        let lists = lists
-            .iter()
-            // SAFETY: a handle of the caller.
-            .map(|&list| Ok(unsafe { reference(list) }?.commands().clone()))
-            .collect::<Result<Vec<_>, Failure>>()?;
-        let submissions = device.submit_lists(queue, &lists, &Order::default())?;
-        let first = submissions.first().map_or(0, Submission::fence);
+    // SAFETY: a handle of the caller.
+    returned(unsafe { reference(device) }.and_then(|device| {
+        // SAFETY: `count` handles of the caller.
+        let first = unsafe { submit_lists(device, queue, lists, count, &Order::default()) }?;
         // SAFETY: `fence` is where the caller wants it.
         unsafe { give(fence, first) }
     }))
 }
 
 /// A time limit as C has it: negative is none.
-fn limit(timeout_ns: i64) -> Option<Duration> {
+pub(crate) fn limit(timeout_ns: i64) -> Option<Duration> {
     u64::try_from(timeout_ns).ok().map(Duration::from_nanos)
 }
 

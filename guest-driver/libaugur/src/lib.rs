@@ -16,3 +16,4 @@ mod error;
 mod list;
 mod pointers;
 mod sharing;
+mod timeline;

@@ -108,312 +108,99 @@ pub unsafe extern "C" fn augur_list_download(
 /// # Safety
 /// The list is NULL or a handle of the caller; each tensor is NULL or points to
 /// a `struct augur_tensor`.
-unsafe fn add<const COUNT: usize>(
+unsafe fn add(
     list: *mut List,
-    tensors: [*const Operand; COUNT],
-    command: impl FnOnce(&mut CommandList<'static>, &[Tensor; COUNT]) -> Result<(), Failure>,
+    tensors: &[*const Operand],
+    command: impl FnOnce(&mut CommandList<'static>, &[Tensor]) -> Result<(), Failure>,
 ) -> c_int {
     let checked = || {
         // SAFETY: the caller's promise.
         let list = unsafe { reference_mut(list) }?;
-        let mut views = Vec::with_capacity(COUNT);
-        for pointer in tensors {
+        let views = tensors
+            .iter()
             // SAFETY: the caller's promise.
-            views.push(unsafe { tensor(pointer) }?);
-        }
-        let views = views
-            .try_into()
-            .map_err(|_| Failure::Argument("too few tensors"))?;
+            .map(|&pointer| unsafe { tensor(pointer) })
+            .collect::<Result<Vec<_>, _>>()?;
         command(&mut list.0, &views)
     };
     returned(checked())
 }
 
-/// See `augur.h`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn augur_list_copy(
-    list: *mut List,
-    to: *const Operand,
-    from: *const Operand,
-) -> c_int {
-    // SAFETY: `augur.h` says what the pointers are.
-    unsafe {
-        add(
-            list,
-            [to, from],
-            |list, [to, from]| Ok(list.copy(to, from)?),
-        )
-    }
-}
-
-/// See `augur.h`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn augur_list_fill(list: *mut List, to: *const Operand, value: u64) -> c_int {
-    // SAFETY: `augur.h` says what the pointers are.
-    unsafe { add(list, [to], |list, [to]| Ok(list.fill(to, value)?)) }
-}
-
-/// See `augur.h`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn augur_list_add(
-    list: *mut List,
-    to: *const Operand,
-    a: *const Operand,
-    b: *const Operand,
-) -> c_int {
-    // SAFETY: `augur.h` says what the pointers are.
-    unsafe { add(list, [to, a, b], |list, [to, a, b]| Ok(list.add(to, a, b)?)) }
-}
-
-/// See `augur.h`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn augur_list_multiply(
-    list: *mut List,
-    to: *const Operand,
-    a: *const Operand,
-    b: *const Operand,
-) -> c_int {
-    // SAFETY: `augur.h` says what the pointers are.
-    unsafe {
-        add(list, [to, a, b], |list, [to, a, b]| {
-            Ok(list.multiply(to, a, b)?)
-        })
-    }
-}
-
-/// See `augur.h`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn augur_list_relu(
-    list: *mut List,
-    to: *const Operand,
-    from: *const Operand,
-) -> c_int {
-    // SAFETY: `augur.h` says what the pointers are.
-    unsafe {
-        add(
-            list,
-            [to, from],
-            |list, [to, from]| Ok(list.relu(to, from)?),
-        )
-    }
-}
-
-/// See `augur.h`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn augur_list_scale(
-    list: *mut List,
-    to: *const Operand,
-    from: *const Operand,
-    scale: f32,
-    bias: f32,
-) -> c_int {
-    // SAFETY: `augur.h` says what the pointers are.
-    unsafe {
-        add(list, [to, from], |list, [to, from]| {
-            Ok(list.scale(to, from, scale, bias)?)
-        })
-    }
-}
-
-/// See `augur.h`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn augur_list_matmul(
-    list: *mut List,
-    to: *const Operand,
-    a: *const Operand,
-    b: *const Operand,
-    accumulate: c_int,
-) -> c_int {
-    // SAFETY: `augur.h` says what the pointers are.
-    unsafe {
-        add(list, [to, a, b], |list, [to, a, b]| {
-            Ok(list.matmul(to, a, b, accumulate != 0)?)
-        })
-    }
-}
-
-/// See `augur.h`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn augur_list_matmul_subtract(
-    list: *mut List,
-    to: *const Operand,
-    a: *const Operand,
-    b: *const Operand,
-) -> c_int {
-    // SAFETY: `augur.h` says what the pointers are.
-    unsafe {
-        add(list, [to, a, b], |list, [to, a, b]| {
-            Ok(list.matmul_subtract(to, a, b)?)
-        })
-    }
-}
-
-/// See `augur.h`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn augur_list_cholesky(list: *mut List, matrix: *const Operand) -> c_int {
-    // SAFETY: `augur.h` says what the pointers are.
-    unsafe { add(list, [matrix], |list, [matrix]| Ok(list.cholesky(matrix)?)) }
-}
-
-/// See `augur.h`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn augur_list_triangular_solve(
-    list: *mut List,
-    x: *const Operand,
-    l: *const Operand,
-) -> c_int {
-    // SAFETY: `augur.h` says what the pointers are.
-    unsafe {
-        add(
-            list,
-            [x, l],
-            |list, [x, l]| Ok(list.triangular_solve(x, l)?),
-        )
-    }
-}
-
-/// See `augur.h`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn augur_list_conv2d(
-    list: *mut List,
-    to: *const Operand,
-    from: *const Operand,
-    weights: *const Operand,
-    convolution: *const ConvolutionParameters,
-) -> c_int {
-    // SAFETY: `augur.h` says what the pointers are.
-    unsafe {
-        add(list, [to, from, weights], |list, [to, from, weights]| {
-            let convolution = reference(convolution)?;
-            Ok(list.conv2d(to, from, weights, &convolution.checked()?)?)
-        })
-    }
-}
-
-/// See `augur.h`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn augur_list_resample(
-    list: *mut List,
-    to: *const Operand,
-    from: *const Operand,
-    factor: u32,
-) -> c_int {
-    // SAFETY: `augur.h` says what the pointers are.
-    unsafe {
-        add(list, [to, from], |list, [to, from]| {
-            Ok(list.resample(to, from, factor)?)
-        })
-    }
-}
-
-/// See `augur.h`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn augur_list_reduce(
-    list: *mut List,
-    to: *const Operand,
-    from: *const Operand,
-    axis: u32,
-    reduction: c_int,
-) -> c_int {
-    // SAFETY: `augur.h` says what the pointers are.
-    unsafe {
-        add(list, [to, from], |list, [to, from]| {
-            let kind = u32::try_from(reduction)
-                .ok()
-                .and_then(ReduceKind::from_code);
-            let kind = kind.ok_or(Failure::Argument("there is no such reduction"))?;
-            Ok(list.reduce(to, from, axis as usize, kind)?)
-        })
-    }
-}
-
-/// See `augur.h`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn augur_list_softmax(
-    list: *mut List,
-    to: *const Operand,
-    from: *const Operand,
-    axis: u32,
-) -> c_int {
-    // SAFETY: `augur.h` says what the pointers are.
-    unsafe {
-        add(list, [to, from], |list, [to, from]| {
-            Ok(list.softmax(to, from, axis as usize)?)
-        })
-    }
-}
-
-/// See `augur.h`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn augur_list_layer_norm(
-    list: *mut List,
-    to: *const Operand,
-    from: *const Operand,
-    scale: *const Operand,
-    bias: *const Operand,
-    axis: u32,
-    epsilon: f32,
-) -> c_int {
-    // SAFETY: `augur.h` says what the pointers are.
-    unsafe {
-        add(
-            list,
-            [to, from, scale, bias],
-            |list, [to, from, scale, bias]| {
-                Ok(list.layer_norm(to, from, scale, bias, axis as usize, epsilon)?)
-            },
-        )
-    }
-}
-
-/// See `augur.h`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn augur_list_gather(
-    list: *mut List,
-    to: *const Operand,
-    table: *const Operand,
-    indices: *const Operand,
-) -> c_int {
-    // SAFETY: `augur.h` says what the pointers are.
-    unsafe {
-        add(list, [to, table, indices], |list, [to, table, indices]| {
-            Ok(list.gather(to, table, indices)?)
-        })
-    }
-}
-
-/// See `augur.h`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn augur_list_scatter(
-    list: *mut List,
-    table: *const Operand,
-    from: *const Operand,
-    indices: *const Operand,
-) -> c_int {
-    // SAFETY: `augur.h` says what the pointers are.
-    unsafe {
-        add(
-            list,
-            [table, from, indices],
-            |list, [table, from, indices]| Ok(list.scatter(table, from, indices)?),
-        )
-    }
-}
-
-impl ConvolutionParameters {
-    fn checked(&self) -> Result<Convolution, Failure> {
-        if self.reserved != 0 {
-            return Err(Failure::Argument("a reserved field is not zero"));
+/// Functions that add one command: its tensors, its other parameters, and how the
+/// client library calls it.
+macro_rules! commands {
+    ($(extern "C" fn $name:ident(
+        $($tensor:ident),+ $(; $($parameter:ident: $type:ty),+)?
+    ) |$list:ident| $call:expr;)+) => {$(
+        /// See `augur.h`.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $name(
+            list: *mut List,
+            $($tensor: *const Operand,)+
+            $($($parameter: $type,)+)?
+        ) -> c_int {
+            let tensors = [$($tensor),+];
+            let command = |$list: &mut CommandList<'static>, tensors: &[Tensor]| {
+                let [$($tensor),+] = tensors else {
+                    return Err(Failure::Argument("too few tensors"));
+                };
+                Ok($call?)
+            };
+            // SAFETY: `augur.h` says what the pointers are.
+            unsafe { add(list, &tensors, command) }
         }
-        Ok(Convolution {
-            stride: [self.stride_y, self.stride_x],
-            pad_rows: [self.pad_top, self.pad_bottom],
-            pad_columns: [self.pad_left, self.pad_right],
-            repeat_edge: self.repeat_edge != 0,
-            groups: self.groups,
-            shift: self.shift,
-            absolute: self.absolute != 0,
-            bias: self.bias,
-        })
+    )+};
+}
+
+commands! {
+    extern "C" fn augur_list_copy(to, from) |list| list.copy(to, from);
+    extern "C" fn augur_list_fill(to; value: u64) |list| list.fill(to, value);
+    extern "C" fn augur_list_add(to, a, b) |list| list.add(to, a, b);
+    extern "C" fn augur_list_multiply(to, a, b) |list| list.multiply(to, a, b);
+    extern "C" fn augur_list_relu(to, from) |list| list.relu(to, from);
+    extern "C" fn augur_list_scale(to, from; scale: f32, bias: f32)
+        |list| list.scale(to, from, scale, bias);
+    extern "C" fn augur_list_matmul(to, a, b; accumulate: c_int)
+        |list| list.matmul(to, a, b, accumulate != 0);
+    extern "C" fn augur_list_matmul_subtract(to, a, b) |list| list.matmul_subtract(to, a, b);
+    extern "C" fn augur_list_cholesky(matrix) |list| list.cholesky(matrix);
+    extern "C" fn augur_list_triangular_solve(x, l) |list| list.triangular_solve(x, l);
+    extern "C" fn augur_list_conv2d(to, from, weights; convolution: *const ConvolutionParameters)
+        |list| list.conv2d(to, from, weights, &checked_convolution(convolution)?);
+    extern "C" fn augur_list_resample(to, from; factor: u32) |list| list.resample(to, from, factor);
+    extern "C" fn augur_list_reduce(to, from; axis: u32, reduction: c_int)
+        |list| list.reduce(to, from, axis as usize, checked_reduction(reduction)?);
+    extern "C" fn augur_list_softmax(to, from; axis: u32)
+        |list| list.softmax(to, from, axis as usize);
+    extern "C" fn augur_list_layer_norm(to, from, scale, bias; axis: u32, epsilon: f32)
+        |list| list.layer_norm(to, from, scale, bias, axis as usize, epsilon);
+    extern "C" fn augur_list_gather(to, table, indices) |list| list.gather(to, table, indices);
+    extern "C" fn augur_list_scatter(table, from, indices) |list| list.scatter(table, from, indices);
+}
+
+/// The reduction that an `enum augur_reduction` names.
+fn checked_reduction(code: c_int) -> Result<ReduceKind, Failure> {
+    u32::try_from(code)
+        .ok()
+        .and_then(ReduceKind::from_code)
+        .ok_or(Failure::Argument("there is no such reduction"))
+}
+
+/// What a `struct augur_convolution` says.
+fn checked_convolution(parameters: *const ConvolutionParameters) -> Result<Convolution, Failure> {
+    // SAFETY: `augur.h` says that it is NULL or points to one.
+    let parameters = unsafe { reference(parameters) }?;
+    if parameters.reserved != 0 {
+        return Err(Failure::Argument("a reserved field is not zero"));
     }
+    Ok(Convolution {
+        stride: [parameters.stride_y, parameters.stride_x],
+        pad_rows: [parameters.pad_top, parameters.pad_bottom],
+        pad_columns: [parameters.pad_left, parameters.pad_right],
+        repeat_edge: parameters.repeat_edge != 0,
+        groups: parameters.groups,
+        shift: parameters.shift,
+        absolute: parameters.absolute != 0,
+        bias: parameters.bias,
+    })
 }

@@ -90,6 +90,7 @@ fn tensors_are_operands_and_numbers_are_the_cards() {
     holds("sizeof(struct augur_information) == 40".into());
     holds("sizeof(struct augur_convolution) == 24".into());
     holds("sizeof(struct augur_completion) == 16".into());
+    holds("sizeof(struct augur_point) == 16".into());
     compile("c", &source);
 }
 
@@ -131,7 +132,10 @@ fn every_function_of_the_library_is_declared_and_the_other_way_round() {
         let source = std::fs::read_to_string(file.unwrap().path()).unwrap();
         for part in source.split("extern \"C\" fn ").skip(1) {
             let end = part.find('(').unwrap();
-            defined.insert(part[..end].to_owned());
+            // Not what a macro writes it with.
+            if part.starts_with("augur_") {
+                defined.insert(part[..end].to_owned());
+            }
         }
     }
     assert_eq!(functions(&code), defined);

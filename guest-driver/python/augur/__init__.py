@@ -22,6 +22,7 @@ ordered.
 from ctypes import byref, c_int, c_uint32, c_uint64, c_void_p
 import ctypes
 import os
+import time
 
 import numpy as np
 
@@ -30,7 +31,7 @@ from ._library import CardLost, Error, ListFailed, NoCard, NoMemory, TimedOut
 
 __all__ = [
     "Array", "CardLost", "Commands", "Device", "Error", "ListFailed", "NoCard", "NoMemory",
-    "TimedOut", "open",
+    "Submission", "TimedOut", "Timeline", "open",
 ]
 
 _TYPES = {
@@ -106,23 +107,88 @@ class Device:
 
     def run(self, *lists, queue=0):
         """Submits several Commands at once, all or none of them, and waits for them."""
+        self.submit(*lists, queue=queue).wait()
+
+    def submit(self, *lists, queue=0, after=(), passes=()):
+        """Submits several Commands at once, all or none of them, without waiting.
+
+        They begin when all points of after have been passed, and pass those of passes
+        when they have ended, well or not; a point is what Timeline.at() gives. Somebody
+        must have been submitted before who passes the points of after."""
         if any(commands._device is not self for commands in lists):
             raise ValueError("commands belong to another device")
         handles = (c_void_p * max(len(lists), 1))(*[commands._handle for commands in lists])
+        before, behind = [(_library.Point * max(len(points), 1))(*[
+            (timeline._handle, value) for timeline, value in points]) for points in (after, passes)]
         first = c_uint64()
-        _library.call("submit_lists", self._handle, queue, handles, len(lists), byref(first))
-        failure = None
-        for number in range(len(lists)):
-            try:
-                _library.call("wait", self._handle, first.value + number, -1, None)
-            except Error as error:
-                failure = failure or error
-        if failure:
-            raise failure
+        _library.call("submit_ordered", self._handle, queue, handles, len(lists), before,
+                      len(after), behind, len(passes), byref(first))
+        return Submission(self, lists, first.value)
+
+    def timeline(self):
+        """A new timeline, at point 0."""
+        return Timeline(self)
 
     def set_priority(self, priority):
         """How often its lists get engines: "low", "normal" or, if allowed, "high"."""
         _library.call("set_priority", self._handle, _chosen(_PRIORITIES, priority))
+
+
+class Submission:
+    """Commands on their way; it keeps what they use until they have ended."""
+
+    def __init__(self, device, lists, first):
+        self._device = device
+        self._lists = lists
+        self._fences = list(range(first, first + len(lists)))
+        self._failure = None
+
+    def __del__(self):
+        try:
+            self.wait()
+        except Exception:  # Whoever wants to know has waited.
+            pass
+
+    def wait(self, timeout=None):
+        """Waits until they have ended, at most timeout seconds; raises what the first of
+        them failed with."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while self._fences:
+            left = None if end is None else max(end - time.monotonic(), 0)
+            try:
+                _library.call("wait", self._device._handle, self._fences[0], _nanoseconds(left),
+                              None)
+            except TimedOut:
+                raise
+            except Error as error:
+                self._failure = self._failure or error
+            del self._fences[0]
+        self._lists = ()
+        if self._failure:
+            raise self._failure
+
+
+class Timeline:
+    """A row of points that are passed in order, by the program or by commands."""
+
+    def __init__(self, device):
+        self._device = device
+        self._handle = _library.handle("timeline_create", device._handle)
+
+    def __del__(self):
+        _library.release("timeline_destroy", getattr(self, "_handle", None))
+
+    def at(self, value):
+        """A point, for Device.submit(); 0 has always been passed."""
+        return self, value
+
+    def signal(self, value):
+        """Passes a point."""
+        _library.call("timeline_pass", self._handle, value)
+
+    def wait(self, value, timeout=None):
+        """Waits until a point has been passed, for at most timeout seconds."""
+        _library.call("timeline_wait", self._handle, value, _nanoseconds(timeout))
 
 
 class _Memory:

@@ -93,6 +93,12 @@ class Convolution(ctypes.Structure):
     ]
 
 
+class Point(ctypes.Structure):
+    """struct augur_point"""
+
+    _fields_ = [("timeline", c_void_p), ("value", c_uint64)]
+
+
 def _load():
     beside = os.path.join(os.path.dirname(__file__), "libaugur.so")
     return ctypes.CDLL(beside if os.path.exists(beside) else "libaugur.so")
@@ -101,18 +107,15 @@ def _load():
 _library = _load()
 _library.augur_message.restype = c_char_p
 _library.augur_message.argtypes = []
-_library.augur_close.restype = None
-_library.augur_close.argtypes = [c_void_p]
-_library.augur_object_destroy.restype = None
-_library.augur_object_destroy.argtypes = [c_void_p]
-_library.augur_list_destroy.restype = None
-_library.augur_list_destroy.argtypes = [c_void_p]
-_library.augur_buffer_destroy.restype = None
-_library.augur_buffer_destroy.argtypes = [c_void_p]
+for _name in ["close", "object_destroy", "list_destroy", "buffer_destroy", "timeline_destroy"]:
+    _function = getattr(_library, "augur_" + _name)
+    _function.argtypes = [c_void_p]
+    _function.restype = None
 _library.augur_object_bytes.restype = c_uint64
 _library.augur_object_bytes.argtypes = [c_void_p]
 
 _TENSOR = POINTER(Tensor)
+_POINT = POINTER(Point)
 _ARGUMENTS = {
     "open": [c_char_p, POINTER(c_void_p)],
     "query": [c_void_p, POINTER(Information)],
@@ -145,7 +148,11 @@ _ARGUMENTS = {
     "list_layer_norm": [c_void_p, _TENSOR, _TENSOR, _TENSOR, _TENSOR, c_uint32, c_float],
     "list_gather": [c_void_p, _TENSOR, _TENSOR, _TENSOR],
     "list_scatter": [c_void_p, _TENSOR, _TENSOR, _TENSOR],
-    "submit_lists": [c_void_p, c_uint32, POINTER(c_void_p), c_uint32, POINTER(c_uint64)],
+    "timeline_create": [c_void_p, POINTER(c_void_p)],
+    "timeline_pass": [c_void_p, c_uint64],
+    "timeline_wait": [c_void_p, c_uint64, c_int64],
+    "submit_ordered": [c_void_p, c_uint32, POINTER(c_void_p), c_uint32, _POINT, c_uint32, _POINT,
+                       c_uint32, POINTER(c_uint64)],
     "wait": [c_void_p, c_uint64, c_int64, c_void_p],
     "run": [c_void_p, c_void_p],
 }

@@ -72,6 +72,22 @@ def main():
     other = augur.open()
     assert np.allclose(rest.to(other).numpy(), 0, atol=1e-4)
     assert (solved[1:, ::2].to(other).numpy() == solved.numpy()[1:, ::2]).all()
+    # The first queue's commands wait for the last's, which share no memory with them.
+    timeline = card.timeline()
+    early, late = card.commands(), card.commands()
+    early.fill(factor, 1)
+    late.fill(rest, 2)
+    refused(OSError, lambda: card.submit(early, after=[timeline.at(1)]))
+    queue = card.information["submit_queues"] - 1
+    first = card.submit(late, queue=queue, passes=[timeline.at(1)])
+    card.submit(early, after=[timeline.at(1)], passes=[timeline.at(2)])
+    timeline.wait(2, timeout=60)
+    first.wait(timeout=0)
+    assert (factor.map() == 1).all() and (rest.map() == 2).all()
+    refused(augur.TimedOut, lambda: timeline.wait(3, timeout=0.001))
+    timeline.signal(3)
+    timeline.wait(3)
+
     refused(ValueError, lambda: factor.advise("often"))
     refused(ValueError, lambda: card.run())
 
