@@ -29,7 +29,7 @@
 
 /* Queues that are used: control, events, and the first of the submit queues. */
 #define MINIMAL_QUEUES		3
-/* Buffers for events. More events than these make the card send RESYNC. */
+/* Buffers for events: more than one object's windows ever need at a time. */
 #define MINIMAL_EVENTS		16
 /* Bytes of the one object. */
 #define MINIMAL_BYTES		AUGUR_PAGE_BYTES
@@ -40,16 +40,6 @@
 
 /* Numbers of the cards, for the names of their files. */
 static DEFINE_IDA(minimal_numbers);
-
-/* What of device memory the aperture shows, if it shows anything. */
-struct minimal_window {
-	bool live;
-	u32 slot;
-	u32 generation;
-	u64 device_address;
-	u64 aperture_offset;
-	u32 bytes;
-};
 
 /*
  * Locks: window_lock is never held across a request, so that windows can be given
@@ -75,13 +65,12 @@ struct minimal_card {
 	struct completion answer_done;
 	u32 answer_bytes;
 	u8 request[512];
-	u8 answer[sizeof(struct augur_response_header) +
-		  sizeof(struct augur_list_windows_response) +
-		  AUGUR_MAX_LISTED_WINDOWS * sizeof(struct augur_listed_window)];
+	u8 answer[128];
 
 	/* For window: held while it is read, so that it is not given back then. */
 	struct mutex window_lock;
-	struct minimal_window window;
+	bool window_live;
+	struct augur_event window;
 	wait_queue_head_t window_changed;
 	struct work_struct events_work;
 	struct augur_event events[MINIMAL_EVENTS];
@@ -145,41 +134,29 @@ static int minimal_error(__le32 status)
 	}
 }
 
-/* A control request and the room for its answer, both without their headers. */
-struct minimal_request {
-	u16 opcode;
-	u32 context;
-	const void *body;
-	u32 body_bytes;
-	void *answer;
-	u32 answer_bytes;
-	/* The answer may be shorter; what it does not fill is zero. */
-	bool varies;
-};
-
-static int minimal_request(struct minimal_card *card, const struct minimal_request *request)
+/* Asks the control queue something: a body behind the header, and so the answer. */
+static int minimal_request(struct minimal_card *card, u16 opcode, const void *body,
+			   u32 body_bytes, void *answer, u32 answer_bytes)
 {
 	struct augur_response_header *status = (void *)card->answer;
 	struct augur_request_header *header = (void *)card->request;
-	u32 whole = sizeof(*status) + request->answer_bytes;
-	u32 least = request->varies ? sizeof(*status) : whole;
 	int ret;
 
 	mutex_lock(&card->call_lock);
 	*header = (struct augur_request_header) {
-		.opcode = cpu_to_le16(request->opcode),
-		.context = cpu_to_le32(request->context),
+		.opcode = cpu_to_le16(opcode),
+		.context = cpu_to_le32(card->context),
 	};
-	memcpy(header + 1, request->body, request->body_bytes);
-	ret = minimal_call(card, AUGUR_QUEUE_CONTROL, sizeof(*header) + request->body_bytes,
-			   whole);
+	memcpy(header + 1, body, body_bytes);
+	ret = minimal_call(card, AUGUR_QUEUE_CONTROL, sizeof(*header) + body_bytes,
+			   sizeof(*status) + answer_bytes);
 	/* An answer with an error has only a header. */
 	if (!ret)
 		ret = minimal_error(status->status);
-	if (!ret && card->answer_bytes < least)
+	if (!ret && card->answer_bytes < sizeof(*status) + answer_bytes)
 		ret = -EIO;
-	if (!ret)
-		memcpy(request->answer, status + 1, request->answer_bytes);
+	if (!ret && answer_bytes)
+		memcpy(answer, status + 1, answer_bytes);
 	mutex_unlock(&card->call_lock);
 	return ret;
 }
@@ -189,116 +166,58 @@ static int minimal_request(struct minimal_card *card, const struct minimal_reque
  * by events, in order, and takes a window back by REVOKE.
  */
 
-/* Gives a window back. It was only read, so the card needs no copy of it. */
-static void minimal_acknowledge(struct minimal_card *card, u32 slot, u32 generation)
+/* The event says what of device memory the aperture shows, and where. */
+static void minimal_install(struct minimal_card *card, const struct augur_event *event)
 {
-	struct {
-		struct augur_revoke_ack_request head;
-		struct augur_revoke_ack ack;
-	} body = {
-		.head.count = cpu_to_le32(1),
-		.ack.slot = cpu_to_le32(slot),
-		.ack.generation = cpu_to_le32(generation),
-	};
-	const struct minimal_request request = {
-		.opcode = AUGUR_REQUEST_REVOKE_ACK,
-		.body = &body,
-		.body_bytes = sizeof(body),
-	};
+	u64 offset = le64_to_cpu(event->aperture_offset);
 
-	/* If it fails the card is dead, and so is the window. */
-	minimal_request(card, &request);
-}
-
-static void minimal_install(struct minimal_card *card, const struct minimal_window *window)
-{
 	/* The card is not trusted with where the kernel reads. */
-	if (window->aperture_offset > card->aperture_bytes ||
-	    window->bytes > card->aperture_bytes - window->aperture_offset)
+	if (offset > card->aperture_bytes ||
+	    le32_to_cpu(event->bytes) > card->aperture_bytes - offset)
 		return;
 	mutex_lock(&card->window_lock);
-	card->window = *window;
+	card->window = *event;
+	card->window_live = true;
 	mutex_unlock(&card->window_lock);
 	wake_up_all(&card->window_changed);
 }
 
-static void minimal_revoke(struct minimal_card *card, u32 slot, u32 generation)
+/* Gives a window back. It was only read, so the card needs no copy of it. */
+static void minimal_revoke(struct minimal_card *card, const struct augur_event *event)
 {
-	mutex_lock(&card->window_lock);
-	/* Whoever reads holds the lock: from here on nobody does. */
-	if (card->window.slot == slot && card->window.generation == generation)
-		card->window.live = false;
-	mutex_unlock(&card->window_lock);
-	minimal_acknowledge(card, slot, generation);
-}
-
-/* Events were lost: asks for what they would have said. */
-static void minimal_resync(struct minimal_card *card)
-{
-	const struct augur_list_windows_request from_the_first = { };
-	struct {
-		struct augur_list_windows_response head;
-		struct augur_listed_window windows[AUGUR_MAX_LISTED_WINDOWS];
-	} *list;
-	struct minimal_request request = {
-		.opcode = AUGUR_REQUEST_LIST_WINDOWS,
-		.body = &from_the_first,
-		.body_bytes = sizeof(from_the_first),
-		.answer_bytes = sizeof(*list),
-		.varies = true,
+	const struct {
+		struct augur_revoke_ack_request head;
+		struct augur_revoke_ack ack;
+	} body = {
+		.head.count = cpu_to_le32(1),
+		.ack.slot = event->slot,
+		.ack.generation = event->generation,
 	};
 
 	mutex_lock(&card->window_lock);
-	card->window.live = false;
+	/* Whoever reads holds the lock: from here on nobody does. */
+	if (card->window.slot == event->slot && card->window.generation == event->generation)
+		card->window_live = false;
 	mutex_unlock(&card->window_lock);
-	list = kzalloc(sizeof(*list), GFP_KERNEL);
-	request.answer = list;
-	/* One context with one window: one answer says everything. */
-	if (!list || minimal_request(card, &request))
-		goto out;
-	for (u32 i = 0; i < min(le32_to_cpu(list->head.count), AUGUR_MAX_LISTED_WINDOWS); i++) {
-		const struct augur_listed_window *listed = &list->windows[i];
-		const struct minimal_window window = {
-			.live = true,
-			.slot = le32_to_cpu(listed->slot),
-			.generation = le32_to_cpu(listed->generation),
-			.device_address = le64_to_cpu(listed->device_address),
-			.aperture_offset = le64_to_cpu(listed->aperture_offset),
-			.bytes = le32_to_cpu(listed->bytes),
-		};
-
-		if (listed->revoked)
-			minimal_acknowledge(card, window.slot, window.generation);
-		else
-			minimal_install(card, &window);
-	}
-out:
-	kfree(list);
+	/* If it fails the card is dead, and so is the window. */
+	minimal_request(card, AUGUR_REQUEST_REVOKE_ACK, &body, sizeof(body), NULL, 0);
 }
 
 static void minimal_event(struct minimal_card *card, const struct augur_event *event)
 {
-	const struct minimal_window window = {
-		.live = true,
-		.slot = le32_to_cpu(event->slot),
-		.generation = le32_to_cpu(event->generation),
-		.device_address = le64_to_cpu(event->device_address),
-		.aperture_offset = le64_to_cpu(event->aperture_offset),
-		.bytes = le32_to_cpu(event->bytes),
-	};
-
 	switch (le16_to_cpu(event->kind)) {
 	case AUGUR_EVENT_MAP:
-		minimal_install(card, &window);
+		minimal_install(card, event);
 		break;
 	case AUGUR_EVENT_REVOKE:
-		minimal_revoke(card, window.slot, window.generation);
-		break;
-	case AUGUR_EVENT_RESYNC:
-		minimal_resync(card);
+		minimal_revoke(card, event);
 		break;
 	default:
-		/* FAULT_FAILED and CONTEXT_FAILED: whoever waits runs into its limit. */
+		/*
+		 * FAULT_FAILED, CONTEXT_FAILED: whoever waits runs into its limit. RESYNC
+		 * says that events found no buffer, for which there are too many here; a
+		 * driver with more windows lists them anew (datasheet, Events).
+		 */
 		dev_warn_ratelimited(&card->vdev->dev, "event %u, status %u\n",
 				     le16_to_cpu(event->kind), le32_to_cpu(event->status));
 	}
@@ -380,16 +299,17 @@ static int minimal_fill(struct minimal_card *card, u8 value)
 /* Copies the object out of its window, if it has one. */
 static bool minimal_copy(struct minimal_card *card, void *to)
 {
-	struct minimal_window *window = &card->window;
-	u64 offset;
+	const struct augur_event *window = &card->window;
+	u64 offset, bytes;
 	bool there;
 
 	mutex_lock(&card->window_lock);
-	offset = card->device_address - window->device_address;
-	there = window->live && offset < window->bytes &&
-		window->bytes - offset >= MINIMAL_BYTES;
+	offset = card->device_address - le64_to_cpu(window->device_address);
+	bytes = le32_to_cpu(window->bytes);
+	there = card->window_live && offset < bytes && bytes - offset >= MINIMAL_BYTES;
 	if (there)
-		memcpy(to, card->aperture + window->aperture_offset + offset, MINIMAL_BYTES);
+		memcpy(to, card->aperture + le64_to_cpu(window->aperture_offset) + offset,
+		       MINIMAL_BYTES);
 	mutex_unlock(&card->window_lock);
 	return there;
 }
@@ -401,25 +321,18 @@ static int minimal_read_object(struct minimal_card *card, void *to)
 		.device_address = cpu_to_le64(card->device_address),
 	};
 	struct augur_fault_response answer;
-	const struct minimal_request request = {
-		.opcode = AUGUR_REQUEST_FAULT,
-		.context = card->context,
-		.body = &fault,
-		.body_bytes = sizeof(fault),
-		.answer = &answer,
-		.answer_bytes = sizeof(answer),
-	};
 	unsigned long end = jiffies + MINIMAL_TIMEOUT;
 	long ret;
 
 	while (!minimal_copy(card, to)) {
 		if (time_after(jiffies, end))
 			return -EIO;
-		ret = minimal_request(card, &request);
+		ret = minimal_request(card, AUGUR_REQUEST_FAULT, &fault, sizeof(fault), &answer,
+				      sizeof(answer));
 		if (ret)
 			return ret;
 		ret = wait_event_interruptible_timeout(card->window_changed,
-						       READ_ONCE(card->window.live),
+						       READ_ONCE(card->window_live),
 						       MINIMAL_ASK_AGAIN);
 		if (ret < 0)
 			return ret;
@@ -558,16 +471,10 @@ static int minimal_greet(struct minimal_card *card)
 	struct augur_hello_response greeted;
 	struct augur_context_create_response opened;
 	struct augur_object_create_response created;
-	struct minimal_request request = {
-		.opcode = AUGUR_REQUEST_HELLO,
-		.body = &hello,
-		.body_bytes = sizeof(hello),
-		.answer = &greeted,
-		.answer_bytes = sizeof(greeted),
-	};
 	int ret;
 
-	ret = minimal_request(card, &request);
+	ret = minimal_request(card, AUGUR_REQUEST_HELLO, &hello, sizeof(hello), &greeted,
+			      sizeof(greeted));
 	if (ret)
 		return ret;
 	/* Now the aperture shows the map header. */
@@ -575,27 +482,14 @@ static int minimal_greet(struct minimal_card *card)
 	    header->life != hello.nonce)
 		return -EIO;
 
-	request = (struct minimal_request) {
-		.opcode = AUGUR_REQUEST_CONTEXT_CREATE,
-		.body = &context,
-		.body_bytes = sizeof(context),
-		.answer = &opened,
-		.answer_bytes = sizeof(opened),
-	};
-	ret = minimal_request(card, &request);
+	ret = minimal_request(card, AUGUR_REQUEST_CONTEXT_CREATE, &context, sizeof(context),
+			      &opened, sizeof(opened));
 	if (ret)
 		return ret;
 	card->context = le32_to_cpu(opened.context);
 
-	request = (struct minimal_request) {
-		.opcode = AUGUR_REQUEST_OBJECT_CREATE,
-		.context = card->context,
-		.body = &object,
-		.body_bytes = sizeof(object),
-		.answer = &created,
-		.answer_bytes = sizeof(created),
-	};
-	ret = minimal_request(card, &request);
+	ret = minimal_request(card, AUGUR_REQUEST_OBJECT_CREATE, &object, sizeof(object),
+			      &created, sizeof(created));
 	if (!ret)
 		card->device_address = le64_to_cpu(created.device_address);
 	return ret;
@@ -608,7 +502,7 @@ static void minimal_stop(struct minimal_card *card)
 	card->dead = true;
 	mutex_unlock(&card->call_lock);
 	mutex_lock(&card->window_lock);
-	card->window.live = false;
+	card->window_live = false;
 	mutex_unlock(&card->window_lock);
 	virtio_reset_device(card->vdev);
 	cancel_work_sync(&card->events_work);
