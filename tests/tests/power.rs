@@ -1,5 +1,5 @@
-//! The guest goes down and comes back in other ways than a reset: another kernel
-//! takes over, or it sleeps.
+//! The guest goes down in other ways than a reset: another kernel takes over, it sleeps,
+//! or it is switched off.
 
 // A helper of tests stops at the first surprise as well.
 #![allow(clippy::unwrap_used)]
@@ -8,9 +8,10 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use augur::build::tool_root::ToolRoot;
+use augur::build::tool_root::{Kernel, ToolRoot};
 use augur::project::Project;
 use augur_e2e::Builder;
+use serde_json::json;
 
 /// How long the second kernel may take. It only keeps a hung guest from hanging tests.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -29,6 +30,15 @@ poweroff -f
 
 #[test]
 fn another_kernel_takes_over_while_the_card_is_busy() {
+    take_over(Kernel::Stable);
+}
+
+#[test]
+fn another_backports_kernel_takes_over_while_the_card_is_busy() {
+    take_over(Kernel::Backports);
+}
+
+fn take_over(version: Kernel) {
     let project = Project::find().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let starter = folder.path().join("kexec");
@@ -43,9 +53,14 @@ fn another_kernel_takes_over_while_the_card_is_busy() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{compiler:?}\n{said}");
     let kernel = folder.path().join("vmlinuz");
-    fs::copy(ToolRoot::ensure(&project).unwrap().kernel(), &kernel).unwrap();
+    let root = ToolRoot::with_kernel(&project, version).unwrap();
+    fs::copy(root.kernel(), &kernel).unwrap();
 
-    let guest = Builder::new("kexec").input(&starter).input(&kernel).boot();
+    let guest = Builder::new("kexec")
+        .kernel(version)
+        .input(&starter)
+        .input(&kernel)
+        .boot();
     // The guest's own files, but for what is started first.
     guest.shell(&format!(
         "cd /
@@ -68,6 +83,50 @@ fn another_kernel_takes_over_while_the_card_is_busy() {
     let serial = fs::read_to_string(guest.machine().serial_log()).unwrap();
     assert!(down.is_some(), "no second life:\n{serial}");
     assert!(serial.contains("second life: 0"), "{serial}");
+    let complaints = guest.machine().kernel_warnings();
+    assert!(complaints.is_empty(), "{complaints:#?}");
+}
+
+#[test]
+fn the_guest_sleeps_in_the_middle_of_dma_and_is_woken() {
+    let guest = Builder::new("sleep").boot();
+    let job = guest.begin_until(&ENDLESS, ROUND);
+    guest.machine().qmp().forget_events().unwrap();
+    let asleep = guest
+        .machine()
+        .begin(&["sh", "-c", "echo mem >/sys/power/state"])
+        .unwrap();
+    let event = guest.machine().qmp().wait_event("SUSPEND", LIMIT).unwrap();
+    assert!(event.is_some(), "the guest does not go to sleep");
+    let woken = guest.machine().qmp().execute("system_wakeup", json!({}));
+    woken.unwrap();
+    let (code, said) = guest.wait_end(&asleep);
+    assert_eq!(code, 0, "{said}");
+
+    // It goes on with what it began before, every byte checked.
+    guest.wait_for(&job, ROUND);
+    guest.machine().signal(&job, 15).unwrap();
+    let (code, said) = guest.wait_end(&job);
+    assert_eq!(code, 128 + 15, "{said}");
+    guest.succeed(&["augur-test", "smoke"]);
+    guest.finish();
+}
+
+#[test]
+fn the_guest_is_switched_off_while_the_card_is_busy() {
+    let mut guest = Builder::new("off").boot();
+    guest.begin_until(&ENDLESS, ROUND);
+    guest.begin_until(&ENDLESS, ROUND);
+    guest.machine().qmp().forget_events().unwrap();
+    guest.machine().begin(&["poweroff", "-f"]).unwrap();
+    let down = guest.machine().qmp().wait_event("SHUTDOWN", LIMIT).unwrap();
+    assert!(down.is_some(), "the guest stays on");
+    let card = guest.guest().cards_mut()[0].process();
+    let status = card.wait_at_most(LIMIT).unwrap();
+    assert!(
+        status.is_some_and(|status| status.success()),
+        "the card's process ended with {status:?}"
+    );
     let complaints = guest.machine().kernel_warnings();
     assert!(complaints.is_empty(), "{complaints:#?}");
 }
