@@ -11,6 +11,7 @@
 pub mod debugger;
 pub mod fixture;
 pub mod guest_memory;
+pub mod misbehaviour;
 
 pub use fixture::{Builder, TestGuest};
 pub use guest_memory::GuestMemory;

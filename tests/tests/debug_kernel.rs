@@ -5,14 +5,17 @@
 #![allow(clippy::unwrap_used)]
 
 use augur::build::tool_root::Kernel;
-use augur_e2e::{Builder, TestGuest};
+use augur_e2e::{Builder, TestGuest, misbehaviour};
 
-fn boot(name: &str) -> TestGuest {
+fn builder(name: &str) -> Builder {
     Builder::new(name)
         .kernel(Kernel::Debug)
         .memory("2G")
         .aperture("16M")
-        .boot()
+}
+
+fn boot(name: &str) -> TestGuest {
+    builder(name).boot()
 }
 
 /// Ends a test: the driver goes, and nothing of its memory is left.
@@ -81,4 +84,23 @@ fn failed_allocations_give_errors_and_leak_nothing() {
     );
     guest.succeed(&["augur-test", "smoke", "zeroed"]);
     finish(guest);
+}
+
+#[test]
+#[ignore = "compiles a kernel: make debug-kernel"]
+fn cards_that_misbehave_are_endured_cleanly() {
+    for (how, lost) in [
+        ("used-id", true),
+        ("used-range", true),
+        ("used-long", false),
+        ("used-short", false),
+        ("windows", false),
+        ("contexts", false),
+        ("answers", false),
+        ("silent", true),
+    ] {
+        let builder = builder(&format!("debug-{how}"));
+        finish(misbehaviour::endure(builder, how, lost));
+    }
+    finish(misbehaviour::keep_a_list(builder("debug-hang")));
 }

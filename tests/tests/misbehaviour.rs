@@ -4,36 +4,12 @@
 // A helper of tests stops at the first surprise as well.
 #![allow(clippy::unwrap_used)]
 
-use augur_e2e::{Builder, TestGuest};
+use augur_e2e::Builder;
+use augur_e2e::misbehaviour::{self, SIGUSR1, turn};
 
-const SIGUSR1: i32 = 10;
-const SIGUSR2: i32 = 12;
-
-fn turn(guest: &mut TestGuest, signal: i32) {
-    guest.guest().cards_mut()[0].process().signal(signal);
-}
-
-/// Lets programs use a card that misbehaves; afterwards the driver can be
-/// unloaded, which frees all that it has, and loaded for an honest card.
+/// Lets programs use a card that misbehaves, under the ordinary kernel.
 fn endure(how: &str, lost: bool) {
-    let mut guest = Builder::new(how).misbehaving(how).aperture("16M").boot();
-    guest.shell("echo 1000 >/sys/module/augur/parameters/control_timeout_ms; echo 500 >/sys/module/augur/parameters/tdr_timeout_ms; echo 2000 >/sys/module/augur/parameters/fault_timeout_ms");
-    guest.succeed(&["augur-test", "smoke"]);
-    let touching = guest.begin_until(&["augur-test", "endure-touch"], "READY");
-    let running = guest.begin_until(&["augur-test", "endure"], "READY");
-    turn(&mut guest, SIGUSR1);
-    let (code, said) = guest.wait_end(&running);
-    assert_eq!(code, 0, "{said}");
-    let (code, said) = guest.wait_end(&touching);
-    // Its memory may be gone.
-    assert!(code == 0 || code == 128 + 7, "{code}: {said}");
-    let state = guest.shell("augur-test smoke >/dev/null 2>&1 && echo works || echo lost");
-    assert!(!lost || state == "lost\n", "{how}: the card {state}");
-
-    turn(&mut guest, SIGUSR2);
-    guest.shell("rmmod augur; insmod /lib/modules/augur.ko");
-    guest.succeed(&["augur-test", "smoke", "zeroed"]);
-    guest.finish();
+    misbehaviour::endure(Builder::new(how).aperture("16M"), how, lost).finish();
 }
 
 #[test]
@@ -78,16 +54,7 @@ fn a_card_that_does_not_answer_is_lost() {
 
 #[test]
 fn a_list_that_the_card_keeps_fails_alone() {
-    let mut guest = Builder::new("hang").misbehaving("hang").boot();
-    let job = guest.begin_until(&["augur-test", "card-keeps-list"], "READY");
-    turn(&mut guest, SIGUSR1);
-    guest.wait_for(&job, "KEPT");
-    turn(&mut guest, SIGUSR2);
-    let (code, said) = guest.wait_end(&job);
-    assert_eq!(code, 0, "{said}");
-    guest.shell("rmmod augur; insmod /lib/modules/augur.ko");
-    guest.succeed(&["augur-test", "smoke"]);
-    guest.finish();
+    misbehaviour::keep_a_list(Builder::new("hang")).finish();
 }
 
 #[test]

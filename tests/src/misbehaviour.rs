@@ -1,0 +1,52 @@
+//! Cards that turn against their driver while programs use them.
+
+use crate::{Builder, TestGuest};
+
+/// The card begins to misbehave.
+pub const SIGUSR1: i32 = 10;
+/// It behaves again.
+pub const SIGUSR2: i32 = 12;
+
+/// Signals the card's process.
+pub fn turn(guest: &mut TestGuest, signal: i32) {
+    guest.guest().cards_mut()[0].process().signal(signal);
+}
+
+/// Lets programs use a card that misbehaves; afterwards the driver can be
+/// unloaded, which frees all that it has, and loaded for an honest card.
+#[must_use]
+pub fn endure(builder: Builder, how: &str, lost: bool) -> TestGuest {
+    let mut guest = builder.misbehaving(how).boot();
+    guest.succeed(&["augur-test", "smoke"]);
+    guest.shell("echo 1000 >/sys/module/augur/parameters/control_timeout_ms; echo 500 >/sys/module/augur/parameters/tdr_timeout_ms; echo 2000 >/sys/module/augur/parameters/fault_timeout_ms");
+    let touching = guest.begin_until(&["augur-test", "endure-touch"], "READY");
+    let running = guest.begin_until(&["augur-test", "endure"], "READY");
+    turn(&mut guest, SIGUSR1);
+    let (code, said) = guest.wait_end(&running);
+    assert_eq!(code, 0, "{said}");
+    let (code, said) = guest.wait_end(&touching);
+    // Its memory may be gone.
+    assert!(code == 0 || code == 128 + 7, "{code}: {said}");
+    let state = guest.shell("augur-test smoke >/dev/null 2>&1 && echo works || echo lost");
+    assert!(!lost || state == "lost\n", "{how}: the card {state}");
+
+    turn(&mut guest, SIGUSR2);
+    guest.shell("rmmod augur; insmod /lib/modules/augur.ko");
+    guest.succeed(&["augur-test", "smoke", "zeroed"]);
+    guest
+}
+
+/// Has the card keep a list for itself, whose fence alone fails.
+#[must_use]
+pub fn keep_a_list(builder: Builder) -> TestGuest {
+    let mut guest = builder.misbehaving("hang").boot();
+    let job = guest.begin_until(&["augur-test", "card-keeps-list"], "READY");
+    turn(&mut guest, SIGUSR1);
+    guest.wait_for(&job, "KEPT");
+    turn(&mut guest, SIGUSR2);
+    let (code, said) = guest.wait_end(&job);
+    assert_eq!(code, 0, "{said}");
+    guest.shell("rmmod augur; insmod /lib/modules/augur.ko");
+    guest.succeed(&["augur-test", "smoke"]);
+    guest
+}
