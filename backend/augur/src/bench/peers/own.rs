@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,12 +24,20 @@ const LIST: usize = 64;
 const QUEUED: usize = 4096;
 /// How long a worker without work looks on before it sleeps.
 const LOOKS_ON: Duration = Duration::from_micros(50);
+/// Instructions that a worker takes at once, and their time: the card's own figures.
+const BATCH: usize = 32;
+const BATCH_TIME: Duration = Duration::from_micros(8);
+
+/// What a worker has taken, each with its cost.
+type Batch = Vec<(Work, Duration)>;
 
 struct State {
     scheduler: Scheduler,
     context: ContextId,
     /// Nanoseconds of the instructions of lists in flight.
     costs: HashMap<ListId, Arc<[u64]>>,
+    /// Workers that look for work, and those of them that sleep.
+    idle: usize,
     sleeping: usize,
     submitted: bool,
 }
@@ -38,10 +47,26 @@ impl State {
         self.submitted && self.scheduler.is_idle()
     }
 
-    fn end(&mut self, work: &Work) {
-        self.scheduler.finish(work, Outcome::Done, Nanos(0));
+    fn end(&mut self, batch: &mut Batch) {
+        for (work, _) in batch.drain(..) {
+            self.scheduler.finish(&work, Outcome::Done, Nanos(0));
+        }
         while let Some(ended) = self.scheduler.pop_ended() {
             self.costs.remove(&ended.list);
+        }
+    }
+
+    /// Takes what a worker does next: its share of what is ready.
+    fn fill(&mut self, worker: usize, batch: &mut Batch) {
+        let ready = self.scheduler.ready_count(Unit::Compute);
+        let share = ready.div_ceil(self.idle + 1).min(BATCH);
+        let mut time = Duration::ZERO;
+        while batch.len() < share
+            && time < BATCH_TIME
+            && let Some((work, cost)) = self.take(worker)
+        {
+            time += cost;
+            batch.push((work, cost));
         }
     }
 
@@ -57,6 +82,8 @@ impl State {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    /// Changes, under the lock, when there is something for workers that look on.
+    signal: AtomicU64,
     spins: bool,
 }
 
@@ -68,7 +95,11 @@ impl Shared {
     /// Wakes a sleeper when there is something for it.
     fn unlock(&self, state: MutexGuard<'_, State>) {
         let over = state.is_over();
-        let wakes = state.sleeping > 0 && (over || state.scheduler.has_ready(Unit::Compute));
+        let news = state.idle > 0 && (over || state.scheduler.has_ready(Unit::Compute));
+        let wakes = news && state.sleeping > 0;
+        if news {
+            self.signal.fetch_add(1, Ordering::Release);
+        }
         drop(state);
         if wakes && over {
             self.changed.notify_all();
@@ -79,30 +110,35 @@ impl Shared {
 
     /// Runs instructions as long as one is ready and `more` holds.
     fn work(&self, worker: usize, more: impl Fn(&State) -> bool) {
-        let mut state = self.lock();
-        while more(&state)
-            && let Some((work, cost)) = state.take(worker)
-        {
-            self.unlock(state);
-            if self.spins {
-                spin(cost);
+        let mut batch = Batch::new();
+        loop {
+            let mut state = self.lock();
+            state.end(&mut batch);
+            if more(&state) {
+                state.fill(worker, &mut batch);
             }
-            state = self.lock();
-            state.end(&work);
+            self.unlock(state);
+            if batch.is_empty() {
+                return;
+            }
+            if self.spins {
+                batch.iter().for_each(|(_, cost)| spin(*cost));
+            }
         }
-        self.unlock(state);
     }
 
     /// Works until everything has ended.
     fn work_all(&self, worker: usize) {
         loop {
             self.work(worker, |_| true);
-            let begun = Instant::now();
             let mut state = self.lock();
+            state.idle += 1;
+            let mut looks_on = true;
             while !state.is_over() && !state.scheduler.has_ready(Unit::Compute) {
-                if begun.elapsed() < LOOKS_ON {
+                if looks_on {
+                    let seen = self.signal.load(Ordering::Relaxed);
                     drop(state);
-                    std::hint::spin_loop();
+                    looks_on = self.look_on(seen);
                     state = self.lock();
                     continue;
                 }
@@ -113,11 +149,25 @@ impl Shared {
                     .unwrap_or_else(PoisonError::into_inner);
                 state.sleeping -= 1;
             }
+            state.idle -= 1;
             if state.is_over() {
                 self.unlock(state);
                 return;
             }
         }
+    }
+
+    /// Looks on until the signal is another than was `seen`, or for long enough;
+    /// answers which.
+    fn look_on(&self, seen: u64) -> bool {
+        let begun = Instant::now();
+        while begun.elapsed() < LOOKS_ON {
+            if self.signal.load(Ordering::Acquire) != seen {
+                return true;
+            }
+            std::hint::spin_loop();
+        }
+        false
     }
 
     /// Submits a list, working as long as too much is queued.
@@ -164,10 +214,12 @@ pub fn run(
             scheduler,
             context,
             costs: HashMap::new(),
+            idle: 0,
             sleeping: 0,
             submitted: false,
         }),
         changed: Condvar::new(),
+        signal: AtomicU64::new(0),
         spins,
     };
     let begun = Instant::now();
