@@ -38,6 +38,8 @@ struct Latency {
 struct Transfer {
     direction: String,
     bytes: u64,
+    /// Other bytes each time, which no cache holds.
+    walks: bool,
     guest: Quantiles,
     guest_bytes_per_second: u64,
     card_bytes_per_second: u64,
@@ -111,13 +113,14 @@ impl GuestFigures {
         for transfer in &self.transfers {
             let group = "DMA";
             let (size, direction) = (Size(transfer.bytes), &transfer.direction);
-            let name = |what: &str| format!("{size} {direction}, {what}");
+            let walks = if transfer.walks { ", walking" } else { "" };
+            let name = |what: &str| format!("{size} {direction}{walks}, {what}");
             let guest = transfer.guest_bytes_per_second;
             let card = gigabytes(transfer.card_bytes_per_second);
             let unit = Unit::GigabytesPerSecond;
             figures.add(group, name("guest"), unit, None, gigabytes(guest));
             figures.add(group, name("card"), unit, None, card);
-            let memcpy = copy.bytes_per_second(transfer.bytes) * 1e-9;
+            let memcpy = copy.bytes_per_second(transfer.bytes, transfer.walks) * 1e-9;
             figures.add(group, name("memcpy on the host"), unit, None, memcpy);
             let aim = (transfer.bytes >= LARGE).then_some(Aim::AtLeast(0.9));
             let against = ratio(card, memcpy);
@@ -137,7 +140,7 @@ impl GuestFigures {
             let unit = Unit::GigabytesPerSecond;
             figures.add(group, format!("{size} read, bytes"), unit, None, speed);
             let same = |transfer: &&Transfer| {
-                transfer.bytes == peer.bytes && transfer.direction == "from card"
+                transfer.bytes == peer.bytes && transfer.direction == "from card" && !transfer.walks
             };
             let Some(card) = self.transfers.iter().find(same) else {
                 continue;

@@ -31,14 +31,20 @@ impl MemoryCopy {
         })
     }
 
-    /// Copies of `bytes` bytes, again and again: bytes per second at the median.
-    /// Sizes beyond the files' are cut.
-    pub fn bytes_per_second(&self, bytes: u64) -> f64 {
+    /// Copies of `bytes` bytes: bytes per second at the median. Of the same bytes
+    /// again and again, or of those behind the last ones when it `walks` through the
+    /// files. Sizes beyond the files' are cut.
+    pub fn bytes_per_second(&self, bytes: u64, walks: bool) -> f64 {
         let bytes = usize::try_from(bytes).map_or(self.to.bytes, |bytes| bytes.min(self.to.bytes));
+        let places = if walks {
+            self.to.bytes / bytes.max(1)
+        } else {
+            1
+        };
         let mut times: Vec<f64> = (0..(MOVED / bytes.max(1)).clamp(1, MOST))
-            .map(|_| {
+            .map(|turn| {
                 let began = Instant::now();
-                self.copy(bytes);
+                self.copy(turn % places.max(1) * bytes, bytes);
                 began.elapsed().as_secs_f64()
             })
             .collect();
@@ -48,12 +54,19 @@ impl MemoryCopy {
             .map_or(0.0, |&time| bytes as f64 / time)
     }
 
-    fn copy(&self, bytes: usize) {
-        let bytes = bytes.min(self.from.bytes).min(self.to.bytes);
+    /// Copies `bytes` bytes from `start` on; what is not there is left out.
+    fn copy(&self, start: usize, bytes: usize) {
+        let all = self.from.bytes.min(self.to.bytes);
+        let start = start.min(all);
+        let bytes = bytes.min(all - start);
         // SAFETY: both mappings are at least that large, apart from each other,
         // and only this value knows them.
         unsafe {
-            std::ptr::copy_nonoverlapping(self.from.start.as_ptr(), self.to.start.as_ptr(), bytes);
+            std::ptr::copy_nonoverlapping(
+                self.from.start.as_ptr().add(start),
+                self.to.start.as_ptr().add(start),
+                bytes,
+            );
         }
     }
 }
@@ -116,7 +129,7 @@ mod tests {
             copy.from.start.add(4095).write(7);
             copy.from.start.add(4096).write(7);
         }
-        copy.copy(4096);
+        copy.copy(0, 4096);
         // SAFETY: as above.
         let found = unsafe {
             [
