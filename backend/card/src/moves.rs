@@ -84,13 +84,15 @@ impl Shared {
                         done: 0,
                     });
                 }
-                Action::WriteHome { window, pieces, .. }
-                    if by_urgency && core.manager.faults_wait() =>
-                {
-                    urgent.push(Urgent::WriteHome(window, pieces));
-                }
                 Action::WriteHome { window, pieces, .. } => {
-                    self.dma.push_demand(DmaJob::WriteHome { window, pieces });
+                    if let Some(report) = core.manager.report(window.slot) {
+                        self.prediction.written_home(&report, now);
+                    }
+                    if by_urgency && core.manager.faults_wait() {
+                        urgent.push(Urgent::WriteHome(window, pieces));
+                    } else {
+                        self.dma.push_demand(DmaJob::WriteHome { window, pieces });
+                    }
                 }
                 Action::Scrub(run) => self.dma.push_background(DmaJob::Scrub(run)),
                 Action::Relocate { relocation, copies } => {

@@ -86,6 +86,12 @@ pub trait Prefetcher {
         false
     }
 
+    /// A page that was written has left the aperture: from `now` on it takes the
+    /// link's time on its way home.
+    fn written_home(&mut self, now: Nanos) {
+        let _ = now;
+    }
+
     /// A page has left the aperture. `used` says whether it was touched.
     fn unmapped(&mut self, context: ContextId, page: PageNumber, used: bool) {
         let _ = (context, page, used);

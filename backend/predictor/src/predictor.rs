@@ -84,6 +84,8 @@ struct Sample {
 struct Candidate {
     key: u64,
     page: PageNumber,
+    /// Steps until it is needed, from zero, says the expert that expects it soonest.
+    rank: u8,
     odds: f32,
     judged: Judged,
 }
@@ -341,6 +343,7 @@ impl Predictor {
             candidates.push(Candidate {
                 key: proposal.page,
                 page: target,
+                rank: proposal.rank(),
                 odds,
                 judged,
             });
@@ -433,10 +436,14 @@ impl Prefetcher for Predictor {
         let fault = observation.origin == Origin::Fault;
         self.judge(observation.stream, page, fault, residency);
         let threshold = self.decision.threshold();
+        let share = self.decision.saved_in_the_queue();
+        let steps = self.decision.steps_of_a_stream();
         self.correct(context, threshold);
         let candidates = std::mem::take(&mut self.candidates);
         for candidate in &candidates {
-            let issued = squash(candidate.odds) > threshold;
+            let probability = squash(candidate.odds);
+            let issued = probability > threshold
+                && (candidate.rank < steps || probability * share > threshold);
             if issued {
                 self.predicted.push(self.expected(context, candidate));
             }
@@ -453,11 +460,18 @@ impl Prefetcher for Predictor {
             .sort_by(|a, b| b.probability.total_cmp(&a.probability));
         self.mapped = self.mapped.wrapping_add(self.predicted.len() as u32);
         self.decision.moved(self.predicted.len(), observation.time);
+        if fault || !self.predicted.is_empty() {
+            self.decision.used_by(observation.stream.key());
+        }
         wanted.extend(self.predicted.iter().map(|region| region.start));
     }
 
     fn watches(&self) -> bool {
         true
+    }
+
+    fn written_home(&mut self, now: Nanos) {
+        self.decision.wrote(now);
     }
 
     fn unmapped(&mut self, context: ContextId, page: PageNumber, used: bool) {

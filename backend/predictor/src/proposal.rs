@@ -20,6 +20,13 @@ pub struct Proposal {
     pub ranks: [u8; EXPERTS],
 }
 
+impl Proposal {
+    /// How many steps ahead it is expected by the expert that expects it soonest.
+    pub fn rank(&self) -> u8 {
+        self.ranks.iter().copied().min().unwrap_or(NO_RANK)
+    }
+}
+
 /// The union of the candidates of all experts at one access.
 #[derive(Debug, Default)]
 pub struct Proposals {

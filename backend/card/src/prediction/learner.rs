@@ -249,6 +249,11 @@ impl<'a> Learner<'a> {
                 self.gone += 1;
                 self.mapper.retry(self.shared);
             }
+            Lesson::WrittenHome { pages, time } => {
+                for _ in 0..pages.div_ceil(self.unit.pages()) {
+                    self.predictor.written_home(time);
+                }
+            }
             Lesson::Declared { first, pages } => self.declared(context, first, pages),
         }
         self.lessons += 1;

@@ -220,6 +220,13 @@ impl Policy {
         }
     }
 
+    /// Tells the prefetcher that a page is on its way home.
+    pub fn written_home(&mut self, now: Nanos) {
+        if let Some(prefetcher) = &mut self.prefetcher {
+            prefetcher.written_home(now);
+        }
+    }
+
     /// Tells the policy that a page has left the aperture.
     pub fn unmapped(&mut self, context: ContextId, page: PageNumber, number: u32, used: bool) {
         if let Some(prefetcher) = &mut self.prefetcher {

@@ -519,6 +519,7 @@ impl<'a, P: Probe> Simulation<'a, P> {
                         direction: Direction::WriteHome,
                         bytes,
                     };
+                    self.policy.written_home(now);
                     self.link.enqueue(transfer, self.demanding, now);
                 }
                 Action::Revoke(report) => {
