@@ -40,7 +40,7 @@ pub struct Limits {
 impl Limits {
     /// For a context of the card.
     pub const CARD: Self = Self {
-        window: 1 << 16,
+        window: 1 << 17,
         edges: 1 << 20,
         cells: 1 << 16,
         links: 1 << 20,

@@ -36,7 +36,7 @@ const SECOND: u32 = 8;
 pub const GROUPS: usize = 1 << 12;
 
 /// A group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Group {
     /// Which it is, below [`GROUPS`].
     pub number: u16,

@@ -102,10 +102,6 @@ impl<T: Copy> Levels<T> {
         }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.summary == 0
-    }
-
     pub fn push(&mut self, level: u32, value: T) {
         let level = (level as usize).min(LEVELS - 1);
         if level >= self.queues.len() {
@@ -163,7 +159,7 @@ mod tests {
             model.sort_by_key(|&(level, _)| std::cmp::Reverse(level));
             let rest: Vec<usize> = std::iter::from_fn(|| levels.pop()).collect();
             prop_assert_eq!(rest, model.into_iter().map(|(_, number)| number).collect::<Vec<_>>());
-            prop_assert!(levels.is_empty());
+            prop_assert_eq!(levels.summary, 0);
             prop_assert!(levels.values.nodes.len() <= pushes.len());
         }
     }

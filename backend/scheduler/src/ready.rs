@@ -59,8 +59,12 @@ pub struct ReadyQueue {
     /// By number; none before the first instruction of any.
     groups: Vec<Members>,
     members: Queues<Sequence>,
-    /// Groups that nobody has and of which something is ready.
-    open: Levels<Group>,
+    /// Groups that nobody has and of which something is ready: the depth of
+    /// what was released first, and that.  Of groups of one depth the one
+    /// whose work comes first is taken: a gap between two that were begun is
+    /// filled before a third is, so results are whole one after the other and
+    /// leave while others are computed.
+    open: BinaryHeap<(u32, Reverse<Sequence>, Group)>,
     len: usize,
     /// Instructions that were taken where their data were, and from another
     /// engine's share.
@@ -76,7 +80,7 @@ impl ReadyQueue {
             anywhere: Levels::new(),
             groups: Vec::new(),
             members: Queues::new(),
-            open: Levels::new(),
+            open: BinaryHeap::new(),
             len: 0,
             near: 0,
             stolen: 0,
@@ -128,7 +132,8 @@ impl ReadyQueue {
         if let Some(members) = self.groups.get_mut(usize::from(adopted.number)) {
             self.members.push(&mut members.ready, ready.sequence);
             if members.owner == NONE && members.ready.len() == 1 {
-                self.open.push(ready.level, adopted);
+                let first = Reverse(ready.sequence);
+                self.open.push((ready.level, first, adopted));
             }
         }
     }
@@ -180,7 +185,7 @@ impl ReadyQueue {
             state.group = None;
             members.owner = NONE;
         }
-        let group = self.open.pop()?;
+        let (_, _, group) = self.open.pop()?;
         let members = self.groups.get_mut(usize::from(group.number))?;
         members.owner = engine as u32;
         state.group = Some(group);

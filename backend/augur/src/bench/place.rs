@@ -2,8 +2,9 @@
 //! `augur bench place`: places buffers of known lifetimes, offline with all of
 //! them known and online as they come.
 
+use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Read, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,6 +20,8 @@ use crate::exit::Failure;
 
 /// Buffers of one file: who meets whom is kept for every pair.
 const MAX_BUFFERS: usize = 1 << 13;
+/// The columns of a file.
+const HEADING: [&str; 4] = ["id", "lower", "upper", "size"];
 /// Bytes of one file.
 const MAX_FILE: u64 = 64 << 20;
 
@@ -70,8 +73,12 @@ enum LineError {
     Fields(usize),
     #[error("'{0}' is no number of bytes or time")]
     Number(String),
-    #[error("the buffer ends before it begins to live")]
+    #[error("a buffer lives from lower up to upper: upper must be above lower")]
     Lifetime,
+    #[error("buffer '{0}' is on line {1} already")]
+    GivenTwice(String, usize),
+    #[error("not UTF-8 text")]
+    Text,
     #[error("the sizes add up to more than 2^62 bytes")]
     TooLarge,
     #[error("more than {MAX_BUFFERS} buffers")]
@@ -89,27 +96,42 @@ struct Buffers {
 impl Buffers {
     fn read(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
-        let size = path
-            .metadata()
+        let mut text = Vec::new();
+        // What has no end, as a device, is not read to it.
+        File::open(path)
+            .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut text))
             .with_context(|| format!("cannot read {shown}"))?;
-        if size.len() > MAX_FILE {
+        if text.len() as u64 > MAX_FILE {
             return Err(Failure::input(format!("{shown}: more than {MAX_FILE} bytes")).into());
         }
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
         Self::parse(&text).map_err(|(line, error)| {
             Failure::input(format!("{shown}: line {line}: {error}")).into()
         })
     }
 
-    fn parse(text: &str) -> Result<Self, (usize, LineError)> {
+    /// Buffers in lines that end with or without a carriage return, behind a
+    /// byte order mark or none; on failure, the number of the line.
+    fn parse(text: &[u8]) -> Result<Self, (usize, LineError)> {
+        let text = std::str::from_utf8(text).map_err(|error| {
+            let before = text.get(..error.valid_up_to()).unwrap_or_default();
+            let ends = before.iter().filter(|&&byte| byte == b'\n').count();
+            (ends + 1, LineError::Text)
+        })?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut lines = (1..).zip(text.lines());
-        match lines.next() {
-            Some((_, heading)) if heading.trim() == "id,lower,upper,size" => {}
-            _ => return Err((1, LineError::Heading)),
+        let heading = lines.next().map_or("", |(_, heading)| heading);
+        if !heading.split(',').map(str::trim).eq(HEADING) {
+            return Err((1, LineError::Heading));
         }
         let mut all = Self::default();
+        let mut seen = HashMap::new();
         for (number, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
             all.line(line).map_err(|error| (number, error))?;
+            if let Some(name) = all.names.last()
+                && let Some(earlier) = seen.insert(name.clone(), number)
+            {
+                return Err((number, LineError::GivenTwice(name.clone(), earlier)));
+            }
         }
         Ok(all)
     }
@@ -124,7 +146,7 @@ impl Buffers {
             number.map_err(|_| LineError::Number(field.to_owned()))
         };
         let (lower, upper, size) = (number(lower)?, number(upper)?, number(size)?);
-        if upper < lower {
+        if upper <= lower {
             return Err(LineError::Lifetime);
         }
         let total = self.total.checked_add(size);
@@ -227,24 +249,45 @@ mod tests {
 
     #[test]
     fn lines_become_buffers() {
-        let all = Buffers::parse("id,lower,upper,size\na, 0,4,16\n\nb,4,4,0\n").unwrap();
-        assert_eq!(all.names, ["a", "b"]);
-        let expected = Buffer {
-            lower: 0,
-            upper: 4,
-            size: 16,
-        };
-        assert_eq!(all.buffers.first(), Some(&expected));
+        let texts = [
+            "id,lower,upper,size\na, 0,4,16\n\nb,4,5,0\n",
+            "id,lower,upper,size\r\na,0,4,16\r\nb,4,5,0\r\n",
+            "\u{feff}id, lower, upper, size\na,0,4,16\nb,4,5,0",
+        ];
+        for text in texts {
+            let all = Buffers::parse(text.as_bytes()).unwrap();
+            assert_eq!(all.names, ["a", "b"]);
+            let found = all.buffers.iter().map(|it| (it.lower, it.upper, it.size));
+            let found: Vec<_> = found.collect();
+            assert_eq!(found, [(0, 4, 16), (4, 5, 0)], "{text:?}");
+        }
+        let none = Buffers::parse(b"id,lower,upper,size\n").unwrap();
+        assert!(none.buffers.is_empty());
     }
 
     #[test]
     fn wrong_lines_are_refused_with_their_number() {
         let cases = [
             ("", 1, "heading"),
+            ("a,0,1,2\n", 1, "heading"),
             ("id,size\n", 1, "heading"),
+            ("id,upper,lower,size\n", 1, "heading"),
             ("id,lower,upper,size\na,0,1\n", 2, "3 fields"),
             ("id,lower,upper,size\na,0,1,2\nb,0,-1,2\n", 3, "'-1'"),
-            ("id,lower,upper,size\na,5,4,2\n", 2, "before it begins"),
+            ("id,lower,upper,size\na,0,1,2.5\n", 2, "'2.5'"),
+            ("id,lower,upper,size\na,5,4,2\n", 2, "above lower"),
+            ("id,lower,upper,size\na,4,4,2\n", 2, "above lower"),
+            ("id,lower,upper,size\na,0,1,2\n\na,2,3,2\n", 4, "on line 2"),
+            (
+                "id,lower,upper,size\na,0,1,18446744073709551616\n",
+                2,
+                "no number",
+            ),
+            (
+                "id,lower,upper,size\na,0,1,18446744073709551615\n",
+                2,
+                "add up",
+            ),
             (
                 "id,lower,upper,size\na,0,1,4611686018427387904\nb,0,1,1\n",
                 3,
@@ -252,9 +295,32 @@ mod tests {
             ),
         ];
         for (text, line, reason) in cases {
-            let (number, error) = Buffers::parse(text).unwrap_err();
+            let (number, error) = Buffers::parse(text.as_bytes()).unwrap_err();
             assert_eq!(number, line, "{text}");
             assert!(error.to_string().contains(reason), "{error}");
         }
+        let (number, error) = Buffers::parse(b"id,lower,upper,size\na,0,1,\xff\n").unwrap_err();
+        assert_eq!((number, error.to_string().as_str()), (2, "not UTF-8 text"));
+    }
+
+    #[test]
+    fn a_capacity_that_nothing_fits_into_ends_the_search_at_once() {
+        let text = "id,lower,upper,size\na,0,5,10\nb,3,9,20\nc,4,6,0\n";
+        let all = Buffers::parse(text.as_bytes()).unwrap();
+        for capacity in [0, 1, 29] {
+            let placed = place(&all.buffers, capacity, || panic!("it is searched"));
+            assert_eq!(placed.height, 30);
+        }
+        let largest = "id,lower,upper,size\na,0,18446744073709551615,4611686018427387904\n";
+        let all = Buffers::parse(largest.as_bytes()).unwrap();
+        let placed = place(&all.buffers, u64::MAX, || ControlFlow::Continue(()));
+        assert_eq!(placed.height, 1 << 62);
+    }
+
+    #[test]
+    fn a_file_without_end_is_refused() {
+        let error = Buffers::read(Path::new("/dev/zero")).unwrap_err();
+        assert!(error.to_string().contains("more than"), "{error}");
+        assert!(Buffers::read(Path::new("/")).is_err());
     }
 }

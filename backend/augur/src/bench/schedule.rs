@@ -6,6 +6,7 @@ mod flatness;
 mod html;
 pub(in crate::bench) mod measure;
 mod report;
+mod sweep;
 mod thread_time;
 
 use std::fs::File;
@@ -38,9 +39,13 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     commands: Option<PathBuf>,
     /// A built-in program: gemm, cholesky, stencil, halo, retile, rows,
-    /// attention or resnet-block.
-    #[arg(long, value_name = "NAME")]
-    workload: Option<Workload>,
+    /// attention or resnet-block; or all of them.
+    #[arg(long, value_name = "NAME", value_parser = workloads)]
+    workload: Option<Workloads>,
+    /// Virtual time only, on cards of 1, 2, 4, 8 and 16 engines with 1, 2 and 4
+    /// DMA engines, where the program has 50 instructions for each engine.
+    #[arg(long, conflicts_with_all = ["edges", "explain", "html", "repeat", "engines", "dma", "flatness"])]
+    sweep: bool,
     /// Whether an instruction costs the same in longer programs: host time and
     /// peak memory of one endless sweep at 10^3 to 10^7 instructions.
     #[arg(long, conflicts_with_all = ["edges", "explain", "html", "repeat"])]
@@ -88,6 +93,18 @@ fn policies(list: &str) -> Result<Policies, String> {
         .map(Policies)
 }
 
+/// The built-in programs to run.
+#[derive(Clone, Debug)]
+struct Workloads(Vec<Workload>);
+
+fn workloads(name: &str) -> Result<Workloads, String> {
+    if name == "all" {
+        return Ok(Workloads(Workload::ALL.to_vec()));
+    }
+    let workload = name.parse().map_err(|error| format!("{error}"))?;
+    Ok(Workloads(vec![workload]))
+}
+
 impl Arguments {
     /// Measures and reports.
     ///
@@ -98,7 +115,28 @@ impl Arguments {
             flatness::run(&self.policies.0, self.engines.into(), self.json)?;
             return Ok(ExitCode::SUCCESS);
         }
-        let (name, program) = self.program()?;
+        let programs = self.programs()?;
+        if self.sweep {
+            sweep::run(&programs, &self.policies.0, self.json)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        if programs.len() > 1 && (self.edges.is_some() || self.html.is_some()) {
+            return Err(Failure::input("--edges and --html take one program").into());
+        }
+        let mut table = report::Report::new(self.json);
+        for (name, program) in &programs {
+            self.measure(name, program, &mut table)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Measures one program under each policy.
+    fn measure(
+        &self,
+        name: &str,
+        program: &Program,
+        table: &mut report::Report,
+    ) -> anyhow::Result<()> {
         let profile = Profile::default();
         if self.explain {
             report::explain(&profile, calibrate()?);
@@ -108,12 +146,12 @@ impl Arguments {
                 eprintln!("adaptive: {name}: {sizes}");
             }
         }
-        let policies = self.feasible(&program)?;
+        let policies = self.feasible(program)?;
         if let Some(path) = &self.edges {
             let [policy] = self.policies.0[..] else {
                 return Err(Failure::input("--edges needs exactly one policy").into());
             };
-            write_edges(path, &program, policy)
+            write_edges(path, program, policy)
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
         let machine = measure::Machine {
@@ -122,12 +160,11 @@ impl Arguments {
             passes: self.repeat.into(),
             profile,
         };
-        let bounds = measure::Bounds::new(&program, &machine);
-        let mut table = report::Report::new(self.json);
+        let bounds = measure::Bounds::new(program, &profile);
         let mut pictures = Vec::new();
         for policy in policies {
             let (row, run) =
-                measure::measure(&name, &program, policy, &machine, &bounds, self.explain)?;
+                measure::measure(name, program, policy, &machine, &bounds, self.explain)?;
             table.print(&row)?;
             if self.html.is_some() {
                 pictures.push(html::Picture { row, run });
@@ -138,7 +175,7 @@ impl Arguments {
                 .write(path)
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     }
 
     /// The policies that the program can be tracked under; says which it cannot.
@@ -161,16 +198,17 @@ impl Arguments {
         Ok(feasible)
     }
 
-    fn program(&self) -> anyhow::Result<(String, Program)> {
-        match (&self.commands, self.workload) {
-            (Some(path), _) => {
-                let program = commands_file::read(path)?;
-                let name = path.file_stem().unwrap_or_default().to_string_lossy();
-                Ok((name.into_owned(), program))
-            }
-            (None, Some(workload)) => Ok((workload.to_string(), workload.program()?)),
-            (None, None) => Err(Failure::input("give --commands, --workload or --flatness").into()),
+    /// The programs with their names.
+    fn programs(&self) -> anyhow::Result<Vec<(String, Program)>> {
+        if let Some(path) = &self.commands {
+            let program = commands_file::read(path)?;
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            return Ok(vec![(name.into_owned(), program)]);
         }
+        let workloads = self.workload.iter().flat_map(|it| &it.0);
+        workloads
+            .map(|workload| Ok((workload.to_string(), workload.program()?)))
+            .collect()
     }
 }
 

@@ -3,124 +3,24 @@
 //! The file is somebody else's: every line is checked where it is read, and an
 //! error names the line.  Tensors come before what uses them.
 
+mod line;
+
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use anyhow::Context as _;
 use augur_scheduler::clock::Nanos;
-use augur_scheduler::list::{Access, ListError, Object, Operand};
+use augur_scheduler::list::{Access, Object, Operand};
 use augur_scheduler::region::{MAX_RANK, Region, RegionError};
-use augur_scheduler::workload::{Program, ProgramError};
-use serde::Deserialize;
-use std::collections::HashMap;
-use thiserror::Error;
+use augur_scheduler::workload::Program;
 
+use self::line::{
+    InstructionLine, Line, LineError, MAX_INSTRUCTIONS, MAX_LINE, MAX_TENSORS, OperandLine,
+    TensorLine, ViewLine, element_bytes, parse,
+};
 use crate::exit::Failure;
-
-/// Bytes of one line.
-const MAX_LINE: u64 = 1 << 20;
-/// Instructions of one file.
-const MAX_INSTRUCTIONS: usize = 1 << 23;
-/// Tensors and views of one file.
-const MAX_TENSORS: usize = 1 << 20;
-
-/// Why a line is refused.
-#[derive(Debug, Error)]
-enum LineError {
-    #[error("not a tensor, a view or an instruction: {0}")]
-    Json(#[from] serde_json::Error),
-    #[error("longer than {MAX_LINE} bytes")]
-    LineTooLong,
-    #[error("more than {MAX_INSTRUCTIONS} instructions")]
-    TooManyInstructions,
-    #[error("more than {MAX_TENSORS} tensors")]
-    TooManyTensors,
-    #[error("tensor '{0}' is defined twice")]
-    DefinedTwice(String),
-    #[error("no tensor '{0}' is defined above")]
-    NoTensor(String),
-    #[error("unknown dtype '{0}': use u8, i8, u16, i16, bf16, f16, u32, i32, f32, u64, i64 or f64")]
-    DataType(String),
-    #[error("the shape has {0} dimensions; at most {MAX_RANK} are possible")]
-    Rank(usize),
-    #[error("the tensor is larger than the address space")]
-    TooLarge,
-    #[error("the view reaches outside '{0}'")]
-    ViewOutside(String),
-    #[error("'{tensor}' has {rank} dimensions, but '{field}' gives {given}")]
-    OperandRank {
-        tensor: String,
-        rank: usize,
-        field: &'static str,
-        given: usize,
-    },
-    #[error("dimension {dimension} of '{tensor}' has {size} elements; the operand reaches {last}")]
-    OperandOutside {
-        tensor: String,
-        dimension: usize,
-        size: u64,
-        last: u128,
-    },
-    #[error("a step must be at least 1")]
-    Step,
-    #[error("{0}")]
-    Region(#[from] RegionError),
-    #[error("{0}")]
-    Program(#[from] ProgramError),
-}
-
-impl From<ListError> for LineError {
-    fn from(error: ListError) -> Self {
-        Self::Program(error.into())
-    }
-}
-
-enum Line {
-    View(ViewLine),
-    Tensor(TensorLine),
-    Instruction(InstructionLine),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TensorLine {
-    tensor: String,
-    dtype: String,
-    shape: Vec<u64>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ViewLine {
-    tensor: String,
-    view_of: String,
-    #[serde(default)]
-    offset: u64,
-    dtype: Option<String>,
-    shape: Vec<u64>,
-    strides: Vec<i64>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct InstructionLine {
-    op: String,
-    #[serde(default)]
-    reads: Vec<OperandLine>,
-    #[serde(default)]
-    writes: Vec<OperandLine>,
-    ns: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OperandLine {
-    t: String,
-    at: Vec<u64>,
-    size: Vec<u64>,
-    step: Option<Vec<u64>>,
-}
 
 /// A tensor or a view.
 struct Tensor {
@@ -332,32 +232,6 @@ impl Reader {
     }
 }
 
-/// Which kind of line it is, by the fields that tell them apart, so that the
-/// error is about the kind it means to be.
-fn parse(text: &[u8]) -> Result<Line, serde_json::Error> {
-    #[derive(Deserialize)]
-    struct Kind {
-        tensor: Option<serde::de::IgnoredAny>,
-        view_of: Option<serde::de::IgnoredAny>,
-    }
-    let kind: Kind = serde_json::from_slice(text)?;
-    Ok(match (kind.view_of, kind.tensor) {
-        (Some(_), _) => Line::View(serde_json::from_slice(text)?),
-        (None, Some(_)) => Line::Tensor(serde_json::from_slice(text)?),
-        (None, None) => Line::Instruction(serde_json::from_slice(text)?),
-    })
-}
-
-fn element_bytes(name: &str) -> Result<u64, LineError> {
-    match name {
-        "u8" | "i8" => Ok(1),
-        "u16" | "i16" | "bf16" | "f16" => Ok(2),
-        "u32" | "i32" | "f32" => Ok(4),
-        "u64" | "i64" | "f64" => Ok(8),
-        _ => Err(LineError::DataType(name.to_owned())),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -451,6 +325,20 @@ mod tests {
                 "{line}: {error}"
             );
         }
+    }
+
+    #[test]
+    fn an_error_names_the_line_of_the_file_and_the_column() {
+        let error = program(&[A, "", r#"{"op":"x","ns":-1}"#]).unwrap_err();
+        assert!(error.starts_with("3: "), "{error}");
+        assert!(error.contains("(column 17)"), "{error}");
+        assert!(!error.contains("line 1"), "{error}");
+        let name = "a".repeat(MAX_LINE as usize);
+        let long = format!(r#"{{"tensor":"{name}","dtype":"u8","shape":[1]}}"#);
+        let error = program(&[&long]).unwrap_err();
+        assert!(error.contains("longer than"), "{error}");
+        let error = read(Path::new("/dev/zero")).unwrap_err();
+        assert!(error.to_string().contains("line 1: longer than"), "{error}");
     }
 
     #[test]

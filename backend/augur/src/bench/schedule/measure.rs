@@ -38,25 +38,29 @@ pub struct Machine {
 /// What holds for a program under every policy.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    lower: Nanos,
-    compulsory_bytes: u64,
+    critical_path: Nanos,
+    pub compulsory_bytes: u64,
 }
 
 impl Bounds {
-    pub fn new(program: &Program, machine: &Machine) -> Self {
+    pub fn new(program: &Program, profile: &Profile) -> Self {
         let list = &program.list;
-        let compulsory_bytes = compulsory_bytes(list, machine.profile.line_bytes);
-        let critical_path = WholeGraph::new(list, Policy::Exact).critical_path(list);
         Self {
-            lower: lower_bound(
-                list,
-                critical_path,
-                machine.engines,
-                compulsory_bytes,
-                &machine.profile,
-            ),
-            compulsory_bytes,
+            critical_path: WholeGraph::new(list, Policy::Exact).critical_path(list),
+            compulsory_bytes: compulsory_bytes(list, profile.line_bytes),
         }
+    }
+
+    /// No run of the program on so many engines is shorter.
+    pub fn lower(&self, program: &Program, engines: usize, profile: &Profile) -> Nanos {
+        let list = &program.list;
+        lower_bound(
+            list,
+            self.critical_path,
+            engines,
+            self.compulsory_bytes,
+            profile,
+        )
     }
 }
 
@@ -92,6 +96,7 @@ pub fn measure(
             eprintln!("{policy}: {decision}");
         }
     }
+    let lower = bounds.lower(program, machine.engines, &machine.profile);
     let host = host_time(program, policy, machine)?;
     let per_instruction =
         |time: Duration| time.as_nanos() as f64 / program.list.len().max(1) as f64;
@@ -102,7 +107,7 @@ pub fn measure(
         edges,
         critical_path_ns: critical_path.0,
         makespan_ns: run.makespan.0,
-        lower_bound_ns: bounds.lower.0,
+        lower_bound_ns: lower.0,
         moved_bytes: run.moved_bytes,
         compulsory_bytes: bounds.compulsory_bytes,
         analysis_ns_per_instruction: per_instruction(host.first),
