@@ -5,8 +5,8 @@
 //! looked up together; dependence analysis never looks at it.
 
 use crate::clock::Nanos;
-use crate::grouping::Group;
-use crate::list::Unit;
+use crate::grouping::{Group, Grouping};
+use crate::list::{Instruction, Operand, Unit};
 
 /// Of one instruction in flight.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,4 +21,24 @@ pub struct Attributes {
     pub unit: Unit,
     /// Whether an engine has it.
     pub running: bool,
+}
+
+impl Attributes {
+    /// Of an instruction of the list of this number in flight; its group follows
+    /// what it writes, where there are groups.
+    pub fn new(
+        instruction: &Instruction,
+        operands: &[Operand],
+        list: u32,
+        grouping: &mut Option<Grouping>,
+    ) -> Self {
+        Self {
+            cost: instruction.cost,
+            rank: instruction.cost,
+            group: grouping.as_mut().and_then(|it| it.of(operands)),
+            list,
+            unit: instruction.unit,
+            running: false,
+        }
+    }
 }

@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use crate::analyser::{Analyser, Refusal};
 use crate::attributes::Attributes;
+use crate::flying::{FlyingLists, Taken};
 use crate::graph::{Outcome, Release, Sequence};
 use crate::grouping::Grouping;
-use crate::list::{CommandList, Instruction, Operand, Unit};
+use crate::list::{CommandList, Unit};
 use crate::policy::Policy;
 use crate::profile::Profile;
 use crate::ready::{Ready, ReadyQueue};
@@ -23,40 +24,6 @@ use crate::totals::Totals;
 /// Instructions after which the chains behind all that are in flight are
 /// measured again, now that more of them is known.
 const RANK_EVERY: usize = 8192;
-
-/// An instruction of a list.
-#[derive(Clone, Copy, Debug)]
-pub struct Taken {
-    pub list: ListId,
-    pub position: u32,
-    pub sequence: Sequence,
-    /// Perhaps the first of its list: later ones are not.
-    pub first: bool,
-}
-
-/// A list of which something is in flight.
-#[derive(Clone, Copy, Debug)]
-struct Flying {
-    id: ListId,
-    /// The sequence of its first instruction.
-    first: Sequence,
-    /// That behind the last which was analysed.
-    end: Sequence,
-    /// Whether some of it was taken since it is in flight.
-    taken: bool,
-}
-
-impl Flying {
-    /// One of its instructions, which is not taken.
-    fn instruction(&self, sequence: Sequence) -> Taken {
-        Taken {
-            list: self.id,
-            position: (sequence - self.first) as u32,
-            sequence,
-            first: false,
-        }
-    }
-}
 
 /// A list that is not wholly analysed.
 #[derive(Debug)]
@@ -91,9 +58,7 @@ pub struct Context {
     lists: usize,
     pending: usize,
     running: usize,
-    /// Lists in flight, oldest first; the number of the first, which wraps.
-    flying: VecDeque<Flying>,
-    first_flying: u32,
+    flying: FlyingLists,
     compute: ReadyQueue,
     dma: ReadyQueue,
     /// Costs of what is in flight.
@@ -122,8 +87,7 @@ impl Context {
             lists: 0,
             pending: 0,
             running: 0,
-            flying: VecDeque::new(),
-            first_flying: 0,
+            flying: FlyingLists::default(),
             compute: ReadyQueue::new(config.compute_engines),
             dma: ReadyQueue::new(config.dma_engines),
             work: 0,
@@ -269,7 +233,7 @@ impl Context {
                 continue;
             }
             fresh = fresh.or(Some(first));
-            let number = fly((&mut self.flying, self.first_flying), queued, first);
+            let number = self.flying.number_of(queued.id, queued.next, first);
             let before = queued.next;
             while let Some((instruction, operands)) = queued.list.get(queued.next) {
                 refusal = self.analyser.make_room();
@@ -277,15 +241,13 @@ impl Context {
                     break;
                 }
                 let own = queued.holds.get(queued.next).copied().unwrap_or(0);
-                let attributes = attributes(instruction, operands, number, &mut self.grouping);
+                let attributes = Attributes::new(instruction, operands, number, &mut self.grouping);
                 self.analyser.submit_as(attributes, operands, holds + own);
                 self.work = self.work.saturating_add(instruction.cost.0);
                 queued.next += 1;
             }
             held(queued.id, first, queued.next - before);
-            if let Some(flying) = self.flying.back_mut() {
-                flying.end = self.analyser.graph().next();
-            }
+            self.flying.analysed(self.analyser.graph().next());
             if refusal.is_err() {
                 break;
             }
@@ -351,7 +313,7 @@ impl Context {
             return;
         };
         let first = self.analyser.graph().next();
-        let number = fly((&mut self.flying, self.first_flying), queued, first);
+        let number = self.flying.number_of(queued.id, queued.next, first);
         let instructions = queued.list.instructions();
         let costs = instructions.iter().map(|it| it.cost.0);
         self.work = costs.fold(self.work, u64::saturating_add);
@@ -370,13 +332,11 @@ impl Context {
         } else {
             let grouping = &mut self.grouping;
             let fresh = queued.list.iter();
-            let fresh = fresh.map(|(it, operands)| attributes(it, operands, number, grouping));
+            let fresh = fresh.map(|(it, operands)| Attributes::new(it, operands, number, grouping));
             self.analyser.replay(template, held, holds, fresh);
         }
         let next = self.analyser.graph().next();
-        if let Some(flying) = self.flying.back_mut() {
-            flying.end = next;
-        }
+        self.flying.analysed(next);
         if template.hints.get().is_none() {
             self.analyser.rank(first..next);
             let known = (first..next).filter_map(|sequence| self.analyser.graph().place(sequence));
@@ -416,9 +376,10 @@ impl Context {
             while let Some(release) = released.pop() {
                 if release.poisoned {
                     let known = self.analyser.graph().place(release.sequence);
-                    let list = known.map(|(it, _)| it.list.wrapping_sub(self.first_flying));
-                    let list = list.and_then(|list| self.flying.get(list as usize));
-                    poisoned.extend(list.map(|list| list.instruction(release.sequence)));
+                    let list = known.map(|(it, _)| it.list);
+                    let instruction =
+                        list.and_then(|list| self.flying.instruction(list, release.sequence));
+                    poisoned.extend(instruction);
                     self.end(release.sequence, Outcome::Failed);
                 } else {
                     self.make_ready(release.sequence, engine);
@@ -465,12 +426,7 @@ impl Context {
         attributes.running = true;
         self.running += 1;
         self.served += u128::from(attributes.cost.0.max(1)) * u128::from(self.rate);
-        let list = attributes.list.wrapping_sub(self.first_flying);
-        let list = self.flying.get_mut(list as usize)?;
-        Some(Taken {
-            first: !std::mem::replace(&mut list.taken, true),
-            ..list.instruction(sequence)
-        })
+        self.flying.take(attributes.list, sequence)
     }
 
     /// Ends an instruction that was taken; false when it was not.
@@ -494,49 +450,7 @@ impl Context {
         let oldest = self.analyser.graph().oldest();
         self.analyser.finish(sequence, outcome);
         if sequence == oldest {
-            self.forget_ended();
+            self.flying.forget_before(self.analyser.graph().oldest());
         }
     }
-
-    /// Forgets lists of which nothing is in flight any more.
-    fn forget_ended(&mut self) {
-        let oldest = self.analyser.graph().oldest();
-        while self.flying.front().is_some_and(|it| it.end <= oldest) {
-            self.flying.pop_front();
-            self.first_flying = self.first_flying.wrapping_add(1);
-        }
-    }
-}
-
-/// What scheduling goes by, of an instruction of the list of this number in
-/// flight.
-fn attributes(
-    instruction: &Instruction,
-    operands: &[Operand],
-    list: u32,
-    grouping: &mut Option<Grouping>,
-) -> Attributes {
-    Attributes {
-        cost: instruction.cost,
-        rank: instruction.cost,
-        group: grouping.as_mut().and_then(|it| it.of(operands)),
-        list,
-        unit: instruction.unit,
-        running: false,
-    }
-}
-
-/// The number among the `flying` lists of a list whose next instruction gets
-/// the sequence `next`; it is added when nothing of it is in flight.
-fn fly(flying: (&mut VecDeque<Flying>, u32), queued: &Queued, next: Sequence) -> u32 {
-    let (flying, first) = flying;
-    if flying.back().is_none_or(|it| it.id != queued.id) {
-        flying.push_back(Flying {
-            id: queued.id,
-            first: next - queued.next as u64,
-            end: next,
-            taken: false,
-        });
-    }
-    first.wrapping_add(flying.len() as u32 - 1)
 }

@@ -7,14 +7,18 @@
 //! not known here, except whether the later one *reads* what the earlier one
 //! wrote: only that edge carries a failure on.
 
-use std::collections::{HashSet, VecDeque};
-use std::sync::Arc;
+mod edge;
+mod replayed;
+
+use std::collections::HashSet;
 
 use crate::attributes::Attributes;
 use crate::clock::Nanos;
 use crate::pool::{EMPTY, Pool};
-use crate::replay::{Recording, Template};
+use crate::replay::Recording;
 use crate::ring::Ring;
+use edge::{Edge, Waiter};
+use replayed::{Replayed, ReplayedLists};
 
 /// Position of an instruction in the submission order of its context.
 pub type Sequence = u64;
@@ -50,37 +54,6 @@ pub(crate) enum Standing {
     Failed,
 }
 
-/// What waits for an instruction, in one word: one instruction and whether it
-/// reads what this one writes, or a part of a replayed list.
-#[derive(Clone, Copy, Debug)]
-struct Edge(u64);
-
-/// An [`Edge`] in its parts.
-enum Waiter {
-    One(Sequence, bool),
-    /// All that [`Template::boundary`] names under this number, in the list of
-    /// this number.
-    Part(u32, usize),
-}
-
-impl Edge {
-    fn one(after: Sequence, reads: bool) -> Self {
-        Self(after << 2 | u64::from(reads) << 1)
-    }
-
-    fn part(list: u32, group: usize) -> Self {
-        Self((group as u64) << 33 | u64::from(list) << 1 | 1)
-    }
-
-    fn waiter(self) -> Waiter {
-        if self.0 & 1 == 0 {
-            Waiter::One(self.0 >> 2, self.0 & 2 != 0)
-        } else {
-            Waiter::Part((self.0 >> 1) as u32, (self.0 >> 33) as usize)
-        }
-    }
-}
-
 #[derive(Clone, Copy, Debug)]
 struct Node {
     /// Edges into this instruction that are not released, and one more while
@@ -103,13 +76,6 @@ struct Node {
     attributes: Attributes,
 }
 
-/// A replayed list.
-#[derive(Debug)]
-struct Replayed {
-    first: Sequence,
-    template: Arc<Template>,
-}
-
 /// What analysis has found of the newest instruction so far.
 #[derive(Clone, Copy, Debug, Default)]
 struct Opened {
@@ -130,10 +96,7 @@ pub struct Graph {
     failed: HashSet<Sequence>,
     edge_total: u64,
     released: Vec<Release>,
-    /// Replayed lists of which something is remembered; the number of the
-    /// first of them.  Numbers wrap.
-    lists: VecDeque<Replayed>,
-    first_list: u32,
+    lists: ReplayedLists,
     /// Parts of a list that wait for what has ended: kept for their room.
     over: Vec<usize>,
     /// Is told of every edge that is asked for.
@@ -163,8 +126,7 @@ impl Graph {
             failed: HashSet::new(),
             edge_total: 0,
             released: Vec::new(),
-            lists: VecDeque::new(),
-            first_list: 0,
+            lists: ReplayedLists::default(),
             over: Vec::new(),
             recording: None,
             horizon,
@@ -235,74 +197,6 @@ impl Graph {
         self.opened = Opened::default();
         self.in_flight += 1;
         sequence
-    }
-
-    /// Adds all instructions of a list whose analysis is known, each with `held`
-    /// holds and its own of `holds`, and one of the `attributes`.  Nothing that
-    /// has failed may be remembered.
-    pub(crate) fn replay(
-        &mut self,
-        template: &Arc<Template>,
-        held: u32,
-        holds: &[u32],
-        attributes: impl ExactSizeIterator<Item = Attributes>,
-    ) -> Sequence {
-        let first = self.next();
-        let list = self.first_list.wrapping_add(self.lists.len() as u32);
-        let mut floor = 0;
-        let mut over = std::mem::take(&mut self.over);
-        for (group, part) in template.boundary().iter().enumerate() {
-            match self.nodes.get_mut(first.wrapping_sub(part.back.into())) {
-                Some(node) if !node.ended => {
-                    floor = floor.max(node.level + 1);
-                    self.edges
-                        .push(&mut node.successors, Edge::part(list, group));
-                    self.edge_total += part.len() as u64;
-                }
-                _ => over.push(group),
-            }
-        }
-        let steps = template.steps.iter().zip(attributes);
-        self.nodes.extend(steps.map(|(step, attributes)| Node {
-            pending: step.waits + held,
-            successors: EMPTY,
-            latest: first as u32,
-            level: step.level + floor,
-            list,
-            replayed: true,
-            ended: false,
-            poisoned: false,
-            attributes,
-        }));
-        for (sequence, &own) in (first..).zip(holds) {
-            if let Some(node) = self.nodes.get_mut(sequence) {
-                node.pending += own;
-            }
-        }
-        for group in over.drain(..) {
-            for after in template.waiting(group) {
-                if let Some(node) = self.nodes.get_mut(first + after.place()) {
-                    node.pending -= 1;
-                }
-            }
-        }
-        self.over = over;
-        for &place in &template.roots {
-            let sequence = first + u64::from(place);
-            if self.nodes.get(sequence).is_some_and(|it| it.pending == 0) {
-                self.released.push(Release {
-                    sequence,
-                    poisoned: false,
-                });
-            }
-        }
-        self.lists.push_back(Replayed {
-            first,
-            template: template.clone(),
-        });
-        self.in_flight += template.len();
-        self.edge_total += template.inside() as u64;
-        first
     }
 
     /// What became of `sequence`.
@@ -438,8 +332,7 @@ impl Graph {
             match edge.waiter() {
                 Waiter::One(after, reads) => let_go(after, reads),
                 Waiter::Part(list, group) => {
-                    let known = lists.get(list.wrapping_sub(self.first_list) as usize);
-                    if let Some(Replayed { first, template }) = known {
+                    if let Some(Replayed { first, template }) = lists.get(list) {
                         for after in template.waiting(group) {
                             let_go(first + after.place(), after.reads());
                         }
@@ -447,12 +340,9 @@ impl Graph {
                 }
             }
         }
-        if replayed {
-            let known = lists.get(list.wrapping_sub(self.first_list) as usize);
-            if let Some(Replayed { first, template }) = known {
-                for after in template.successors((sequence - first) as usize) {
-                    let_go(first + after.place(), after.reads());
-                }
+        if replayed && let Some(Replayed { first, template }) = lists.get(list) {
+            for after in template.successors((sequence - first) as usize) {
+                let_go(first + after.place(), after.reads());
             }
         }
         if sequence == self.nodes.base() {
@@ -468,12 +358,7 @@ impl Graph {
             base += 1;
         }
         self.nodes.forget_before(base);
-        while let Some(Replayed { first, template }) = self.lists.front()
-            && first + template.len() as u64 <= base
-        {
-            self.lists.pop_front();
-            self.first_list = self.first_list.wrapping_add(1);
-        }
+        self.lists.forget_before(base);
     }
 
     /// Calls `visit` with each instruction that waits for `sequence`, in no
@@ -482,12 +367,11 @@ impl Graph {
         let Some(node) = self.nodes.get(sequence) else {
             return;
         };
-        let list_of = |list: u32| self.lists.get(list.wrapping_sub(self.first_list) as usize);
         for edge in self.edges.iter(node.successors) {
             match edge.waiter() {
                 Waiter::One(after, _) => visit(after),
                 Waiter::Part(list, group) => {
-                    if let Some(Replayed { first, template }) = list_of(list) {
+                    if let Some(Replayed { first, template }) = self.lists.get(list) {
                         let waiting = template.waiting(group).iter();
                         waiting.for_each(|after| visit(first + after.place()));
                     }
@@ -495,7 +379,7 @@ impl Graph {
             }
         }
         if node.replayed
-            && let Some(Replayed { first, template }) = list_of(node.list)
+            && let Some(Replayed { first, template }) = self.lists.get(node.list)
         {
             for after in template.successors((sequence - first) as usize) {
                 visit(first + after.place());

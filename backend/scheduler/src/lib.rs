@@ -19,6 +19,7 @@ pub mod clock;
 mod context;
 mod diophantine;
 pub mod division;
+mod flying;
 pub mod granularity;
 pub mod graph;
 mod grid;

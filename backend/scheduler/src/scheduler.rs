@@ -7,129 +7,24 @@
 //! numbered in submission order and may only wait for lists that are already
 //! there, so no cycle of waits can be built.
 
+mod submitted;
+mod work;
+
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use thiserror::Error;
-
-use crate::analyser::{Analyser, Limits};
+use crate::analyser::Analyser;
 use crate::clock::Nanos;
-use crate::context::{Context, Taken};
-use crate::graph::{Outcome, Sequence};
+use crate::context::Context;
+use crate::flying::Taken;
+use crate::graph::Outcome;
 use crate::list::{CommandList, Unit};
-use crate::policy::Policy;
-use crate::slots::{Name, Slots};
+use crate::slots::Slots;
 use crate::totals::Totals;
+use submitted::Submitted;
 
-/// What a [`Scheduler`] is built for.
-#[derive(Clone, Copy, Debug)]
-pub struct Config {
-    /// Engines that compute.
-    pub compute_engines: usize,
-    /// Engines that move data.
-    pub dma_engines: usize,
-    /// The unit at which memory is tracked.
-    pub policy: Policy,
-    /// Bounds of each context's analysis.
-    pub limits: Limits,
-    /// Lists that a context may have submitted and not ended, and, counted
-    /// apart, instructions of such lists, analysed or not.
-    pub queued_instructions: usize,
-}
-
-/// A context of this scheduler.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ContextId(Name);
-
-/// A submitted list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ListId(Name);
-
-/// An engine that asks for work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Engine {
-    /// A compute engine, by number.
-    Compute(usize),
-    /// A DMA engine, by number.
-    Dma(usize),
-}
-
-impl Engine {
-    fn unit(self) -> Unit {
-        match self {
-            Self::Compute(_) => Unit::Compute,
-            Self::Dma(_) => Unit::Dma,
-        }
-    }
-
-    fn number(self) -> usize {
-        match self {
-            Self::Compute(number) | Self::Dma(number) => number,
-        }
-    }
-}
-
-/// One instruction, to be run by the engine that took it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Work {
-    /// Whose it is.
-    pub context: ContextId,
-    /// The list it is in.
-    pub list: ListId,
-    /// Its place in the list.
-    pub position: u32,
-    sequence: Sequence,
-    engine: Engine,
-}
-
-/// A list of which every instruction has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ListEnd {
-    /// Whose it was.
-    pub context: ContextId,
-    /// The list.
-    pub list: ListId,
-    /// The first instruction, in program order, that failed or was not run
-    /// because of another's failure.
-    pub failed: Option<u32>,
-    /// When its first instruction was taken; for an empty list, and one none
-    /// of whose instructions was run, when it ended.
-    pub started: Nanos,
-    /// When its last instruction ended.
-    pub finished: Nanos,
-}
-
-/// Why a list is not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum SubmitError {
-    /// No such context.
-    #[error("no such context")]
-    NoContext,
-    /// The list it waits for was never submitted.
-    #[error("a list can only wait for lists that were submitted before it")]
-    UnknownList,
-    /// The context has as much queued as it may: try again when a list ends.
-    #[error("too much is queued; try again when a list has ended")]
-    Busy,
-}
-
-/// What is known of a list that has not ended.
-#[derive(Debug)]
-struct Submitted {
-    context: ContextId,
-    /// Instructions that have not ended.
-    remaining: u32,
-    failed: Option<u32>,
-    started: Option<Nanos>,
-    /// Lists that have to end before this one starts.
-    gates: u32,
-    /// Lists that wait for this one.
-    waiters: Vec<ListId>,
-    /// Sequence of the first instruction, and how many are analysed.
-    first: Sequence,
-    analysed: u32,
-}
+pub use work::{Config, ContextId, Engine, ListEnd, ListId, SubmitError, Work};
 
 /// Orders the work of all contexts.
 #[derive(Debug)]
@@ -379,7 +274,7 @@ impl Scheduler {
             self.advance(work.context, Some(work.engine));
         }
         if let Some(list) = self.lists.get_mut(work.list.0) {
-            note_end(list, work.position, 1, outcome);
+            list.note_end(work.position, 1, outcome);
             if list.remaining == 0 {
                 self.tasks.push(Task::Close(work.list));
             }
@@ -460,7 +355,7 @@ impl Scheduler {
             if analysed.is_err() {
                 for part in context.abandon() {
                     if let Some(list) = lists.get_mut(part.list.0) {
-                        note_end(list, part.position, part.instructions, Outcome::Failed);
+                        list.note_end(part.position, part.instructions, Outcome::Failed);
                         self.tasks.push(Task::Close(part.list));
                     }
                 }
@@ -477,7 +372,7 @@ impl Scheduler {
     fn end_poisoned(&mut self, poisoned: Vec<Taken>) {
         for taken in poisoned {
             if let Some(list) = self.lists.get_mut(taken.list.0) {
-                note_end(list, taken.position, 1, Outcome::Failed);
+                list.note_end(taken.position, 1, Outcome::Failed);
                 self.tasks.push(Task::Close(taken.list));
             }
         }
@@ -531,12 +426,4 @@ enum Task {
     Advance(ContextId, Option<Engine>),
     /// End the list if nothing of it is left.
     Close(ListId),
-}
-
-/// Notes that instructions of a list have ended, the first at `position`.
-fn note_end(list: &mut Submitted, position: u32, instructions: u32, outcome: Outcome) {
-    list.remaining = list.remaining.saturating_sub(instructions);
-    if outcome == Outcome::Failed && instructions > 0 {
-        list.failed = Some(list.failed.map_or(position, |first| first.min(position)));
-    }
 }

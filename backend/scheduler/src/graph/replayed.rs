@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Lists whose analysis was replayed: edges between their instructions are in
+//! their templates, not in the graph.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::edge::Edge;
+use super::{Graph, Node, Release, Sequence};
+use crate::attributes::Attributes;
+use crate::pool::EMPTY;
+use crate::replay::Template;
+
+/// A replayed list.
+#[derive(Debug)]
+pub struct Replayed {
+    /// Its first instruction.
+    pub first: Sequence,
+    pub template: Arc<Template>,
+}
+
+/// Those of which something is remembered, by number.
+#[derive(Debug, Default)]
+pub struct ReplayedLists {
+    lists: VecDeque<Replayed>,
+    /// The number of the first of them.  Numbers wrap.
+    first: u32,
+}
+
+impl ReplayedLists {
+    /// The number of the list that is added next.
+    pub fn next(&self) -> u32 {
+        self.first.wrapping_add(self.lists.len() as u32)
+    }
+
+    pub fn push(&mut self, list: Replayed) {
+        self.lists.push_back(list);
+    }
+
+    #[inline]
+    pub fn get(&self, number: u32) -> Option<&Replayed> {
+        self.lists.get(number.wrapping_sub(self.first) as usize)
+    }
+
+    /// Forgets lists all of whose instructions lie before `oldest`.
+    pub fn forget_before(&mut self, oldest: Sequence) {
+        while let Some(Replayed { first, template }) = self.lists.front()
+            && first + template.len() as u64 <= oldest
+        {
+            self.lists.pop_front();
+            self.first = self.first.wrapping_add(1);
+        }
+    }
+}
+
+impl Graph {
+    /// Adds all instructions of a list whose analysis is known, each with `held`
+    /// holds and its own of `holds`, and one of the `attributes`.  Nothing that
+    /// has failed may be remembered.
+    pub(crate) fn replay(
+        &mut self,
+        template: &Arc<Template>,
+        held: u32,
+        holds: &[u32],
+        attributes: impl ExactSizeIterator<Item = Attributes>,
+    ) -> Sequence {
+        let first = self.next();
+        let list = self.lists.next();
+        let mut floor = 0;
+        let mut over = std::mem::take(&mut self.over);
+        for (group, part) in template.boundary().iter().enumerate() {
+            match self.nodes.get_mut(first.wrapping_sub(part.back.into())) {
+                Some(node) if !node.ended => {
+                    floor = floor.max(node.level + 1);
+                    self.edges
+                        .push(&mut node.successors, Edge::part(list, group));
+                    self.edge_total += part.len() as u64;
+                }
+                _ => over.push(group),
+            }
+        }
+        let steps = template.steps.iter().zip(attributes);
+        self.nodes.extend(steps.map(|(step, attributes)| Node {
+            pending: step.waits + held,
+            successors: EMPTY,
+            latest: first as u32,
+            level: step.level + floor,
+            list,
+            replayed: true,
+            ended: false,
+            poisoned: false,
+            attributes,
+        }));
+        for (sequence, &own) in (first..).zip(holds) {
+            if let Some(node) = self.nodes.get_mut(sequence) {
+                node.pending += own;
+            }
+        }
+        for group in over.drain(..) {
+            for after in template.waiting(group) {
+                if let Some(node) = self.nodes.get_mut(first + after.place()) {
+                    node.pending -= 1;
+                }
+            }
+        }
+        self.over = over;
+        for &place in &template.roots {
+            let sequence = first + u64::from(place);
+            if self.nodes.get(sequence).is_some_and(|it| it.pending == 0) {
+                self.released.push(Release {
+                    sequence,
+                    poisoned: false,
+                });
+            }
+        }
+        self.lists.push(Replayed {
+            first,
+            template: template.clone(),
+        });
+        self.in_flight += template.len();
+        self.edge_total += template.inside() as u64;
+        first
+    }
+}
