@@ -174,9 +174,7 @@ int augur_ioctl_wait(struct drm_device *dev, void *data, struct drm_file *file)
 	if (!fence)
 		return -ENOENT;
 
-	/* Not before it is in the ring: the scheduler's worker needs the processor. */
-	if (!dma_fence_is_signaled(fence) &&
-	    dma_fence_is_signaled(&to_drm_sched_fence(fence)->scheduled))
+	if (!dma_fence_is_signaled(fence))
 		augur_queue_look(augur_stream_of(fence)->queue, fence, !args->timeout_ns);
 	left = dma_fence_wait_timeout(fence, true,
 				      drm_timeout_abs_to_jiffies(args->timeout_ns));

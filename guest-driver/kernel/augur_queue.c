@@ -285,7 +285,7 @@ int augur_queues_init(struct augur_device *adev)
 {
 	u32 count = adev->config.submit_queues;
 
-	/* Frees jobs when the program that submits and waits leaves its processor. */
+	/* Where the program runs that submits and waits: see augur_stream_begin(). */
 	adev->submit_workqueue = alloc_workqueue("augur-submit",
 						 WQ_MEM_RECLAIM | WQ_PERCPU, 0);
 	adev->workqueue = alloc_workqueue("augur", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);

@@ -22,9 +22,6 @@
 #include "augur_stream.h"
 #include "augur_transfer.h"
 
-/* How long a program may do the worker's work before the worker is asked again. */
-#define AUGUR_BUSY_JIFFIES	2
-
 /*
  * The scheduler does not wait for lists of the same stream, whose order it takes for
  * the order of their ends. The card does not, so this waits for their own fences.
@@ -117,57 +114,16 @@ void augur_stream_submit(struct augur_stream *stream, struct augur_list *list)
 	drm_sched_entity_push_job(&list->job);
 }
 
-/* Lets the scheduler's worker free jobs again. */
-static void augur_stream_rest(struct work_struct *work)
-{
-	struct augur_stream *stream = container_of(work, struct augur_stream, rest.work);
-
-	mutex_lock(&stream->context->submit_lock);
-	stream->busy = false;
-	enable_and_queue_work(stream->scheduler.submit_wq, &stream->scheduler.work_free_job);
-	mutex_unlock(&stream->context->submit_lock);
-}
-
-/* Frees a job that has ended, as the scheduler's worker else would. */
-static void augur_stream_tidy(struct augur_stream *stream)
-{
-	struct work_struct *work = &stream->scheduler.work_free_job;
-
-	if (!stream->busy) {
-		disable_work_sync(work);
-		stream->busy = true;
-		queue_delayed_work(stream->context->adev->workqueue, &stream->rest,
-				   AUGUR_BUSY_JIFFIES);
-	}
-	work->func(work);
-}
-
 /**
  * augur_stream_begin - have the scheduler look at what was handed over
- * @stream: The stream; the context's submit lock is held.
+ * @stream: The stream.
  *
- * The scheduler's worker would do so, but the changes of task before a list and after it
- * cost a program that submits and waits more than a small list does. So the worker's
- * work is done here, where it cannot run elsewhere meanwhile. What has to wait is left
- * to the worker, and so is the rest when no list has followed for a while.
+ * It would do so by itself, but not before this processor has time for its worker: the
+ * program that has submitted may well go on to look for the list's end.
  */
 void augur_stream_begin(struct augur_stream *stream)
 {
-	struct work_struct *work = &stream->scheduler.work_run_job;
-	struct spsc_queue *jobs = &stream->entity.job_queue;
-	int before, left = spsc_queue_count(jobs);
-
-	disable_work_sync(work);
-	augur_stream_tidy(stream);
-	do {
-		before = left;
-		work->func(work);
-		left = spsc_queue_count(jobs);
-	} while (left && left < before);
-	if (left)
-		enable_and_queue_work(stream->scheduler.submit_wq, work);
-	else
-		enable_work(work);
+	flush_work(&stream->scheduler.work_run_job);
 }
 
 /**
@@ -207,7 +163,6 @@ int augur_stream_init(struct augur_stream *stream, struct augur_context *context
 	stream->context = context;
 	stream->queue = queue;
 	INIT_LIST_HEAD(&stream->running);
-	INIT_DELAYED_WORK(&stream->rest, augur_stream_rest);
 	ret = drm_sched_init(scheduler, &args);
 	if (ret)
 		return ret;
@@ -226,7 +181,6 @@ int augur_stream_init(struct augur_stream *stream, struct augur_context *context
  */
 void augur_stream_fini(struct augur_stream *stream)
 {
-	cancel_delayed_work_sync(&stream->rest);
 	/*
 	 * Twice, the other time in drm_sched_fini(): either of its works may queue the
 	 * other while that is being stopped.

@@ -8,7 +8,6 @@
 #include <linux/container_of.h>
 #include <linux/list.h>
 #include <linux/types.h>
-#include <linux/workqueue.h>
 
 #include <drm/gpu_scheduler.h>
 
@@ -25,8 +24,6 @@ struct augur_queue;
  * @entity: The scheduler's only entity.
  * @running: Lists that the scheduler has let go on and whose fence has not signalled,
  *	oldest first. Under the queue's lock.
- * @busy: The program's calls free jobs, not the worker. Under the submit lock.
- * @rest: Ends @busy.
  * @progress: What the card said of the context's progress when a list took long last.
  */
 struct augur_stream {
@@ -35,8 +32,6 @@ struct augur_stream {
 	struct drm_gpu_scheduler scheduler;
 	struct drm_sched_entity entity;
 	struct list_head running;
-	bool busy;
-	struct delayed_work rest;
 	u64 progress;
 };
 

@@ -214,9 +214,10 @@ int augur_submission_commit(struct augur_submission *submission, u64 *first)
 			augur_submission_push(context, submission->lists[i]);
 		submission->count = 0;
 		submission->entered = 0;
-		augur_stream_begin(stream);
 	}
 	mutex_unlock(&context->submit_lock);
 	augur_uses_unlock(&submission->uses);
+	if (!ret)
+		augur_stream_begin(stream);
 	return ret;
 }
