@@ -73,12 +73,6 @@ void augur_context_put(struct augur_context *context)
 	kref_put(&context->ref, augur_context_release);
 }
 
-static void augur_context_close_streams(struct augur_context *context)
-{
-	for (u32 i = 0; i < context->stream_count; i++)
-		augur_stream_close(&context->streams[i]);
-}
-
 /**
  * augur_context_open - make a context for an open file
  * @dev: The device.
@@ -128,7 +122,6 @@ int augur_context_open(struct drm_device *dev, struct drm_file *file)
 err_destroy:
 	augur_card_destroy_context(adev, context->id);
 err_free:
-	augur_context_close_streams(context);
 	augur_context_free(context);
 	return ret;
 }
@@ -146,7 +139,8 @@ void augur_context_end(struct augur_context *context)
 	mutex_unlock(&adev->windows.lock);
 
 	/* Nothing may enter a ring once the card has forgotten the context. */
-	augur_context_close_streams(context);
+	for (u32 i = 0; i < context->stream_count; i++)
+		augur_stream_close(&context->streams[i]);
 	augur_card_destroy_context(adev, context->id);
 }
 
@@ -155,8 +149,8 @@ void augur_context_end(struct augur_context *context)
  * @dev: The device.
  * @file: The file. Its objects are gone, but for those that others share.
  *
- * Its lists are cancelled. They keep the structure until their memory is back. Shared
- * objects keep the context on the card, with its lists: copies from and to them are
+ * Lists in flight are cancelled. They keep the structure until their memory is
+ * back. Shared objects keep the context on the card: copies from and to them are
  * lists of this context.
  */
 void augur_context_close(struct drm_device *dev, struct drm_file *file)
@@ -172,12 +166,15 @@ void augur_context_close(struct drm_device *dev, struct drm_file *file)
 
 	if (last)
 		augur_context_end(context);
+	else
+		for (u32 i = 0; i < context->stream_count; i++)
+			augur_stream_cancel(&context->streams[i]);
 	augur_fences_fini(context);
 	kref_put(&context->ref, augur_context_release_now);
 }
 
 /**
- * augur_contexts_fail - end the waits for room for a list
+ * augur_contexts_fail - end everything that contexts wait for
  * @adev: A lost card.
  */
 void augur_contexts_fail(struct augur_device *adev)
@@ -186,8 +183,11 @@ void augur_contexts_fail(struct augur_device *adev)
 	unsigned long id;
 
 	mutex_lock(&adev->windows.lock);
-	xa_for_each(&adev->windows.contexts, id, context)
+	xa_for_each(&adev->windows.contexts, id, context) {
 		wake_up_all(&context->lists_wait);
+		for (u32 i = 0; i < context->stream_count; i++)
+			augur_stream_cancel(&context->streams[i]);
+	}
 	mutex_unlock(&adev->windows.lock);
 }
 

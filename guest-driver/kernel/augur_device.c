@@ -213,6 +213,7 @@ static int augur_device_init(struct augur_device *adev)
 
 	INIT_WORK(&adev->lost_work, augur_device_lost_work);
 	augur_heartbeat_init(adev);
+	augur_hang_init(adev);
 	augur_recovery_init(adev);
 	ret = augur_windows_init(adev);
 	if (ret)
@@ -245,9 +246,9 @@ static void augur_device_stop(struct augur_device *adev)
 	augur_device_mark_lost(adev);
 	augur_recovery_stop(adev);
 	flush_work(&adev->lost_work);
+	augur_hang_stop(adev);
 	augur_events_stop(adev);
 	flush_workqueue(adev->submit_workqueue);
-	flush_workqueue(adev->workqueue);
 	augur_rings_fini(adev, false);
 }
 
@@ -287,6 +288,7 @@ static int augur_probe(struct virtio_device *vdev)
 		goto err_stop;
 	augur_touches_start(adev);
 	augur_heartbeat_start(adev);
+	augur_hang_start(adev);
 	augur_debugfs_add(adev);
 	ret = augur_sensors_register(adev);
 	if (ret)

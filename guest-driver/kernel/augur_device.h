@@ -179,7 +179,7 @@ struct augur_windows {
 /**
  * struct augur_queue - a submit queue
  * @adev: The card.
- * @lock: Guards @vq and the lists, and orders the signals of lists that end.
+ * @lock: Guards @vq and the lists.
  * @vq: The ring.
  * @lookers: Waits that look at the ring; its interrupts are off meanwhile.
  * @rhythm: The last wait found its list by looking. Interrupts stay off, and
@@ -250,13 +250,13 @@ struct augur_counters {
  * @reset_lock: Held during a reset.
  * @resetting: Why the card is let go of. Under @reset_lock.
  * @reset_work: Resets a card that asks for it.
+ * @hang_work: Looks for lists that make no progress.
  * @control: Control queue.
  * @events: Event queue.
  * @windows: Windows.
  * @touches: What programs begin to use.
  * @queues: Submit queues.
- * @submit_workqueue: Puts lists into the rings.
- * @workqueue: Frees lists that ended, and looks at those that do not.
+ * @submit_workqueue: Puts lists into the rings, and frees lists that ended.
  * @counters: The driver's own counters.
  */
 struct augur_device {
@@ -275,13 +275,13 @@ struct augur_device {
 	struct mutex reset_lock;	/* order: above */
 	bool resetting;
 	struct work_struct reset_work;
+	struct delayed_work hang_work;
 	struct augur_control control;
 	struct augur_events events;
 	struct augur_windows windows;
 	struct augur_touches touches;
 	struct augur_queue *queues;
 	struct workqueue_struct *submit_workqueue;
-	struct workqueue_struct *workqueue;
 	struct augur_counters counters;
 };
 
@@ -326,6 +326,11 @@ extern struct virtio_driver augur_virtio_driver;
 void augur_device_lose(struct augur_device *adev, const char *why);
 int augur_rings_init(struct augur_device *adev);
 void augur_rings_fini(struct augur_device *adev, bool give_up);
+
+/* augur_hang.c */
+void augur_hang_init(struct augur_device *adev);
+void augur_hang_start(struct augur_device *adev);
+void augur_hang_stop(struct augur_device *adev);
 
 /* augur_heartbeat.c */
 void augur_heartbeat_init(struct augur_device *adev);

@@ -13,7 +13,6 @@
 #include "augur_device.h"
 #include "augur_fence.h"
 #include "augur_queue.h"
-#include "augur_stream.h"
 
 static const char *augur_fence_driver_name(struct dma_fence *fence)
 {
@@ -40,14 +39,14 @@ static const struct dma_fence_ops augur_fence_ops = {
 
 /**
  * augur_fence_new - make a fence
+ * @queue: Number of the submit queue of its list.
  *
- * Each is a timeline of its own, so that the scheduler waits for one if a list of the
- * same stream depends on it. It keeps the module: who has the scheduler's fence may
- * hold it longer than any file.
+ * Each is a timeline of its own, because lists need not end in the order of their
+ * submission. It keeps the module: others may hold it longer than any file.
  *
  * Return: the fence with one reference, or NULL.
  */
-struct augur_fence *augur_fence_new(void)
+struct augur_fence *augur_fence_new(u32 queue)
 {
 	struct augur_fence *fence = kzalloc(sizeof(*fence), GFP_KERNEL);
 
@@ -55,23 +54,25 @@ struct augur_fence *augur_fence_new(void)
 		return NULL;
 	__module_get(THIS_MODULE);
 	spin_lock_init(&fence->lock);
+	fence->queue = queue;
 	dma_fence_init(&fence->base, &augur_fence_ops, &fence->lock,
 		       dma_fence_context_alloc(1), 1);
 	return fence;
 }
 
 /**
- * augur_fence_set - note how a list has ended
+ * augur_fence_finish - signal the end of a list
  * @fence: The fence, not signalled.
  * @result: How it ended.
  * @error: 0, or the fence's error.
  */
-void augur_fence_set(struct augur_fence *fence, const struct augur_submit_status *result,
-		     int error)
+void augur_fence_finish(struct augur_fence *fence,
+			const struct augur_submit_status *result, int error)
 {
 	fence->result = *result;
 	if (error)
 		dma_fence_set_error(&fence->base, error);
+	dma_fence_signal(&fence->base);
 }
 
 /**
@@ -80,7 +81,8 @@ void augur_fence_set(struct augur_fence *fence, const struct augur_submit_status
  */
 void augur_fences_init(struct augur_context *context)
 {
-	xa_init(&context->fences);
+	/* A context's last reference may be that of a list that an interrupt ends. */
+	xa_init_flags(&context->fences, XA_FLAGS_LOCK_IRQ);
 }
 
 /**
@@ -89,11 +91,11 @@ void augur_fences_init(struct augur_context *context)
  */
 void augur_fences_fini(struct augur_context *context)
 {
-	struct dma_fence *fence;
+	struct augur_fence *fence;
 	unsigned long number;
 
 	xa_for_each(&context->fences, number, fence)
-		dma_fence_put(fence);
+		dma_fence_put(&fence->base);
 	xa_destroy(&context->fences);
 }
 
@@ -104,7 +106,7 @@ void augur_fences_fini(struct augur_context *context)
  */
 int augur_fences_reserve(struct augur_context *context, u64 number)
 {
-	return xa_reserve(&context->fences, number, GFP_KERNEL);
+	return xa_reserve_irq(&context->fences, number, GFP_KERNEL);
 }
 
 /**
@@ -114,43 +116,38 @@ int augur_fences_reserve(struct augur_context *context, u64 number)
  */
 void augur_fences_unreserve(struct augur_context *context, u64 number)
 {
-	xa_cmpxchg(&context->fences, number, XA_ZERO_ENTRY, NULL, GFP_KERNEL);
+	xa_cmpxchg_irq(&context->fences, number, XA_ZERO_ENTRY, NULL, GFP_KERNEL);
 }
 
 /**
  * augur_fences_add - keep a fence for DRM_IOCTL_AUGUR_WAIT
  * @context: The context, its submit lock held and room made.
  * @number: Number of the list.
- * @fence: Its fence, the scheduler's.
+ * @fence: Its fence.
  */
 void augur_fences_add(struct augur_context *context, u64 number,
-		      struct dma_fence *fence)
+		      struct augur_fence *fence)
 {
-	xa_store(&context->fences, number, dma_fence_get(fence), GFP_KERNEL);
+	struct augur_fence *oldest = NULL;
+
+	dma_fence_get(&fence->base);
+	xa_store_irq(&context->fences, number, fence, GFP_KERNEL);
 	if (number > AUGUR_KEPT_FENCES)
-		dma_fence_put(xa_erase(&context->fences, number - AUGUR_KEPT_FENCES));
+		oldest = xa_erase_irq(&context->fences, number - AUGUR_KEPT_FENCES);
+	if (oldest)
+		dma_fence_put(&oldest->base);
 }
 
-static struct dma_fence *augur_fences_find(struct augur_context *context, u64 number)
+static struct augur_fence *augur_fences_find(struct augur_context *context, u64 number)
 {
-	struct dma_fence *fence;
+	struct augur_fence *fence;
 
-	xa_lock(&context->fences);
-	fence = dma_fence_get(xa_load(&context->fences, number));
-	xa_unlock(&context->fences);
+	xa_lock_irq(&context->fences);
+	fence = xa_load(&context->fences, number);
+	if (fence)
+		dma_fence_get(&fence->base);
+	xa_unlock_irq(&context->fences);
 	return fence;
-}
-
-/* How the list of a fence that has signalled ended. */
-static struct augur_submit_status augur_fence_result(struct dma_fence *fence)
-{
-	struct dma_fence *end = to_drm_sched_fence(fence)->parent;
-	struct augur_submit_status cancelled = {
-		.status = cpu_to_le32(AUGUR_STATUS_CANCELLED),
-	};
-
-	/* Without one the scheduler never let it go on. */
-	return end ? container_of(end, struct augur_fence, base)->result : cancelled;
 }
 
 /**
@@ -163,8 +160,7 @@ int augur_ioctl_wait(struct drm_device *dev, void *data, struct drm_file *file)
 {
 	struct augur_context *context = file->driver_priv;
 	struct drm_augur_wait *args = data;
-	struct augur_submit_status result;
-	struct dma_fence *fence;
+	struct augur_fence *fence;
 	long left;
 	int ret = 0;
 
@@ -174,24 +170,24 @@ int augur_ioctl_wait(struct drm_device *dev, void *data, struct drm_file *file)
 	if (!fence)
 		return -ENOENT;
 
-	if (!dma_fence_is_signaled(fence))
-		augur_queue_look(augur_stream_of(fence)->queue, fence, !args->timeout_ns);
-	left = dma_fence_wait_timeout(fence, true,
+	if (!dma_fence_is_signaled(&fence->base))
+		augur_queue_look(&context->adev->queues[fence->queue], &fence->base,
+				 !args->timeout_ns);
+	left = dma_fence_wait_timeout(&fence->base, true,
 				      drm_timeout_abs_to_jiffies(args->timeout_ns));
 	if (left < 0) {
 		ret = left;
 	} else if (!left) {
 		ret = -ETIME;
 	} else {
-		result = augur_fence_result(fence);
-		args->status = le32_to_cpu(result.status);
-		args->failed_command = le32_to_cpu(result.failed_command);
-		args->started_ns = le64_to_cpu(result.started_ns);
-		args->finished_ns = le64_to_cpu(result.finished_ns);
+		args->status = le32_to_cpu(fence->result.status);
+		args->failed_command = le32_to_cpu(fence->result.failed_command);
+		args->started_ns = le64_to_cpu(fence->result.started_ns);
+		args->finished_ns = le64_to_cpu(fence->result.finished_ns);
 		/* Only a lost card ends a list so. */
-		if (fence->error == -ENODEV)
+		if (fence->base.error == -ENODEV)
 			ret = -EIO;
 	}
-	dma_fence_put(fence);
+	dma_fence_put(&fence->base);
 	return ret;
 }

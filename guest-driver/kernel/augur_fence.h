@@ -21,30 +21,31 @@ struct drm_file;
 #define AUGUR_KEPT_FENCES	1024
 
 /**
- * struct augur_fence - the end of a command list that was let go on
+ * struct augur_fence - the end of a command list
  * @base: The fence, first so that dma_fence_free() frees it. Its error is set when
- *	the list did not end with OK. Programs and other drivers have the scheduler's
- *	instead, which ends with this one.
+ *	the list did not end with OK.
  * @lock: The fence's lock: it lives as long as the fence.
+ * @queue: Where its list is submitted.
  * @result: How the list ended. Valid once the fence is signalled.
  */
 struct augur_fence {
 	struct dma_fence base;
 	spinlock_t lock;	/* the fence's own */
+	u32 queue;
 	struct augur_submit_status result;
 };
 
 static_assert(!offsetof(struct augur_fence, base));
 
-struct augur_fence *augur_fence_new(void);
-void augur_fence_set(struct augur_fence *fence, const struct augur_submit_status *result,
-		     int error);
+struct augur_fence *augur_fence_new(u32 queue);
+void augur_fence_finish(struct augur_fence *fence,
+			const struct augur_submit_status *result, int error);
 void augur_fences_init(struct augur_context *context);
 void augur_fences_fini(struct augur_context *context);
 int augur_fences_reserve(struct augur_context *context, u64 number);
 void augur_fences_unreserve(struct augur_context *context, u64 number);
 void augur_fences_add(struct augur_context *context, u64 number,
-		      struct dma_fence *fence);
+		      struct augur_fence *fence);
 int augur_ioctl_wait(struct drm_device *dev, void *data, struct drm_file *file);
 
 #endif

@@ -2,12 +2,14 @@
 /*
  * Lists that make no progress.
  *
- * The scheduler tells when a list has been the first of its stream for the timeout.
  * The card orders lists itself, among contexts too, so that a list may stand in the
- * ring for long without being at fault. What counts is whether its context gets on,
- * which the card is asked: not since the last timeout, then the list is given up,
- * alone. When the card does not give it back either, its fence ends with -EIO and its
- * memory stays pinned until a reset.
+ * ring for long without being at fault. What counts is whether its context gets on:
+ * the card is asked when a list has been in the ring for the timeout. A list of a
+ * context that did not get on is given up, alone; when the card does not give it
+ * back either, its fence ends with -EIO and its memory stays pinned until a reset.
+ *
+ * Looks are counted rather than time measured: a pause of the virtual machine is
+ * not a hang.
  */
 #include <linux/devcoredump.h>
 #include <linux/kernel.h>
@@ -16,12 +18,9 @@
 #include <linux/seq_buf.h>
 #include <linux/vmalloc.h>
 
-#include <drm/drm_drv.h>
-
 #include "augur_context.h"
 #include "augur_control.h"
 #include "augur_device.h"
-#include "augur_hang.h"
 #include "augur_list.h"
 #include "augur_queue.h"
 #include "augur_stream.h"
@@ -35,30 +34,61 @@ static unsigned int hang_limit = 3;
 module_param(hang_limit, uint, 0644);
 MODULE_PARM_DESC(hang_limit, "Lists given up before a context may submit no more, 0 for no limit");
 
+/* Looks at a list before it counts as hung. */
+#define AUGUR_HANG_LOOKS	4
+
+/* How often the parameter is looked at while it is zero. */
+#define AUGUR_HANG_OFF_MS	1000
+
 #define AUGUR_DUMP_BYTES	SZ_64K
 #define AUGUR_DUMP_COMMAND_BYTES	SZ_4K
 
-/**
- * augur_hang_timeout - how long a list may be the first of its stream
- *
- * Return: jiffies.
- */
-long augur_hang_timeout(void)
+static unsigned long augur_hang_interval(void)
 {
 	unsigned int timeout = READ_ONCE(tdr_timeout_ms);
 
-	return timeout ? max(msecs_to_jiffies(timeout), 1UL) : MAX_SCHEDULE_TIMEOUT;
+	if (!timeout)
+		return msecs_to_jiffies(AUGUR_HANG_OFF_MS);
+	return max(msecs_to_jiffies(timeout / AUGUR_HANG_LOOKS), 1UL);
+}
+
+/* Counts a look at each list. Return: one that is overdue, referenced, or NULL. */
+static struct augur_list *augur_hang_look(struct augur_queue *queue, u32 count)
+{
+	struct augur_list *list, *overdue = NULL;
+
+	spin_lock_irq(&queue->lock);
+	list_for_each_entry(list, &queue->in_flight, link) {
+		list->looks += count;
+		if (!overdue && list->looks >= AUGUR_HANG_LOOKS)
+			overdue = list;
+	}
+	if (overdue)
+		kref_get(&overdue->ref);
+	spin_unlock_irq(&queue->lock);
+	return overdue;
+}
+
+/* Begins to count anew for the lists of a stream. */
+static void augur_hang_forgive(struct augur_queue *queue, const struct augur_stream *stream)
+{
+	struct augur_list *list;
+
+	spin_lock_irq(&queue->lock);
+	list_for_each_entry(list, &queue->in_flight, link)
+		if (list->stream == stream)
+			list->looks = 0;
+	spin_unlock_irq(&queue->lock);
 }
 
 /* Whether a context got on since this was asked for the stream the last time. */
-static bool augur_hang_progress(struct augur_stream *stream)
+static bool augur_hang_progress(struct augur_device *adev, struct augur_stream *stream)
 {
-	struct augur_context *context = stream->context;
 	struct augur_context_info_response info;
 	u64 progress;
 	int ret;
 
-	ret = augur_card_context_info(context->adev, context->id, &info);
+	ret = augur_card_context_info(adev, stream->context->id, &info);
 	/* The card should have ended the lists of a context that it does not know. */
 	if (ret)
 		return ret != -ENOENT;
@@ -132,66 +162,71 @@ static void augur_hang_cancel(struct augur_device *adev, struct augur_list *list
 	augur_card_cancel_list(adev, context->id, lower_32_bits(list->number));
 }
 
-static void augur_hang_handle(struct augur_stream *stream, struct augur_list *list)
+static void augur_hang_handle(struct augur_queue *queue, struct augur_list *list)
 {
+	struct augur_stream *stream = list->stream;
 	struct augur_context *context = stream->context;
-	struct augur_device *adev = context->adev;
+	struct augur_device *adev = queue->adev;
 
-	/* It waits for room or for the end of a reset, or has just ended. */
-	if (READ_ONCE(adev->pause) || !augur_queue_holds(stream->queue, list))
-		return;
-	if (augur_hang_progress(stream))
-		return;
-	if (!list->hung) {
+	if (augur_hang_progress(adev, stream)) {
+		augur_hang_forgive(queue, stream);
+	} else if (!list->hung) {
 		WRITE_ONCE(list->hung, true);
 		/* It has as much time again to come back. */
+		augur_hang_forgive(queue, stream);
 		augur_hang_cancel(adev, list);
-	} else if (augur_queue_abandon(stream->queue, list)) {
+	} else if (augur_queue_abandon(queue, list)) {
 		drm_err(&adev->drm, "context %u: the card keeps list %llu\n", context->id,
 			list->number);
+		augur_hang_forgive(queue, stream);
 	}
 }
 
-/*
- * Has the scheduler wait on. It hears of the list's end by its fence, also when that
- * was signalled here.
- */
-static enum drm_gpu_sched_stat augur_hang_go_on(struct drm_sched_job *job)
+static void augur_hang_work(struct work_struct *work)
 {
-#ifdef AUGUR_HAS_SCHED_NO_HANG
-	return DRM_GPU_SCHED_STAT_NO_HANG;
-#else
-	struct drm_gpu_scheduler *scheduler = job->sched;
+	struct augur_device *adev = container_of(work, struct augur_device, hang_work.work);
+	u32 looks = READ_ONCE(tdr_timeout_ms) ? 1 : 0;
 
-	/* What newer kernels do with the above. */
-	spin_lock(&scheduler->job_list_lock);
-	list_add(&job->list, &scheduler->pending_list);
-	spin_unlock(&scheduler->job_list_lock);
-	/* It may have ended meanwhile, without being found. */
-	drm_sched_wqueue_start(scheduler);
-	return DRM_GPU_SCHED_STAT_NOMINAL;
-#endif
+	for (u32 i = 0; looks && i < adev->config.submit_queues; i++) {
+		struct augur_queue *queue = &adev->queues[i];
+		struct augur_list *list;
+		u32 count = looks;
+
+		/* Each turn forgives or abandons a context's lists. */
+		while ((list = augur_hang_look(queue, count))) {
+			count = 0;
+			augur_hang_handle(queue, list);
+			augur_list_put(list);
+			if (augur_device_is_lost(adev))
+				return;
+		}
+	}
+	schedule_delayed_work(&adev->hang_work, augur_hang_interval());
 }
 
 /**
- * augur_hang_timedout - the first list of a stream takes long
- * @job: Its job.
+ * augur_hang_init - prepare to look at lists
+ * @adev: The card.
  */
-enum drm_gpu_sched_stat augur_hang_timedout(struct drm_sched_job *job)
+void augur_hang_init(struct augur_device *adev)
 {
-	struct augur_list *list = container_of(job, struct augur_list, job);
-	struct augur_stream *stream = list->stream;
-	struct augur_context *context = stream->context;
-	enum drm_gpu_sched_stat status;
-	int index;
+	INIT_DELAYED_WORK(&adev->hang_work, augur_hang_work);
+}
 
-	/* The job's own goes with the job. */
-	kref_get(&context->ref);
-	if (drm_dev_enter(&context->adev->drm, &index)) {
-		augur_hang_handle(stream, list);
-		drm_dev_exit(index);
-	}
-	status = augur_hang_go_on(job);
-	augur_context_put(context);
-	return status;
+/**
+ * augur_hang_start - begin to look at lists
+ * @adev: The card, after HELLO.
+ */
+void augur_hang_start(struct augur_device *adev)
+{
+	schedule_delayed_work(&adev->hang_work, augur_hang_interval());
+}
+
+/**
+ * augur_hang_stop - look at lists no more
+ * @adev: A lost card: nothing that the work asks is waited for.
+ */
+void augur_hang_stop(struct augur_device *adev)
+{
+	cancel_delayed_work_sync(&adev->hang_work);
 }

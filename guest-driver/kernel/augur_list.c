@@ -28,7 +28,6 @@ struct augur_list *augur_list_new(struct augur_stream *stream, size_t bytes)
 		return NULL;
 	kref_init(&list->ref);
 	INIT_LIST_HEAD(&list->link);
-	INIT_LIST_HEAD(&list->running_link);
 	list->stream = stream;
 	kref_get(&context->ref);
 	list->context = context;
@@ -36,7 +35,7 @@ struct augur_list *augur_list_new(struct augur_stream *stream, size_t bytes)
 	list->pieces = kcalloc(count, sizeof(void *), GFP_KERNEL);
 	list->sg = kcalloc(count + 1, sizeof(*list->sg), GFP_KERNEL);
 	list->status = kzalloc(sizeof(*list->status), GFP_KERNEL);
-	list->fence = augur_fence_new();
+	list->fence = augur_fence_new(stream->queue - context->adev->queues);
 	if (!list->pieces || !list->sg || !list->status || !list->fence)
 		goto err;
 
@@ -107,44 +106,22 @@ void augur_list_put(struct augur_list *list)
 	kref_put(&list->ref, augur_list_release);
 }
 
-/* Tells the scheduler, which may free the list then. The queue's lock is held. */
-static void augur_list_signal(struct augur_list *list)
-{
-	struct augur_context *context = list->stream->context;
-	struct augur_fence *fence = list->fence;
-
-	trace_augur_fence(context->id, list->number, le32_to_cpu(fence->result.status),
-			  fence->base.error);
-	atomic64_dec(&context->adev->counters.submissions);
-	list_del_init(&list->running_link);
-	/* A list that stays in the ring of a lost card must not keep the module. */
-	list->fence = NULL;
-	dma_fence_signal(&fence->base);
-	dma_fence_put(&fence->base);
-}
-
 /**
- * augur_list_end - note that a list has ended, and signal it in its turn
- * @list: The list, let go on and not ended before.
+ * augur_list_end - signal the end of a list
+ * @list: The list, not ended before. It keeps its context, whose scheduler hears of
+ *	this.
  * @result: How it ended.
  * @error: 0, or its fence's error.
- *
- * The card ends lists in any order, but fences of a timeline signal in theirs.
  */
 void augur_list_end(struct augur_list *list, const struct augur_submit_status *result,
 		    int error)
 {
-	struct augur_stream *stream = list->stream;
-	struct augur_list *first;
-	unsigned long flags;
-
-	spin_lock_irqsave(&stream->queue->lock, flags);
-	augur_fence_set(list->fence, result, error);
-	list->ended = true;
-	while ((first = list_first_entry_or_null(&stream->running, struct augur_list,
-						 running_link)) && first->ended)
-		augur_list_signal(first);
-	spin_unlock_irqrestore(&stream->queue->lock, flags);
+	trace_augur_fence(list->context->id, list->number, le32_to_cpu(result->status), error);
+	atomic64_dec(&list->context->adev->counters.submissions);
+	augur_fence_finish(list->fence, result, error);
+	/* A list that stays in the ring of a lost card must not keep the module. */
+	dma_fence_put(&list->fence->base);
+	list->fence = NULL;
 }
 
 /**

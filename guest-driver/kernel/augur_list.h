@@ -27,27 +27,25 @@ struct augur_transfer_memory;
 
 /**
  * struct augur_list - a command list
- * @ref: One reference is the scheduler's while it has the job, one is whose who ends
- *	the list once it was let go on.
+ * @ref: One reference is whose who will end the list and then gives its memory back,
+ *	one the scheduler's while it has the job.
  * @job: What the scheduler knows of it.
- * @link: In &augur_queue.waiting, then in &augur_queue.in_flight. Under the queue's
- *	lock.
- * @running_link: In &augur_stream.running. Under the queue's lock.
+ * @link: In &augur_stream.held, then in &augur_queue.waiting and &in_flight. Empty
+ *	when it has ended. Under the queue's lock.
  * @reap_link: In &augur_queue.done.
  * @stream: Where it is submitted.
  * @context: Its context, referenced; NULL once the list is stranded.
  * @submitted: The context counts it.
  * @number: Its number in the context.
- * @fence: The fence that the scheduler's ends with, until it is signalled.
- * @ended: It has ended, and so its fence signals when those before it have. Under the
- *	queue's lock.
+ * @fence: Its fence, until it is signalled.
  * @transfers: Program memory that it uses.
  * @transfer_count: Entries of @transfers.
  * @signal_late: It wrote pages of files: they are marked so before the fence
  *	signals.
- * @abandoned: It was ended while it was in the ring. Set under the queue's lock, by
- *	whoever ends it.
+ * @abandoned: The fence was signalled while the list was in the ring. Set under the
+ *	queue's lock, by whoever signals it.
  * @hung: It was given up because it made no progress.
+ * @looks: Looks for progress since the last.
  * @bytes: Bytes of the submission.
  * @pieces: The submission, in pieces of AUGUR_PIECE_BYTES.
  * @sg: The pieces, then the status.
@@ -57,33 +55,23 @@ struct augur_list {
 	struct kref ref;
 	struct drm_sched_job job;
 	struct list_head link;
-	struct list_head running_link;
 	struct llist_node reap_link;
 	struct augur_stream *stream;
 	struct augur_context *context;
 	bool submitted;
 	u64 number;
 	struct augur_fence *fence;
-	bool ended;
 	struct augur_transfer_memory *transfers;
 	u32 transfer_count;
 	bool signal_late;
 	bool abandoned;
 	bool hung;
+	u32 looks;
 	size_t bytes;
 	void **pieces;
 	struct scatterlist *sg;
 	struct augur_submit_status *status;
 };
-
-/**
- * augur_list_fence - the fence that programs and other drivers wait for
- * @list: The list, its job armed and not freed.
- */
-static inline struct dma_fence *augur_list_fence(const struct augur_list *list)
-{
-	return &list->job.s_fence->finished;
-}
 
 struct augur_list *augur_list_new(struct augur_stream *stream, size_t bytes);
 void augur_list_drop(struct augur_list *list);

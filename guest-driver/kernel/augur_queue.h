@@ -10,27 +10,20 @@
 struct augur_device;
 struct augur_list;
 struct augur_queue;
-struct augur_stream;
 struct dma_fence;
 struct virtqueue;
 
-/* augur_queue.c */
 int augur_queues_init(struct augur_device *adev);
 void augur_queues_fini(struct augur_device *adev);
 void augur_queue_add(struct augur_queue *queue, struct augur_list *list);
-void augur_queue_collect(struct augur_queue *queue);
-void augur_queue_done(struct virtqueue *vq);
 void augur_queue_look(struct augur_queue *queue, struct dma_fence *fence, bool once);
+void augur_queue_done(struct virtqueue *vq);
 void augur_queue_reap(struct augur_queue *queue, struct augur_list *list);
-void augur_queues_feed(struct augur_device *adev);
-
-/* augur_queue_empty.c */
-void augur_queue_cancel(struct augur_queue *queue, const struct augur_stream *stream);
-bool augur_queue_holds(struct augur_queue *queue, const struct augur_list *list);
 bool augur_queue_abandon(struct augur_queue *queue, struct augur_list *list);
 void augur_queues_settle(struct augur_device *adev);
 bool augur_queues_are_idle(struct augur_device *adev);
 void augur_queues_cancel(struct augur_device *adev);
+void augur_queues_feed(struct augur_device *adev);
 void augur_queues_fail(struct augur_device *adev);
 void augur_queues_give_up(struct augur_device *adev, int error);
 void augur_queues_drain(struct augur_device *adev);

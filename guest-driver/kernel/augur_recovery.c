@@ -51,6 +51,7 @@ static void augur_recovery_open(struct augur_device *adev)
 	augur_control_wake(adev);
 	augur_queues_feed(adev);
 	augur_heartbeat_start(adev);
+	augur_hang_start(adev);
 }
 
 /* From here on nobody touches a ring or the aperture. */
@@ -70,6 +71,7 @@ static int augur_recovery_close(struct augur_device *adev, bool give_up)
 {
 	bool drained;
 
+	augur_hang_stop(adev);
 	augur_heartbeat_stop(adev);
 	/* Lists may need windows to be given back: requests go on until they end. */
 	WRITE_ONCE(adev->pause, AUGUR_PAUSE_LISTS);

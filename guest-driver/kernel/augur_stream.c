@@ -1,45 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Lists and their scheduler.
+ * Lists that wait for their turn.
  *
  * Each context has a scheduler and an entity of its own for each submit queue, as
- * drivers of cards have that schedule themselves: it waits for what a list depends on,
- * lets the list into the ring, and tells when it takes long. The card decides which of
- * the lists in the ring run. No ioctl waits for what a list depends on, so a list may
- * depend on one submitted later elsewhere.
+ * drivers of cards have that schedule themselves. It gets the lists that depend on
+ * what has not signalled, and those after them; all others go into the ring at once,
+ * for a worker's turn takes longer than a small list. No ioctl waits for any of this,
+ * so a list may depend on one submitted later elsewhere.
  *
- * The card ends the lists of a stream in any order. Their fences signal in order of
- * submission, as those of a timeline have to.
+ * The scheduler's part ends where the ring begins. The card ends lists of a stream in
+ * any order, while the scheduler's fences are points of one timeline; so lists have
+ * fences of their own, and may depend on others of the same stream.
  */
 #include <linux/dma-fence.h>
 
 #include "augur_context.h"
 #include "augur_device.h"
 #include "augur_fence.h"
-#include "augur_hang.h"
 #include "augur_list.h"
 #include "augur_queue.h"
 #include "augur_stream.h"
-#include "augur_transfer.h"
-
-/*
- * The scheduler does not wait for lists of the same stream, whose order it takes for
- * the order of their ends. The card does not, so this waits for their own fences.
- */
-static struct dma_fence *augur_stream_prepare(struct drm_sched_job *job,
-					      struct drm_sched_entity *entity)
-{
-	struct dma_fence *fence;
-	unsigned long index;
-
-	xa_for_each(&job->dependencies, index, fence) {
-		struct drm_sched_fence *earlier = to_drm_sched_fence(fence);
-
-		if (earlier && earlier->sched == job->sched && !dma_fence_is_signaled(fence))
-			return dma_fence_get(earlier->parent);
-	}
-	return NULL;
-}
 
 /* Return: error of a fence that the list depended on, or 0. */
 static int augur_stream_dependency_error(struct augur_list *list)
@@ -53,30 +33,39 @@ static int augur_stream_dependency_error(struct augur_list *list)
 	return 0;
 }
 
-/* All that the list depends on has signalled. */
+/* Whether the list depends on what has not signalled, or has an error. */
+static bool augur_stream_must_wait(struct augur_list *list)
+{
+	struct dma_fence *fence;
+	unsigned long index;
+
+	xa_for_each(&list->job.dependencies, index, fence)
+		if (!dma_fence_is_signaled(fence) || fence->error)
+			return true;
+	return false;
+}
+
+/* All that the list depends on has signalled: for the scheduler that is its end. */
 static struct dma_fence *augur_stream_run(struct drm_sched_job *job)
 {
 	struct augur_list *list = container_of(job, struct augur_list, job);
-	struct dma_fence *end = dma_fence_get(&list->fence->base);
 	int error = augur_stream_dependency_error(list);
-	struct augur_stream *stream = list->stream;
-	bool lost;
+	struct augur_queue *queue = list->stream->queue;
+	bool held;
 
-	kref_get(&list->ref);
-	spin_lock_irq(&stream->queue->lock);
-	list_add_tail(&list->running_link, &stream->running);
-	lost = augur_device_is_lost(stream->queue->adev);
-	if (!lost && !error)
-		augur_queue_add(stream->queue, list);
-	spin_unlock_irq(&stream->queue->lock);
-
-	if (lost)
-		augur_list_end_unrun(list, AUGUR_STATUS_DEVICE_ERROR, -ENODEV);
-	else if (error)
+	spin_lock_irq(&queue->lock);
+	/* Otherwise it was cancelled. */
+	held = !list_empty(&list->link);
+	if (held && !error)
+		augur_queue_add(queue, list);
+	else
+		list_del_init(&list->link);
+	spin_unlock_irq(&queue->lock);
+	if (held && error) {
 		augur_list_end_unrun(list, AUGUR_STATUS_CANCELLED, error);
-	if (lost || error)
-		augur_queue_reap(stream->queue, list);
-	return end;
+		augur_queue_reap(queue, list);
+	}
+	return NULL;
 }
 
 static void augur_stream_free(struct drm_sched_job *job)
@@ -85,57 +74,102 @@ static void augur_stream_free(struct drm_sched_job *job)
 	struct augur_context *context = list->stream->context;
 
 	drm_sched_job_cleanup(job);
-	if (list->fence) {
-		/* The entity was closed before it could go on. */
-		atomic64_dec(&context->adev->counters.submissions);
-		augur_transfers_release(list);
-	}
 	augur_list_put(list);
 	augur_context_put(context);
 }
 
 static const struct drm_sched_backend_ops augur_stream_ops = {
-	.prepare_job = augur_stream_prepare,
 	.run_job = augur_stream_run,
-	.timedout_job = augur_hang_timedout,
 	.free_job = augur_stream_free,
 };
 
 /**
  * augur_stream_submit - hand a list over
- * @stream: The stream; the context's submit lock is held since the job was armed.
- * @list: The list with its dependencies. The caller's reference goes to the scheduler.
+ * @stream: The stream; the context's submit lock is held.
+ * @list: The list with its dependencies. The caller's reference goes to whoever ends
+ *	it.
  */
 void augur_stream_submit(struct augur_stream *stream, struct augur_list *list)
 {
+	bool wait = augur_stream_must_wait(list);
+	struct augur_queue *queue = stream->queue;
+	bool late;
+
 	list->submitted = true;
-	/* The job's, until it is freed. */
-	kref_get(&stream->context->ref);
-	drm_sched_entity_push_job(&list->job);
+	kref_get(&list->ref);
+	spin_lock_irq(&queue->lock);
+	late = stream->closed || augur_device_is_lost(queue->adev);
+	wait |= late || !list_empty(&stream->held);
+	if (wait)
+		list_add_tail(&list->link, &stream->held);
+	else
+		augur_queue_add(queue, list);
+	spin_unlock_irq(&queue->lock);
+
+	if (wait) {
+		/* The job has the list and the context until it is freed. */
+		kref_get(&stream->context->ref);
+		drm_sched_job_arm(&list->job);
+		drm_sched_entity_push_job(&list->job);
+	} else {
+		drm_sched_job_cleanup(&list->job);
+		augur_list_put(list);
+	}
+	if (late)
+		augur_stream_cancel(stream);
 }
 
-/**
- * augur_stream_begin - have the scheduler look at what was handed over
- * @stream: The stream.
- *
- * It would do so by itself, but not before this processor has time for its worker: the
- * program that has submitted may well go on to look for the list's end.
- */
-void augur_stream_begin(struct augur_stream *stream)
+/* Takes a list that is not in the ring away from the scheduler, or NULL. */
+static struct augur_list *augur_stream_take(struct augur_stream *stream)
 {
-	flush_work(&stream->scheduler.work_run_job);
+	struct augur_queue *queue = stream->queue;
+	struct augur_list *list, *taken;
+
+	spin_lock_irq(&queue->lock);
+	taken = list_first_entry_or_null(&stream->held, struct augur_list, link);
+	list_for_each_entry(list, &queue->waiting, link) {
+		/* They were submitted before those that are held. */
+		if (list->stream == stream) {
+			taken = list;
+			break;
+		}
+	}
+	if (taken)
+		list_del_init(&taken->link);
+	spin_unlock_irq(&queue->lock);
+	return taken;
 }
 
 /**
- * augur_stream_close - end what is not in the ring
- * @stream: The stream of a context that is ending. No list follows.
+ * augur_stream_cancel - end what is not in the ring
+ * @stream: The stream of a context that is ending, or of a lost card.
  *
- * What waits for something that has not signalled ends when that does.
+ * The scheduler keeps their jobs until what they depend on has signalled.
+ */
+void augur_stream_cancel(struct augur_stream *stream)
+{
+	struct augur_queue *queue = stream->queue;
+	struct augur_list *list;
+
+	while ((list = augur_stream_take(stream))) {
+		if (augur_device_is_lost(queue->adev))
+			augur_list_end_unrun(list, AUGUR_STATUS_DEVICE_ERROR, -ENODEV);
+		else
+			augur_list_end_unrun(list, AUGUR_STATUS_CANCELLED, -ECANCELED);
+		augur_queue_reap(queue, list);
+	}
+}
+
+/**
+ * augur_stream_close - end what is not in the ring, and let nothing follow
+ * @stream: The stream of a context that is ending.
  */
 void augur_stream_close(struct augur_stream *stream)
 {
-	drm_sched_entity_fini(&stream->entity);
-	augur_queue_cancel(stream->queue, stream);
+	spin_lock_irq(&stream->queue->lock);
+	stream->closed = true;
+	spin_unlock_irq(&stream->queue->lock);
+	augur_stream_cancel(stream);
 }
 
 /**
@@ -151,10 +185,11 @@ int augur_stream_init(struct augur_stream *stream, struct augur_context *context
 	const struct drm_sched_init_args args = {
 		.ops = &augur_stream_ops,
 		.submit_wq = context->adev->submit_workqueue,
-		.timeout_wq = context->adev->workqueue,
 		.num_rqs = 1,
-		.credit_limit = AUGUR_MAX_LISTS,
-		.timeout = augur_hang_timeout(),
+		/* A list gives it back as it goes into the ring. */
+		.credit_limit = 1,
+		/* The ring's matter: augur_hang.c. */
+		.timeout = MAX_SCHEDULE_TIMEOUT,
 		.name = "augur",
 		.dev = context->adev->drm.dev,
 	};
@@ -162,7 +197,7 @@ int augur_stream_init(struct augur_stream *stream, struct augur_context *context
 
 	stream->context = context;
 	stream->queue = queue;
-	INIT_LIST_HEAD(&stream->running);
+	INIT_LIST_HEAD(&stream->held);
 	ret = drm_sched_init(scheduler, &args);
 	if (ret)
 		return ret;
@@ -176,11 +211,11 @@ int augur_stream_init(struct augur_stream *stream, struct augur_context *context
 
 /**
  * augur_stream_fini - free what augur_stream_init() made
- * @stream: The stream, closed, whose lists have all been freed. Not from its own
- *	scheduler.
+ * @stream: The stream, whose lists have all been freed. Not from its own scheduler.
  */
 void augur_stream_fini(struct augur_stream *stream)
 {
+	drm_sched_entity_fini(&stream->entity);
 	/*
 	 * Twice, the other time in drm_sched_fini(): either of its works may queue the
 	 * other while that is being stopped.

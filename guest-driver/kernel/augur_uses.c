@@ -13,6 +13,7 @@
 #include <drm/drm_gem.h>
 
 #include "augur_context.h"
+#include "augur_fence.h"
 #include "augur_gem.h"
 #include "augur_list.h"
 #include "augur_uses.h"
@@ -138,14 +139,14 @@ int augur_uses_lock(struct augur_uses *uses, u32 lists)
 /**
  * augur_uses_commit - have the objects wait for the lists
  * @uses: The submission's objects, locked.
- * @lists: The lists, their jobs armed.
+ * @lists: The lists, their fences not signalled by now or soon.
  * @count: Lists.
  */
 void augur_uses_commit(struct augur_uses *uses, struct augur_list **lists, u32 count)
 {
 	for (u32 i = 0; i < uses->count; i++) {
 		for (u32 j = 0; j < count; j++) {
-			struct dma_fence *fence = augur_list_fence(lists[j]);
+			struct dma_fence *fence = &lists[j]->fence->base;
 
 			if (uses->uses[i].writes & BIT_ULL(j))
 				dma_resv_add_fence(uses->objects[i]->resv, fence,

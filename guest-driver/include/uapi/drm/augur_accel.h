@@ -317,11 +317,10 @@ struct drm_augur_sync {
 /**
  * struct drm_augur_submit - argument of DRM_AUGUR_SUBMIT
  *
- * Lists of one context on one queue begin in order of submission, and are seen to
- * end in that order. A list begins when all of @in_syncs have signalled; when one of
- * them signals an error, it ends with AUGUR_STATUS_CANCELLED and does not run.
- * @out_syncs signal when it has ended, with an error when its status is not
- * AUGUR_STATUS_OK.
+ * Lists of one context on one queue begin in order of submission. A list begins
+ * when all of @in_syncs have signalled; when one of them signals an error, it ends
+ * with AUGUR_STATUS_CANCELLED and does not run. @out_syncs signal when it has
+ * ended, with an error when its status is not AUGUR_STATUS_OK.
  *
  * -EINVAL when the commands do not fill the list or name no transfer, -EACCES see
  * &drm_augur_transfer.flags, -E2BIG when list and transfers are larger than

@@ -17,7 +17,7 @@ const DUMPS: &str = "/sys/class/devcoredump";
 /// Longest time that what must happen at last may take.
 const AT_LAST: Duration = Duration::from_secs(120);
 
-/// The driver's patience with files that are opened while this lives.
+/// The driver's patience, shortened until this is dropped.
 struct Impatience {
     before: String,
 }
@@ -101,9 +101,9 @@ pub fn banned(options: &Options) -> Outcome {
 
 /// The card keeps a list: its fence fails, others go on.
 pub fn kept_by_card(options: &Options) -> Outcome {
-    let _impatience = Impatience::new(100)?;
     let device = options.open()?;
     let kept = Kept::new(&device)?;
+    let _impatience = Impatience::new(100)?;
     println!("# READY");
     let mut list = CommandList::new();
     let object = device.create_object(4096)?;
