@@ -43,6 +43,7 @@ mod schedule;
 mod shared;
 mod status;
 mod submit;
+mod thread_time;
 mod transfer;
 mod usage;
 
@@ -53,3 +54,4 @@ pub use config::{CardConfig, ConfigError, DmaOrder, PredictorMode, UnknownPredic
 pub use guest::{GuestAccess, GuestMemory};
 pub use host::{Host, ListDone};
 pub use power::PowerConfig;
+pub use thread_time::thread_time;

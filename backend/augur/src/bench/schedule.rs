@@ -7,7 +7,6 @@ mod html;
 pub(in crate::bench) mod measure;
 mod report;
 mod sweep;
-mod thread_time;
 
 use std::fs::File;
 use std::io::{BufWriter, Write};

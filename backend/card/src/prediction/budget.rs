@@ -9,6 +9,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::thread_time::thread_time;
+
 /// The share is one of so many parts of a core. The trainer has a thirtieth: a tenth
 /// together.
 const PART: u32 = 15;
@@ -40,22 +42,6 @@ impl Budget {
         let now = self.began.elapsed() + BURST * PART;
         self.allowance.rest(now, thread_time())
     }
-}
-
-/// Processor time of the calling thread so far; zero where the kernel keeps no such
-/// clock.
-fn thread_time() -> Duration {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: `time` is a timespec that the call may write, and nothing else is
-    // touched.
-    let status = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
-    if status != 0 {
-        return Duration::ZERO;
-    }
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// The time at which a thread will have earned what it has spent.

@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
+use augur_card::thread_time;
 use augur_scheduler::analyser::{Analyser, Limits};
 use augur_scheduler::policy::Policy;
 use augur_scheduler::workload::Workload;
-
-use super::thread_time::thread_time;
 
 /// Programs whose accesses and edges differ in their proportion.
 const PROGRAMS: [Workload; 4] = [

@@ -8,6 +8,7 @@ use std::io::Write as _;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use augur_card::thread_time;
 use augur_scheduler::analyser::Limits;
 use augur_scheduler::clock::Nanos;
 use augur_scheduler::list::{Access, CommandList, ListError, Object, Operand, Unit};
@@ -18,7 +19,6 @@ use augur_scheduler::workload::ProgramError;
 use serde::Serialize;
 
 use super::measure::{LIST, RUN_TIME, RUNS, end_all, submit};
-use super::thread_time::thread_time;
 
 /// Two buffers of so many chunks are swept from one to the other and back, each
 /// chunk from itself and both neighbours.

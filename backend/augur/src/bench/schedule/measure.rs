@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use augur_card::thread_time;
 use augur_scheduler::analyser::Limits;
 use augur_scheduler::bounds::{WholeGraph, lower_bound};
 use augur_scheduler::clock::Nanos;
@@ -17,7 +18,6 @@ use augur_scheduler::simulate::{Run, Setup, compulsory_bytes, simulate};
 use augur_scheduler::workload::Program;
 
 use super::report::{self, Row};
-use super::thread_time::thread_time;
 
 /// Instructions of one list when host time is measured.
 pub const LIST: usize = 1024;

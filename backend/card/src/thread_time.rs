@@ -1,5 +1,6 @@
-//! Time that this thread has spent on a processor: what a measurement means
-//! while other programs want the processors too.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Time that a thread has spent on a processor: what a measurement means, and a
+//! budget, while other programs want the processors too.
 
 use std::time::Duration;
 
