@@ -172,6 +172,31 @@ void augur_stream_close(struct augur_stream *stream)
 	augur_stream_cancel(stream);
 }
 
+/*
+ * One run queue; a list gives its credit back as it goes into the ring. Lists that
+ * take too long are the ring's matter: augur_hang.c.
+ */
+static int augur_stream_init_scheduler(struct augur_stream *stream, struct augur_device *adev)
+{
+#ifdef AUGUR_HAS_SCHED_INIT_ARGS
+	const struct drm_sched_init_args args = {
+		.ops = &augur_stream_ops,
+		.submit_wq = adev->submit_workqueue,
+		.num_rqs = 1,
+		.credit_limit = 1,
+		.timeout = MAX_SCHEDULE_TIMEOUT,
+		.name = "augur",
+		.dev = adev->drm.dev,
+	};
+
+	return drm_sched_init(&stream->scheduler, &args);
+#else
+	return drm_sched_init(&stream->scheduler, &augur_stream_ops, adev->submit_workqueue,
+			      1, 1, 0, MAX_SCHEDULE_TIMEOUT, NULL, NULL, "augur",
+			      adev->drm.dev);
+#endif
+}
+
 /**
  * augur_stream_init - make a stream
  * @stream: The stream.
@@ -182,23 +207,12 @@ int augur_stream_init(struct augur_stream *stream, struct augur_context *context
 		      struct augur_queue *queue)
 {
 	struct drm_gpu_scheduler *scheduler = &stream->scheduler;
-	const struct drm_sched_init_args args = {
-		.ops = &augur_stream_ops,
-		.submit_wq = context->adev->submit_workqueue,
-		.num_rqs = 1,
-		/* A list gives it back as it goes into the ring. */
-		.credit_limit = 1,
-		/* The ring's matter: augur_hang.c. */
-		.timeout = MAX_SCHEDULE_TIMEOUT,
-		.name = "augur",
-		.dev = context->adev->drm.dev,
-	};
 	int ret;
 
 	stream->context = context;
 	stream->queue = queue;
 	INIT_LIST_HEAD(&stream->held);
-	ret = drm_sched_init(scheduler, &args);
+	ret = augur_stream_init_scheduler(stream, context->adev);
 	if (ret)
 		return ret;
 	/* The only run queue there is. */
