@@ -16,6 +16,7 @@ use vmm_sys_util::epoll::EventSet;
 use crate::busy_poll::BusyPoll;
 use crate::doorbell::Doorbell;
 use crate::front_end::FrontEnd;
+use crate::relay::Relay;
 use crate::transport::{Transport, Worker};
 
 /// Why the card cannot be served, or not any longer.
@@ -94,6 +95,8 @@ impl Daemon {
         let Some(server) = &mut self.server else {
             return Ok(());
         };
+        let (front_end, _) = listener.accept()?;
+        let (_relay, listener) = Relay::start(front_end, self.transport.refused_rings())?;
         server
             .start(&mut Listener::from(listener))
             .map_err(DaemonError::Start)?;

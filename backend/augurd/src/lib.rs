@@ -2,8 +2,9 @@
 //! The card's process: carries the card of `augur-card` over vhost-user to
 //! QEMU.
 //!
-//! In the order of a request's way: `socket` waits for QEMU, `transport`
-//! answers its messages and starts and stops the `ring`s, `serve` is woken by a
+//! In the order of a request's way: `socket` waits for QEMU, `relay` passes its messages on
+//! and has `ring_addresses` look at them first, `transport`
+//! answers them and starts and stops the `ring`s, `serve` is woken by a
 //! guest's kick (or by a `doorbell`, or looks for itself: `busy_poll`), takes a `chain` from a `queue`, hands its
 //! bytes to the card and writes the answer; `front_end` asks QEMU for what only
 //! QEMU can do.
@@ -25,7 +26,9 @@ mod chain;
 mod doorbell;
 mod front_end;
 mod queue;
+mod relay;
 mod ring;
+mod ring_addresses;
 mod serve;
 mod transport;
 

@@ -42,6 +42,7 @@ use crate::doorbell::Doorbell;
 use crate::front_end::FrontEnd;
 use crate::queue::{MAX_QUEUE_SIZE, Queue, TakenChain};
 use crate::ring::{Ring, SharedMemory};
+use crate::ring_addresses::RefusedRings;
 
 /// The worker that serves the control and events queues; the other one serves
 /// the submit queues.
@@ -53,6 +54,8 @@ pub struct Transport {
     front_end: Arc<FrontEnd>,
     /// By queue number, from the first time that its worker has seen the ring.
     queues: Vec<OnceLock<Arc<Queue>>>,
+    /// Rings that are where none can be.
+    refused: Arc<RefusedRings>,
     workers: [Worker; 2],
     /// An events buffer that waits for an event.
     pub(crate) posted: Mutex<Option<TakenChain>>,
@@ -78,6 +81,7 @@ impl Transport {
             card,
             front_end,
             queues: (0..queues).map(|_| OnceLock::new()).collect(),
+            refused: Arc::new(RefusedRings::new(queues.into())),
             workers,
             posted: Mutex::new(None),
             transition: Mutex::new(()),
@@ -89,6 +93,11 @@ impl Transport {
     /// behind those of queues, and the one that the loop keeps for itself.
     pub fn bell_event(&self) -> u64 {
         self.queues.len() as u64 + 1
+    }
+
+    /// The rings that whoever sees the front end's messages first keeps still.
+    pub fn refused_rings(&self) -> Arc<RefusedRings> {
+        self.refused.clone()
     }
 
     /// Lets nobody into guest memory any more, before the process ends.
@@ -115,7 +124,7 @@ impl Transport {
         }
         // Looked at under the lock: a stop makes the ring unready, then waits
         // for the lock.
-        if !queue.is_ready() {
+        if !queue.is_ready() || self.refused.contains(number) {
             return false;
         }
         if number == QUEUE_CONTROL {
