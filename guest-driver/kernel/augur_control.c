@@ -3,11 +3,10 @@
  * The control queue: puts requests into the ring and waits for their answers.
  *
  * The card answers every request without waiting for the guest, so an answer that
- * does not come within control_timeout_ms means that the card is lost. What the
- * requests say is in augur_requests.c.
+ * does not come within control_timeout_ms means that the card is lost. What a
+ * request is stands in augur_request.c, what the requests say in augur_requests.c.
  */
 #include <linux/moduleparam.h>
-#include <linux/slab.h>
 
 #include "augur_control.h"
 #include "augur_device.h"
@@ -24,105 +23,6 @@ MODULE_PARM_DESC(control_timeout_ms,
  * memory for an indirect table.
  */
 #define AUGUR_ACK_DESCRIPTORS	(2 * AUGUR_ACK_REQUESTS)
-
-/**
- * augur_request_new - make a request
- * @opcode: AUGUR_REQUEST_*.
- * @context: Context id, or 0.
- * @body_bytes: Bytes behind the request's header; they are zero.
- * @answer_bytes: Bytes behind the answer's header.
- *
- * Return: the request with one reference, or NULL.
- */
-struct augur_request *augur_request_new(u16 opcode, u32 context, size_t body_bytes,
-					size_t answer_bytes)
-{
-	size_t request_bytes = sizeof(struct augur_request_header) + body_bytes;
-	struct augur_request_header *header;
-	struct augur_request *request;
-	size_t answer_offset;
-
-	answer_bytes += sizeof(struct augur_response_header);
-	answer_offset = ALIGN(struct_size(request, request, request_bytes), 8);
-	request = kzalloc(answer_offset + answer_bytes, GFP_KERNEL);
-	if (!request)
-		return NULL;
-	kref_init(&request->ref);
-	INIT_LIST_HEAD(&request->link);
-	init_completion(&request->done);
-	request->request_bytes = request_bytes;
-	request->answer_bytes = answer_bytes;
-	request->answer_least = answer_bytes;
-	request->answer = (u8 *)request + answer_offset;
-
-	header = (struct augur_request_header *)request->request;
-	header->opcode = cpu_to_le16(opcode);
-	header->context = cpu_to_le32(context);
-	return request;
-}
-
-static void augur_request_release(struct kref *ref)
-{
-	kfree(container_of(ref, struct augur_request, ref));
-}
-
-/**
- * augur_request_put - drop a reference
- * @request: The request, or NULL.
- */
-void augur_request_put(struct augur_request *request)
-{
-	if (request)
-		kref_put(&request->ref, augur_request_release);
-}
-
-/**
- * augur_request_body - where the request's own fields go
- * @request: The request.
- */
-void *augur_request_body(struct augur_request *request)
-{
-	return request->request + sizeof(struct augur_request_header);
-}
-
-/**
- * augur_request_answer - the answer's own fields
- * @request: A request whose call returned 0.
- */
-const void *augur_request_answer(const struct augur_request *request)
-{
-	return (u8 *)request->answer + sizeof(struct augur_response_header);
-}
-
-/**
- * augur_status_to_errno - what a status of the card is for a program
- * @status: AUGUR_STATUS_*.
- */
-int augur_status_to_errno(u32 status)
-{
-	switch (status) {
-	case AUGUR_STATUS_OK:
-		return 0;
-	case AUGUR_STATUS_INVALID:
-	case AUGUR_STATUS_BAD_OPERAND:
-		return -EINVAL;
-	case AUGUR_STATUS_NO_CONTEXT:
-	case AUGUR_STATUS_NO_OBJECT:
-		return -ENOENT;
-	case AUGUR_STATUS_NO_MEMORY:
-		return -ENOMEM;
-	case AUGUR_STATUS_BAD_ADDRESS:
-		return -EFAULT;
-	case AUGUR_STATUS_CANCELLED:
-		return -ECANCELED;
-	case AUGUR_STATUS_BUSY:
-		return -EBUSY;
-	case AUGUR_STATUS_VERSION:
-		return -EPROTONOSUPPORT;
-	default:
-		return -EIO;
-	}
-}
 
 /* Whether a request has to wait until a pause has ended. */
 static bool augur_control_is_paused(const struct augur_device *adev,
@@ -234,28 +134,6 @@ static int augur_control_post(struct augur_device *adev, struct augur_request *r
 	return ret;
 }
 
-/* The result of a request that was answered. */
-static int augur_request_result(struct augur_device *adev,
-				const struct augur_request *request)
-{
-	const struct augur_response_header *header = request->answer;
-	u32 status;
-
-	if (request->error)
-		return request->error;
-	if (request->used < sizeof(*header)) {
-		drm_err_ratelimited(&adev->drm, "an answer has %u bytes\n", request->used);
-		return -EIO;
-	}
-	status = le32_to_cpu(header->status);
-	if (status == AUGUR_STATUS_OK && request->used < request->answer_least) {
-		drm_err_ratelimited(&adev->drm, "an answer has %u bytes, not %u\n",
-				    request->used, request->answer_least);
-		return -EIO;
-	}
-	return augur_status_to_errno(status);
-}
-
 /**
  * augur_request_call - send a request and wait for its answer
  * @adev: The card.
@@ -296,20 +174,6 @@ int augur_request_call(struct augur_device *adev, struct augur_request *request)
 int augur_request_send(struct augur_device *adev, struct augur_request *request)
 {
 	return augur_control_post(adev, request, AUGUR_ACK_DESCRIPTORS);
-}
-
-/**
- * augur_request_poll - the answer to a request that was sent
- * @adev: The card.
- * @request: The request.
- *
- * Return: -EINPROGRESS when there is none yet, else as augur_request_call().
- */
-int augur_request_poll(struct augur_device *adev, struct augur_request *request)
-{
-	if (!completion_done(&request->done))
-		return -EINPROGRESS;
-	return augur_request_result(adev, request);
 }
 
 /**

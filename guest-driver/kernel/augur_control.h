@@ -44,6 +44,7 @@ struct augur_request {
 	u8 request[] __aligned(8);
 };
 
+/* augur_control.c */
 int augur_control_init(struct augur_device *adev);
 void augur_control_fini(struct augur_device *adev);
 void augur_control_done(struct virtqueue *vq);
@@ -56,16 +57,22 @@ void augur_control_wake(struct augur_device *adev);
 void augur_control_fail(struct augur_device *adev);
 void augur_control_drain(struct augur_device *adev);
 
+int augur_request_call(struct augur_device *adev, struct augur_request *request);
+int augur_request_send(struct augur_device *adev, struct augur_request *request);
+int augur_card_acknowledge(struct augur_device *adev,
+			   const struct augur_revoke_ack *entries, u32 count);
+
+/* augur_request.c */
 struct augur_request *augur_request_new(u16 opcode, u32 context, size_t body_bytes,
 					size_t answer_bytes);
 void augur_request_put(struct augur_request *request);
 void *augur_request_body(struct augur_request *request);
 const void *augur_request_answer(const struct augur_request *request);
-int augur_request_call(struct augur_device *adev, struct augur_request *request);
-int augur_request_send(struct augur_device *adev, struct augur_request *request);
+int augur_request_result(struct augur_device *adev, const struct augur_request *request);
 int augur_request_poll(struct augur_device *adev, struct augur_request *request);
 int augur_status_to_errno(u32 status);
 
+/* augur_requests.c */
 int augur_card_hello(struct augur_device *adev);
 int augur_card_resume(struct augur_device *adev);
 int augur_card_create_context(struct augur_device *adev, u32 *context);
@@ -78,7 +85,5 @@ int augur_card_context_info(struct augur_device *adev, u32 context,
 			    struct augur_context_info_response *info);
 int augur_card_cancel_list(struct augur_device *adev, u32 context, u32 number);
 int augur_card_sensors(struct augur_device *adev, struct augur_sensors_response *sensors);
-int augur_card_acknowledge(struct augur_device *adev,
-			   const struct augur_revoke_ack *entries, u32 count);
 
 #endif

@@ -187,8 +187,13 @@ static bool augur_queue_take(struct augur_queue *queue)
 	return reap;
 }
 
-/* The same where the caller cannot sleep. */
-static void augur_queue_take_atomic(struct augur_queue *queue)
+/**
+ * augur_queue_collect - end the lists that have come back
+ * @queue: The submit queue.
+ *
+ * Any context, no lock held.
+ */
+void augur_queue_collect(struct augur_queue *queue)
 {
 	if (augur_queue_take(queue))
 		queue_work(queue->adev->submit_workqueue, &queue->reap);
@@ -202,7 +207,7 @@ void augur_queue_done(struct virtqueue *vq)
 {
 	struct augur_device *adev = vq->vdev->priv;
 
-	augur_queue_take_atomic(&adev->queues[vq->index - AUGUR_QUEUE_SUBMIT]);
+	augur_queue_collect(&adev->queues[vq->index - AUGUR_QUEUE_SUBMIT]);
 }
 
 static enum hrtimer_restart augur_queue_unwatched(struct hrtimer *timer)
@@ -218,7 +223,7 @@ static enum hrtimer_restart augur_queue_unwatched(struct hrtimer *timer)
 	}
 	spin_unlock_irqrestore(&queue->lock, flags);
 	if (pending)
-		augur_queue_take_atomic(queue);
+		augur_queue_collect(queue);
 	return HRTIMER_NORESTART;
 }
 
@@ -256,105 +261,7 @@ void augur_queue_look(struct augur_queue *queue, struct dma_fence *fence, bool o
 	pending = augur_queue_rearm(queue);
 	spin_unlock_irqrestore(&queue->lock, flags);
 	if (pending)
-		augur_queue_take_atomic(queue);
-}
-
-/* Keeps a list in the ring that the caller strands, who gets a reference. */
-static void augur_queue_abandon_locked(struct augur_queue *queue, struct augur_list *list)
-{
-	list->abandoned = true;
-	list_move_tail(&list->link, &queue->stuck);
-	kref_get(&list->ref);
-}
-
-/**
- * augur_queue_abandon - end a list that the card does not give back
- * @queue: The submit queue.
- * @list: The list, referenced.
- *
- * Return: false when it has come back.
- */
-bool augur_queue_abandon(struct augur_queue *queue, struct augur_list *list)
-{
-	struct augur_list *known;
-	bool there = false;
-
-	spin_lock_irq(&queue->lock);
-	list_for_each_entry(known, &queue->in_flight, link)
-		there |= known == list;
-	if (there)
-		augur_queue_abandon_locked(queue, list);
-	spin_unlock_irq(&queue->lock);
-	if (!there)
-		return false;
-	augur_list_strand(list, -EIO);
-	augur_list_put(list);
-	return true;
-}
-
-/**
- * augur_queues_settle - wait for whoever is about to use a ring
- * @adev: A card whose rings are about to be taken away.
- */
-void augur_queues_settle(struct augur_device *adev)
-{
-	for (u32 i = 0; i < adev->config.submit_queues; i++) {
-		spin_lock_irq(&adev->queues[i].lock);
-		spin_unlock_irq(&adev->queues[i].lock);
-	}
-}
-
-/**
- * augur_queues_are_idle - whether no list is in a ring
- * @adev: The card.
- */
-bool augur_queues_are_idle(struct augur_device *adev)
-{
-	bool idle = true;
-
-	for (u32 i = 0; i < adev->config.submit_queues; i++) {
-		struct augur_queue *queue = &adev->queues[i];
-
-		/* Nobody may wait for what has come back, with interrupts off. */
-		augur_queue_take_atomic(queue);
-		spin_lock_irq(&queue->lock);
-		idle &= list_empty(&queue->in_flight);
-		spin_unlock_irq(&queue->lock);
-	}
-	return idle;
-}
-
-/* Marks a list in the ring as hung that is not yet. Return: whether there was one. */
-static bool augur_queue_condemn(struct augur_queue *queue, u32 *context, u32 *number)
-{
-	struct augur_list *list;
-	bool found = false;
-
-	spin_lock_irq(&queue->lock);
-	list_for_each_entry(list, &queue->in_flight, link) {
-		if (list->hung)
-			continue;
-		list->hung = true;
-		*context = list->context->id;
-		*number = lower_32_bits(list->number);
-		found = true;
-		break;
-	}
-	spin_unlock_irq(&queue->lock);
-	return found;
-}
-
-/**
- * augur_queues_cancel - have the card end the lists that are in the rings
- * @adev: The card.
- */
-void augur_queues_cancel(struct augur_device *adev)
-{
-	u32 context, number;
-
-	for (u32 i = 0; i < adev->config.submit_queues; i++)
-		while (augur_queue_condemn(&adev->queues[i], &context, &number))
-			augur_card_cancel_list(adev, context, number);
+		augur_queue_collect(queue);
 }
 
 /**
@@ -367,59 +274,6 @@ void augur_queues_feed(struct augur_device *adev)
 		spin_lock_irq(&adev->queues[i].lock);
 		augur_queue_feed(&adev->queues[i]);
 		spin_unlock_irq(&adev->queues[i].lock);
-	}
-}
-
-/**
- * augur_queues_fail - signal the lists that are in the rings
- * @adev: A lost card.
- */
-void augur_queues_fail(struct augur_device *adev)
-{
-	augur_queues_give_up(adev, -ENODEV);
-}
-
-/**
- * augur_queues_give_up - signal the lists that are in the rings
- * @adev: The card, which is lost or reset.
- * @error: Their fences' error.
- */
-void augur_queues_give_up(struct augur_device *adev, int error)
-{
-	for (u32 i = 0; i < adev->config.submit_queues; i++) {
-		struct augur_queue *queue = &adev->queues[i];
-		struct augur_list *list;
-
-		spin_lock_irq(&queue->lock);
-		while ((list = list_first_entry_or_null(&queue->in_flight,
-							struct augur_list, link))) {
-			augur_queue_abandon_locked(queue, list);
-			spin_unlock_irq(&queue->lock);
-			augur_list_strand(list, error);
-			augur_list_put(list);
-			spin_lock_irq(&queue->lock);
-		}
-		spin_unlock_irq(&queue->lock);
-	}
-}
-
-/**
- * augur_queues_drain - take back what is in the rings
- * @adev: A card that was reset.
- */
-void augur_queues_drain(struct augur_device *adev)
-{
-	for (u32 i = 0; i < adev->config.submit_queues; i++) {
-		struct augur_queue *queue = &adev->queues[i];
-		struct augur_list *list;
-
-		hrtimer_cancel(&queue->watch);
-		while ((list = virtqueue_detach_unused_buf(queue->vq))) {
-			list_del_init(&list->link);
-			augur_queue_reap(queue, list);
-		}
-		cancel_delayed_work_sync(&queue->feed);
-		flush_work(&queue->reap);
 	}
 }
 

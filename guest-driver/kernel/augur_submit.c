@@ -3,11 +3,8 @@
  * The ioctls that submit command lists.
  *
  * A list goes to the card as the wire format's header, the program's list, and a
- * transfer for each piece of program memory. Everything that can fail or touches the
- * program comes before the lists get their numbers; after that nothing fails. So
- * either all lists of a submission are submitted, or none.
+ * transfer for each piece of program memory.
  */
-#include <linux/dma-fence-array.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -19,10 +16,9 @@
 #include "augur_device.h"
 #include "augur_fence.h"
 #include "augur_list.h"
-#include "augur_stream.h"
+#include "augur_submission.h"
 #include "augur_submit.h"
 #include "augur_syncs.h"
-#include "augur_trace.h"
 #include "augur_transfer.h"
 #include "augur_uses.h"
 
@@ -82,30 +78,6 @@ static int augur_list_copy_commands(struct augur_list *list, u64 address, size_t
 	}
 	return 0;
 }
-
-/**
- * struct augur_submission - lists on their way to their stream
- * @context: The context.
- * @file: The open file.
- * @uses: The objects that the lists use.
- * @out: Syncobjs to signal.
- * @out_count: Entries of @out.
- * @end: Signals when all lists have ended.
- * @entered: Lists that the context was counted for.
- * @count: Entries of @lists.
- * @lists: The lists.
- */
-struct augur_submission {
-	struct augur_context *context;
-	struct drm_file *file;
-	struct augur_uses uses;
-	struct augur_out_sync *out;
-	u32 out_count;
-	struct dma_fence *end;
-	u32 entered;
-	u32 count;
-	struct augur_list *lists[];
-};
 
 /* Checks what the program asks for. Return: bytes of the submission. */
 static ssize_t augur_submit_bytes(const struct augur_device *adev,
@@ -214,151 +186,11 @@ static int augur_submit_list(struct augur_submission *submission, struct augur_s
 	return augur_submit_fill(submission, list, args);
 }
 
-/* Tells the card the number, by which the list can be given up. */
-static void augur_list_number(struct augur_list *list, u64 number)
-{
-	struct augur_submit_header *header = list->pieces[0];
-
-	list->number = number;
-	header->number = cpu_to_le32(lower_32_bits(number));
-}
-
-static bool augur_submit_count(struct augur_context *context, u32 count)
-{
-	int lists = atomic_read(&context->lists);
-
-	do {
-		if (lists + count > AUGUR_MAX_LISTS)
-			return false;
-	} while (!atomic_try_cmpxchg(&context->lists, &lists, lists + count));
-	return true;
-}
-
-static void augur_submit_leave(struct augur_context *context, u32 count)
-{
-	atomic_sub(count, &context->lists);
-	wake_up(&context->lists_wait);
-}
-
-/* Waits until the context may have that many more lists, and counts them. */
-static int augur_submit_enter(struct augur_context *context, u32 count)
-{
-	bool counted = false;
-	int ret;
-
-	if (READ_ONCE(context->banned))
-		return -EIO;
-	ret = wait_event_interruptible(context->lists_wait,
-				       augur_device_is_lost(context->adev) ||
-				       (counted = augur_submit_count(context, count)));
-	if (ret)
-		return ret;
-	return counted ? 0 : -EIO;
-}
-
-/* Makes the fence that signals when all lists have ended. */
-static int augur_submit_end(struct augur_submission *submission)
-{
-	struct dma_fence_array *array;
-	struct dma_fence **fences;
-
-	if (submission->count == 1) {
-		submission->end = dma_fence_get(&submission->lists[0]->fence->base);
-		return 0;
-	}
-	fences = kcalloc(submission->count, sizeof(*fences), GFP_KERNEL);
-	if (!fences)
-		return -ENOMEM;
-	for (u32 i = 0; i < submission->count; i++)
-		fences[i] = dma_fence_get(&submission->lists[i]->fence->base);
-#ifdef AUGUR_HAS_SIGNAL_ON_ANY
-	array = dma_fence_array_create(submission->count, fences,
-				       dma_fence_context_alloc(1), 1, false);
-#else
-	array = dma_fence_array_create(submission->count, fences,
-				       dma_fence_context_alloc(1), 1);
-#endif
-	if (!array) {
-		for (u32 i = 0; i < submission->count; i++)
-			dma_fence_put(fences[i]);
-		kfree(fences);
-		return -ENOMEM;
-	}
-	submission->end = &array->base;
-	return 0;
-}
-
-/* Makes room for the numbers of all lists. The submit lock is held. */
-static int augur_submit_reserve(struct augur_submission *submission)
-{
-	struct augur_context *context = submission->context;
-	int ret = 0;
-	u32 i;
-
-	for (i = 0; i < submission->count && !ret; i++)
-		ret = augur_fences_reserve(context, context->next_fence + i);
-	if (ret)
-		while (i--)
-			augur_fences_unreserve(context, context->next_fence + i);
-	return ret;
-}
-
-/* Gives the lists their numbers and hands them over. Return: 0, or -ENOMEM. */
-static int augur_submit_commit(struct augur_submission *submission, u64 *first)
-{
-	struct augur_context *context = submission->context;
-	int ret;
-
-	ret = augur_uses_lock(&submission->uses, submission->count);
-	if (ret)
-		return ret;
-	mutex_lock(&context->submit_lock);
-	ret = augur_submit_reserve(submission);
-	if (ret)
-		goto out;
-	*first = context->next_fence;
-	augur_uses_commit(&submission->uses, submission->lists, submission->count);
-	if (submission->out)
-		augur_out_syncs_attach(submission->out, submission->out_count,
-				       submission->end);
-	for (u32 i = 0; i < submission->count; i++) {
-		struct augur_list *list = submission->lists[i];
-		const struct augur_submit_header *header = list->pieces[0];
-		u64 number = context->next_fence++;
-
-		augur_fences_add(context, number, list->fence);
-		augur_list_number(list, number);
-		trace_augur_submit(context->id, number, list->fence->queue,
-				   le32_to_cpu(header->command_count),
-				   list->transfer_count);
-		atomic64_inc(&context->adev->counters.submissions);
-		augur_stream_submit(list->stream, list);
-	}
-	submission->count = 0;
-	submission->entered = 0;
-out:
-	mutex_unlock(&context->submit_lock);
-	augur_uses_unlock(&submission->uses);
-	return ret;
-}
-
-/* Frees a submission with the lists that were not handed over. */
-static void augur_submission_free(struct augur_submission *submission)
-{
-	for (u32 i = 0; i < submission->count; i++)
-		augur_list_drop(submission->lists[i]);
-	if (submission->entered)
-		augur_submit_leave(submission->context, submission->entered);
-	dma_fence_put(submission->end);
-	augur_out_syncs_drop(submission->out, submission->out_count);
-	augur_uses_drop(&submission->uses);
-	kfree(submission);
-}
-
 /* What the program asks for, beside the lists. */
 static int augur_submit_syncs(struct augur_submission *submission,
 			      const struct drm_augur_submit_lists *args)
 {
+	struct augur_out_sync *out;
 	int ret;
 
 	for (u32 i = 0; i < submission->count; i++) {
@@ -367,15 +199,10 @@ static int augur_submit_syncs(struct augur_submission *submission,
 		if (ret)
 			return ret;
 	}
-	submission->out = augur_out_syncs_take(submission->file, args->out_syncs,
-					       args->out_sync_count);
-	if (IS_ERR(submission->out)) {
-		ret = PTR_ERR(submission->out);
-		submission->out = NULL;
-		return ret;
-	}
-	submission->out_count = args->out_sync_count;
-	return augur_submit_end(submission);
+	out = augur_out_syncs_take(submission->file, args->out_syncs, args->out_sync_count);
+	if (IS_ERR(out))
+		return PTR_ERR(out);
+	return augur_submission_out(submission, out, args->out_sync_count);
 }
 
 /* Submits lists that the program describes. */
@@ -384,28 +211,20 @@ static int augur_submit(struct augur_context *context, struct drm_file *file,
 			const struct drm_augur_list *lists)
 {
 	struct augur_submission *submission;
-	int ret;
+	int ret = 0;
 
 	if (args->flags || args->pad || args->queue >= context->adev->config.submit_queues)
 		return -EINVAL;
-	submission = kzalloc(struct_size(submission, lists, args->list_count), GFP_KERNEL);
-	if (!submission)
-		return -ENOMEM;
-	submission->context = context;
-	submission->file = file;
-	submission->uses.context = context;
-	ret = augur_submit_enter(context, args->list_count);
-	if (ret)
-		goto out;
-	submission->entered = args->list_count;
+	submission = augur_submission_new(context, file, args->list_count);
+	if (IS_ERR(submission))
+		return PTR_ERR(submission);
 	for (u32 i = 0; i < args->list_count && !ret; i++)
 		ret = augur_submit_list(submission, &context->streams[args->queue],
 					&lists[i]);
 	if (!ret)
 		ret = augur_submit_syncs(submission, args);
 	if (!ret)
-		ret = augur_submit_commit(submission, &args->fence);
-out:
+		ret = augur_submission_commit(submission, &args->fence);
 	augur_submission_free(submission);
 	return ret;
 }
@@ -427,22 +246,16 @@ struct dma_fence *augur_submit_own(struct augur_context *context, struct augur_l
 	u64 number;
 	int ret;
 
-	submission = kzalloc(struct_size(submission, lists, 1), GFP_KERNEL);
-	if (!submission) {
+	submission = augur_submission_new(context, NULL, 1);
+	if (IS_ERR(submission)) {
 		augur_list_drop(list);
 		dma_fence_put(end);
-		return ERR_PTR(-ENOMEM);
+		return ERR_CAST(submission);
 	}
-	submission->context = context;
-	submission->uses.context = context;
 	submission->lists[submission->count++] = list;
-	ret = augur_submit_enter(context, 1);
-	if (!ret) {
-		submission->entered = 1;
-		ret = augur_uses_add(&submission->uses, object, write);
-	}
+	ret = augur_uses_add(&submission->uses, object, write);
 	if (!ret)
-		ret = augur_submit_commit(submission, &number);
+		ret = augur_submission_commit(submission, &number);
 	augur_submission_free(submission);
 	if (!ret)
 		return end;
