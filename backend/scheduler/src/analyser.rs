@@ -13,6 +13,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::attributes::Attributes;
+use crate::clock::Nanos;
 use crate::granularity::Decision;
 use crate::graph::{Graph, Outcome, Release, Sequence};
 use crate::list::{CommandList, Operand};
@@ -27,7 +28,7 @@ use crate::tracker::Tracker;
 pub struct Limits {
     /// Instructions from the oldest in flight to the newest.
     pub window: usize,
-    /// Edges between them.
+    /// Edges between them, but for one that comes with each.
     pub edges: usize,
     /// Tracked regions.
     pub cells: usize,
@@ -220,17 +221,17 @@ impl Analyser {
     /// Ends a released instruction; false, and nothing changes, when it is not
     /// in flight or not released.
     pub fn finish(&mut self, sequence: Sequence, outcome: Outcome) -> bool {
+        self.end(sequence, outcome).is_some()
+    }
+
+    /// As [`Analyser::finish`]; returns what the instruction would have cost.
+    #[inline(always)]
+    pub(crate) fn end(&mut self, sequence: Sequence, outcome: Outcome) -> Option<Nanos> {
         if outcome == Outcome::Failed && self.replayer.is_behind() {
             // What was overwritten before the failure must not be named later.
             self.catch_up();
         }
         self.graph.finish(sequence, outcome)
-    }
-
-    /// What scheduling goes by, of an instruction in flight.
-    #[inline]
-    pub(crate) fn attributes(&mut self, sequence: Sequence) -> Option<&mut Attributes> {
-        self.graph.attributes(sequence)
     }
 
     /// Finds the longest chain behind each of these instructions.

@@ -19,8 +19,6 @@ pub struct Attributes {
     /// Which of the lists in flight it is in, counted from the first ever.
     pub list: u32,
     pub unit: Unit,
-    /// Whether an engine has it.
-    pub running: bool,
 }
 
 impl Attributes {
@@ -38,7 +36,6 @@ impl Attributes {
             group: grouping.as_mut().and_then(|it| it.of(operands)),
             list,
             unit: instruction.unit,
-            running: false,
         }
     }
 }

@@ -8,16 +8,19 @@
 //! wrote: only that edge carries a failure on.
 
 mod edge;
+mod node;
+mod order;
 mod replayed;
 
 use std::collections::HashSet;
 
 use crate::attributes::Attributes;
 use crate::clock::Nanos;
-use crate::pool::{EMPTY, Pool};
+use crate::pool::Pool;
 use crate::replay::Recording;
 use crate::ring::Ring;
 use edge::{Edge, Waiter};
+use node::Node;
 use replayed::{Replayed, ReplayedLists};
 
 /// Position of an instruction in the submission order of its context.
@@ -52,28 +55,6 @@ pub(crate) enum Standing {
     InFlight,
     Done,
     Failed,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Node {
-    /// Edges into this instruction that are not released, and one more while
-    /// it is being analysed.
-    pending: u32,
-    /// Who waits for it, but for what a replayed list knows of itself.
-    successors: u32,
-    /// The last successor added, without the upper bits, so that a second
-    /// conflict between the same two instructions is no second edge: no two
-    /// that are remembered have the same lower bits.
-    latest: u32,
-    /// Length of the longest chain of remembered instructions before it.
-    level: u32,
-    /// Which replayed list it is in, counted from the graph's first ever.
-    list: u32,
-    replayed: bool,
-    ended: bool,
-    /// Something it reads was written by a failed instruction.
-    poisoned: bool,
-    attributes: Attributes,
 }
 
 /// What analysis has found of the newest instruction so far.
@@ -183,17 +164,7 @@ impl Graph {
     /// Adds an instruction that is not released before [`Graph::seal`].
     pub(crate) fn open(&mut self, attributes: Attributes) -> Sequence {
         let sequence = self.next();
-        self.nodes.push(Node {
-            pending: 1,
-            successors: EMPTY,
-            latest: sequence as u32,
-            level: 0,
-            list: 0,
-            replayed: false,
-            ended: false,
-            poisoned: false,
-            attributes,
-        });
+        self.nodes.push(Node::fresh(sequence, attributes));
         self.opened = Opened::default();
         self.in_flight += 1;
         sequence
@@ -240,8 +211,7 @@ impl Graph {
             self.opened.level = self.opened.level.max(node.level + 1);
             if !node.ended {
                 node.latest = after as u32;
-                self.edges
-                    .push(&mut node.successors, Edge::one(after, reads));
+                node.add(Edge::one(after, reads), &mut self.edges);
                 self.opened.waits += 1;
                 return Standing::InFlight;
             }
@@ -266,7 +236,7 @@ impl Graph {
         if let Some(node) = self.nodes.get_mut(sequence) {
             node.level = opened.level;
             node.pending += opened.waits;
-            release(node, sequence, opened.poisoned, &mut self.released);
+            node.release(sequence, opened.poisoned, &mut self.released);
         }
     }
 
@@ -285,7 +255,7 @@ impl Graph {
         if let Some(node) = self.nodes.get_mut(sequence)
             && node.pending > 0
         {
-            release(node, sequence, false, &mut self.released);
+            node.release(sequence, false, &mut self.released);
         }
     }
 
@@ -295,6 +265,7 @@ impl Graph {
     }
 
     /// Exchanges the released instructions for an empty `room`.
+    #[inline]
     pub(crate) fn swap_released(&mut self, room: &mut Vec<Release>) {
         std::mem::swap(&mut self.released, room);
     }
@@ -304,18 +275,17 @@ impl Graph {
         &self.released
     }
 
-    /// Ends `sequence` and releases what waited for it only.  Returns false,
-    /// and does nothing, when it is not in flight.
-    pub(crate) fn finish(&mut self, sequence: Sequence, outcome: Outcome) -> bool {
-        let Some(node) = self.nodes.get_mut(sequence) else {
-            return false;
-        };
+    /// Ends `sequence` and releases what waited for it only, the latest first.  Returns what it
+    /// would have cost; nothing, and does nothing, when it is not in flight.
+    #[inline(always)]
+    pub(crate) fn finish(&mut self, sequence: Sequence, outcome: Outcome) -> Option<Nanos> {
+        let node = self.nodes.get_mut(sequence)?;
         if node.ended || node.pending != 0 {
-            return false;
+            return None;
         }
         node.ended = true;
-        let (replayed, list) = (node.replayed, node.list);
-        let mut successors = std::mem::replace(&mut node.successors, EMPTY);
+        let cost = node.attributes.cost;
+        let (replayed, list, edges) = (node.replayed, node.list, node.take_edges());
         let failed = outcome == Outcome::Failed;
         if failed {
             self.failed.insert(sequence);
@@ -325,30 +295,29 @@ impl Graph {
         let lists = &self.lists;
         let mut let_go = |after: Sequence, reads: bool| {
             if let Some(node) = nodes.get_mut(after) {
-                release(node, after, failed && reads, released);
+                node.release(after, failed && reads, released);
             }
         };
-        while let Some(edge) = self.edges.pop(&mut successors) {
-            match edge.waiter() {
-                Waiter::One(after, reads) => let_go(after, reads),
-                Waiter::Part(list, group) => {
-                    if let Some(Replayed { first, template }) = lists.get(list) {
-                        for after in template.waiting(group) {
-                            let_go(first + after.place(), after.reads());
-                        }
+        node::drain(edges, &mut self.edges, |edge| match edge.waiter() {
+            Waiter::One(after, reads) => let_go(after, reads),
+            Waiter::Part(list, group) => {
+                if let Some(Replayed { first, template }) = lists.get(list) {
+                    for after in template.waiting(group).iter().rev() {
+                        let_go(first + after.place(), after.reads());
                     }
                 }
             }
-        }
+        });
         if replayed && let Some(Replayed { first, template }) = lists.get(list) {
-            for after in template.successors((sequence - first) as usize) {
+            let after = template.successors((sequence - first) as usize);
+            for after in after.iter().rev() {
                 let_go(first + after.place(), after.reads());
             }
         }
         if sequence == self.nodes.base() {
             self.forget_ended();
         }
-        true
+        Some(cost)
     }
 
     /// Forgets what has ended, from the oldest on.
@@ -361,61 +330,12 @@ impl Graph {
         self.lists.forget_before(base);
     }
 
-    /// Calls `visit` with each instruction that waits for `sequence`, in no
-    /// order.
-    pub fn for_each_successor(&self, sequence: Sequence, mut visit: impl FnMut(Sequence)) {
-        let Some(node) = self.nodes.get(sequence) else {
-            return;
-        };
-        for edge in self.edges.iter(node.successors) {
-            match edge.waiter() {
-                Waiter::One(after, _) => visit(after),
-                Waiter::Part(list, group) => {
-                    if let Some(Replayed { first, template }) = self.lists.get(list) {
-                        let waiting = template.waiting(group).iter();
-                        waiting.for_each(|after| visit(first + after.place()));
-                    }
-                }
-            }
-        }
-        if node.replayed
-            && let Some(Replayed { first, template }) = self.lists.get(node.list)
-        {
-            for after in template.successors((sequence - first) as usize) {
-                visit(first + after.place());
-            }
-        }
-    }
-
-    /// What scheduling goes by.
-    #[inline]
-    pub(crate) fn attributes(&mut self, sequence: Sequence) -> Option<&mut Attributes> {
-        let node = self.nodes.get_mut(sequence)?;
-        Some(&mut node.attributes)
-    }
-
-    /// As [`Graph::attributes`], and the length of the longest chain before
+    /// What scheduling goes by, and the length of the longest chain before
     /// `sequence`, as far as it was remembered when `sequence` was analysed.
     #[inline]
     pub(crate) fn place(&self, sequence: Sequence) -> Option<(&Attributes, u32)> {
         let node = self.nodes.get(sequence)?;
         Some((&node.attributes, node.level))
-    }
-
-    /// Finds the longest chain behind each of these instructions; those behind
-    /// later ones are known.
-    pub(crate) fn rank(&mut self, which: std::ops::Range<Sequence>) {
-        for sequence in which.rev() {
-            let mut longest = Nanos(0);
-            self.for_each_successor(sequence, |after| {
-                if let Some(node) = self.nodes.get(after) {
-                    longest = longest.max(node.attributes.rank);
-                }
-            });
-            if let Some(node) = self.nodes.get_mut(sequence) {
-                node.attributes.rank = node.attributes.cost.plus(longest);
-            }
-        }
     }
 
     /// Failed instructions that are remembered.
@@ -426,16 +346,5 @@ impl Graph {
     /// Forgets failed instructions that `named` says nobody can name again.
     pub(crate) fn forget_failures(&mut self, named: impl Fn(Sequence) -> bool) {
         self.failed.retain(|&sequence| named(sequence));
-    }
-}
-
-/// Takes one reason to wait from an instruction.
-#[inline]
-fn release(node: &mut Node, sequence: Sequence, poison: bool, released: &mut Vec<Release>) {
-    node.poisoned |= poison;
-    node.pending -= 1;
-    if node.pending == 0 {
-        let poisoned = node.poisoned;
-        released.push(Release { sequence, poisoned });
     }
 }

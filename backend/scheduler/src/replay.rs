@@ -30,7 +30,7 @@ pub use template::{Hint, Template};
 
 /// Instructions back to which analysis keeps even what has ended, so that a
 /// recording does not depend on when that was.
-pub const HORIZON: u64 = 1 << 16;
+pub const HORIZON: u64 = 1 << 17;
 
 /// Instructions, and their accesses and edges, of all recordings of one context.
 const MAX_INSTRUCTIONS: usize = 1 << 18;

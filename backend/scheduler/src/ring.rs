@@ -36,15 +36,18 @@ impl<T: Copy> Ring<T> {
     }
 
     /// The oldest instruction remembered; the next one when none is.
+    #[inline]
     pub fn base(&self) -> Sequence {
         self.base
     }
 
     /// The instruction whose entry is pushed next.
+    #[inline]
     pub fn next(&self) -> Sequence {
         self.next
     }
 
+    #[inline]
     pub fn len(&self) -> usize {
         (self.next - self.base) as usize
     }

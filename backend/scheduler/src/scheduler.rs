@@ -7,6 +7,7 @@
 //! numbered in submission order and may only wait for lists that are already
 //! there, so no cycle of waits can be built.
 
+mod settle;
 mod submitted;
 mod work;
 
@@ -17,11 +18,11 @@ use std::sync::Arc;
 use crate::analyser::Analyser;
 use crate::clock::Nanos;
 use crate::context::Context;
-use crate::flying::Taken;
 use crate::graph::Outcome;
 use crate::list::{CommandList, Unit};
 use crate::slots::Slots;
 use crate::totals::Totals;
+use settle::Task;
 use submitted::Submitted;
 
 pub use work::{Config, ContextId, Engine, ListEnd, ListId, SubmitError, Work};
@@ -268,9 +269,9 @@ impl Scheduler {
         if !context.finish(work.sequence, outcome) {
             return;
         }
-        let poisoned = context.release(Some((work.engine.unit(), work.engine.number())));
-        if context.is_analysing() || !poisoned.is_empty() {
-            self.end_poisoned(poisoned);
+        context.release(Some((work.engine.unit(), work.engine.number())));
+        if context.is_analysing() || context.has_poisoned() {
+            self.end_poisoned(work.context);
             self.advance(work.context, Some(work.engine));
         }
         if let Some(list) = self.lists.get_mut(work.list.0) {
@@ -324,106 +325,4 @@ impl Scheduler {
         let active = active.filter(|context| context.is_active());
         active.map(Context::served).min()
     }
-
-    /// Works through what one event has set off.  A list that ends opens the
-    /// gates of others, whose end opens more: a stack here, so that a long
-    /// chain is no deep recursion.
-    fn settle(&mut self, now: Nanos) {
-        while let Some(task) = self.tasks.pop() {
-            match task {
-                Task::Advance(context, engine) => self.advance(context, engine),
-                Task::Close(list) => self.close(list, now),
-            }
-        }
-    }
-
-    /// Analyses what there is room for, and gives what was released to the
-    /// engines, until nothing moves any more.
-    fn advance(&mut self, id: ContextId, engine: Option<Engine>) {
-        let near = engine.map(|engine| (engine.unit(), engine.number()));
-        while let Some(context) = self.contexts.get_mut(id.0) {
-            let lists = &mut self.lists;
-            let analysed = context.analyse(|list, sequence, instructions| {
-                lists.get_mut(list.0).is_some_and(|list| {
-                    if list.analysed == 0 {
-                        list.first = sequence;
-                    }
-                    list.analysed += instructions as u32;
-                    list.gates > 0
-                })
-            });
-            if analysed.is_err() {
-                for part in context.abandon() {
-                    if let Some(list) = lists.get_mut(part.list.0) {
-                        list.note_end(part.position, part.instructions, Outcome::Failed);
-                        self.tasks.push(Task::Close(part.list));
-                    }
-                }
-            }
-            let poisoned = context.release(near);
-            if poisoned.is_empty() {
-                return;
-            }
-            self.end_poisoned(poisoned);
-        }
-    }
-
-    /// Notes that these have ended without having run.
-    fn end_poisoned(&mut self, poisoned: Vec<Taken>) {
-        for taken in poisoned {
-            if let Some(list) = self.lists.get_mut(taken.list.0) {
-                list.note_end(taken.position, 1, Outcome::Failed);
-                self.tasks.push(Task::Close(taken.list));
-            }
-        }
-    }
-
-    /// Ends a list of which nothing is left, and opens the gates it kept shut.
-    fn close(&mut self, id: ListId, now: Nanos) {
-        let over = self
-            .lists
-            .get(id.0)
-            .is_some_and(|list| list.remaining == 0 && list.gates == 0);
-        if !over {
-            return;
-        }
-        let Some(list) = self.lists.remove(id.0) else {
-            return;
-        };
-        if let Some(owner) = self.contexts.get_mut(list.context.0) {
-            owner.list_ended();
-        }
-        self.ended.push_back(ListEnd {
-            context: list.context,
-            list: id,
-            failed: list.failed,
-            started: list.started.unwrap_or(now),
-            finished: now,
-        });
-        for waiter in list.waiters {
-            let Some(waiting) = self.lists.get_mut(waiter.0) else {
-                continue;
-            };
-            waiting.gates = waiting.gates.saturating_sub(1);
-            if waiting.gates > 0 {
-                continue;
-            }
-            let held = waiting.first..waiting.first + u64::from(waiting.analysed);
-            let context = waiting.context;
-            if let Some(owner) = self.contexts.get_mut(context.0) {
-                owner.lift(held);
-            }
-            self.tasks.push(Task::Close(waiter));
-            self.tasks.push(Task::Advance(context, None));
-        }
-    }
-}
-
-/// What is left to do after an event.
-#[derive(Clone, Copy, Debug)]
-enum Task {
-    /// Analyse and release; what is released is near the engine.
-    Advance(ContextId, Option<Engine>),
-    /// End the list if nothing of it is left.
-    Close(ListId),
 }

@@ -5,7 +5,7 @@ use super::Sequence;
 
 /// What waits for an instruction, in one word: one instruction and whether it
 /// reads what this one writes, or a part of a replayed list.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edge(u64);
 
 /// An [`Edge`] in its parts.
@@ -17,6 +17,9 @@ pub enum Waiter {
 }
 
 impl Edge {
+    /// Nothing waits.  No list has so many parts.
+    pub const NONE: Self = Self(u64::MAX);
+
     pub fn one(after: Sequence, reads: bool) -> Self {
         Self(after << 2 | u64::from(reads) << 1)
     }

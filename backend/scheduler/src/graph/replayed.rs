@@ -8,7 +8,6 @@ use std::sync::Arc;
 use super::edge::Edge;
 use super::{Graph, Node, Release, Sequence};
 use crate::attributes::Attributes;
-use crate::pool::EMPTY;
 use crate::replay::Template;
 
 /// A replayed list.
@@ -68,28 +67,27 @@ impl Graph {
         let list = self.lists.next();
         let mut floor = 0;
         let mut over = std::mem::take(&mut self.over);
+        let mut waiting = &template.waiting[..];
         for (group, part) in template.boundary().iter().enumerate() {
+            let (own, rest) = waiting.split_at_checked(part.len()).unwrap_or_default();
+            waiting = rest;
             match self.nodes.get_mut(first.wrapping_sub(part.back.into())) {
                 Some(node) if !node.ended => {
                     floor = floor.max(node.level + 1);
-                    self.edges
-                        .push(&mut node.successors, Edge::part(list, group));
-                    self.edge_total += part.len() as u64;
+                    let edge = match own {
+                        [only] => Edge::one(first + only.place(), only.reads()),
+                        _ => Edge::part(list, group),
+                    };
+                    node.add(edge, &mut self.edges);
+                    self.edge_total += own.len() as u64;
                 }
                 _ => over.push(group),
             }
         }
         let steps = template.steps.iter().zip(attributes);
-        self.nodes.extend(steps.map(|(step, attributes)| Node {
-            pending: step.waits + held,
-            successors: EMPTY,
-            latest: first as u32,
-            level: step.level + floor,
-            list,
-            replayed: true,
-            ended: false,
-            poisoned: false,
-            attributes,
+        self.nodes.extend(steps.map(|(step, attributes)| {
+            let (waits, level) = (step.waits + held, step.level + floor);
+            Node::replayed(first, list, waits, level, attributes)
         }));
         for (sequence, &own) in (first..).zip(holds) {
             if let Some(node) = self.nodes.get_mut(sequence) {
@@ -104,7 +102,7 @@ impl Graph {
             }
         }
         self.over = over;
-        for &place in &template.roots {
+        for &place in template.roots.iter().rev() {
             let sequence = first + u64::from(place);
             if self.nodes.get(sequence).is_some_and(|it| it.pending == 0) {
                 self.released.push(Release {

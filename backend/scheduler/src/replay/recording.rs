@@ -13,7 +13,7 @@ use crate::list::{Access, ListName, Object};
 
 /// Edges of one recording: this many, and so many more for each instruction.
 const FEW_EDGES: usize = 256;
-const EDGES_PER_INSTRUCTION: usize = 64;
+const EDGES_PER_INSTRUCTION: usize = 128;
 
 /// A list that is being analysed and recorded.
 #[derive(Debug)]
@@ -100,12 +100,12 @@ impl Recording {
         // Who waits for whom, to be sorted by the latter.
         let mut inside: Vec<(u32, Successor)> = Vec::new();
         let mut outside: Vec<(u32, Successor)> = Vec::new();
-        let mut start = 0;
+        let (mut start, mut accessed) = (0, 0);
         let ends = self.before_ends.iter().zip(&self.access_ends);
         for (instruction, (&end, &accesses)) in (0..).zip(ends) {
             let mut step = Step {
-                accesses,
-                successors: 0,
+                accesses: (accessed, accesses),
+                successors: (0, 0),
                 waits: 0,
                 level: 0,
             };
@@ -129,16 +129,18 @@ impl Recording {
                 roots.push(instruction);
             }
             start = end as usize;
+            accessed = accesses;
             steps.push(step);
         }
         inside.sort_by_key(|&(place, _)| place);
         let mut known = inside.iter().peekable();
         let mut end = 0;
         for (place, step) in (0..).zip(&mut steps) {
+            let start = end;
             while known.next_if(|&&(before, _)| before == place).is_some() {
                 end += 1;
             }
-            step.successors = end;
+            step.successors = (start, end);
         }
         outside.sort_by_key(|&(back, _)| Reverse(back));
         let mut boundary: Vec<Part> = Vec::new();

@@ -40,9 +40,9 @@ pub struct Hint {
 /// One instruction of a list.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
-    /// Where its part of the accesses and of the successors ends.
-    pub accesses: u32,
-    pub successors: u32,
+    /// Where its part of the accesses and of the successors begins and ends.
+    pub accesses: (u32, u32),
+    pub successors: (u32, u32),
     /// Instructions that it waits for, in the list and before.
     pub waits: u32,
     /// Longest chain of instructions of the list before it.
@@ -89,22 +89,24 @@ impl Template {
         self.steps.len()
     }
 
-    fn end_of(&self, before: usize, which: impl Fn(&Step) -> u32) -> usize {
-        let step = before.checked_sub(1).and_then(|last| self.steps.get(last));
-        step.map_or(0, |step| which(step) as usize)
-    }
-
     /// The cells that an instruction accesses.
     pub fn accesses(&self, instruction: usize) -> &[(CellId, Access)] {
-        let end_of = |at| self.end_of(at, |step| step.accesses);
-        let part = end_of(instruction)..end_of(instruction + 1);
+        let Some(step) = self.steps.get(instruction) else {
+            return &[];
+        };
+        let (start, end) = step.accesses;
+        let part = start as usize..end as usize;
         self.accesses.get(part).unwrap_or_default()
     }
 
-    /// The instructions of the list that wait for one.
+    /// The instructions of the list that wait for one, in program order.
+    #[inline]
     pub fn successors(&self, instruction: usize) -> &[Successor] {
-        let end_of = |at| self.end_of(at, |step| step.successors);
-        let part = end_of(instruction)..end_of(instruction + 1);
+        let Some(step) = self.steps.get(instruction) else {
+            return &[];
+        };
+        let (start, end) = step.successors;
+        let part = start as usize..end as usize;
         self.successors.get(part).unwrap_or_default()
     }
 
@@ -113,7 +115,8 @@ impl Template {
         &self.boundary
     }
 
-    /// What waits for one of [`Template::boundary`].
+    /// What waits for one of [`Template::boundary`], in program order.
+    #[inline]
     pub fn waiting(&self, part: usize) -> &[Successor] {
         let Some(part) = self.boundary.get(part) else {
             return &[];
