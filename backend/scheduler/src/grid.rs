@@ -9,7 +9,7 @@
 //! touches at most four bins.  Pitches are learned from the regions
 //! themselves.  Candidates are near, not overlapping: the caller decides.
 
-use std::collections::BTreeMap;
+use std::hash::Hash;
 
 use hashbrown::HashMap;
 use smallvec::SmallVec;
@@ -55,12 +55,12 @@ struct Level {
     bins: HashMap<(u64, u64), SmallVec<[u32; 4]>>,
 }
 
-/// Runs, and hulls of what is in no family, of up to 2^bits bytes, by their
-/// first byte.
+/// Runs, and hulls of what is in no family, of up to 2^bits bytes, by the bin
+/// of as many bytes that they begin in.
 #[derive(Debug)]
 struct Runs {
     bits: u32,
-    starts: BTreeMap<u64, SmallVec<[u32; 4]>>,
+    bins: HashMap<u64, SmallVec<[u32; 4]>>,
 }
 
 /// Regions of one pitch.
@@ -88,8 +88,9 @@ impl Grid {
     /// Files `name` under the place of `region`.
     pub fn insert(&mut self, region: &Region, name: u32) {
         let Some(family) = self.family_of(region) else {
-            let starts = &mut self.runs_of(region).starts;
-            starts.entry(region.start()).or_default().push(name);
+            let runs = self.runs_of(region);
+            let bin = region.start() >> runs.bits;
+            runs.bins.entry(bin).or_default().push(name);
             return;
         };
         for rectangle in placed(region, family.pitch).into_iter().flatten() {
@@ -105,13 +106,8 @@ impl Grid {
     /// Takes `name` out again; `region` is what it was filed under.
     pub fn remove(&mut self, region: &Region, name: u32) {
         let Some(family) = self.family_of(region) else {
-            let starts = &mut self.runs_of(region).starts;
-            if let Some(names) = starts.get_mut(&region.start()) {
-                names.retain(|other| *other != name);
-                if names.is_empty() {
-                    starts.remove(&region.start());
-                }
-            }
+            let runs = self.runs_of(region);
+            take_out(&mut runs.bins, region.start() >> runs.bits, name);
             return;
         };
         for rectangle in placed(region, family.pitch).into_iter().flatten() {
@@ -119,14 +115,7 @@ impl Grid {
             level.filed = level.filed.saturating_sub(1);
             let bins = &mut level.bins;
             rectangle.for_each_bin(level.row_bits, level.column_bits, |bin| {
-                if let Some(names) = bins.get_mut(&bin) {
-                    if let Some(position) = names.iter().position(|&other| other == name) {
-                        names.swap_remove(position);
-                    }
-                    if names.is_empty() {
-                        bins.remove(&bin);
-                    }
-                }
+                take_out(bins, bin, name);
             });
         }
     }
@@ -134,11 +123,7 @@ impl Grid {
     /// Calls `visit` with every name filed near `region`, some more than once.
     pub fn search(&self, region: &Region, mut visit: impl FnMut(u32)) {
         for runs in &self.runs {
-            // None that starts earlier reaches the region.
-            let first = (region.start() + 1).saturating_sub(1 << runs.bits);
-            for (_, names) in runs.starts.range(first..region.end()) {
-                names.iter().copied().for_each(&mut visit);
-            }
+            runs.search(region, &mut visit);
         }
         for family in &self.families {
             for rectangle in seen(region, family.pitch).into_iter().flatten() {
@@ -153,8 +138,8 @@ impl Grid {
         let bits = bits_of((0, region.end() - region.start() - 1));
         let known = self.runs.iter().position(|runs| runs.bits == bits);
         let at = known.unwrap_or_else(|| {
-            let starts = BTreeMap::new();
-            self.runs.push(Runs { bits, starts });
+            let bins = HashMap::with_capacity(FIRST_BINS);
+            self.runs.push(Runs { bits, bins });
             self.runs.len() - 1
         });
         &mut self.runs[at]
@@ -164,7 +149,7 @@ impl Grid {
     pub fn names(&self) -> Vec<u32> {
         let levels = self.families.iter().flat_map(|family| &family.levels);
         let bins = levels.flat_map(|level| level.bins.values());
-        let runs = self.runs.iter().flat_map(|runs| runs.starts.values());
+        let runs = self.runs.iter().flat_map(|runs| runs.bins.values());
         let mut names: Vec<u32> = bins.chain(runs).flatten().copied().collect();
         names.sort_unstable();
         names.dedup();
@@ -212,6 +197,25 @@ impl Family {
     }
 }
 
+impl Runs {
+    fn search(&self, region: &Region, visit: &mut impl FnMut(u32)) {
+        // None that starts earlier reaches the region.
+        let first = (region.start() + 1).saturating_sub(1 << self.bits) >> self.bits;
+        let last = (region.end() - 1) >> self.bits;
+        if last - first >= self.bins.len() as u64 {
+            for names in self.bins.values() {
+                names.iter().copied().for_each(&mut *visit);
+            }
+            return;
+        }
+        for bin in first..=last {
+            if let Some(names) = self.bins.get(&bin) {
+                names.iter().copied().for_each(&mut *visit);
+            }
+        }
+    }
+}
+
 impl Level {
     fn search(&self, rectangle: Rectangle, visit: &mut impl FnMut(u32)) {
         if self.filed == 0 {
@@ -232,6 +236,18 @@ impl Level {
                 names.iter().copied().for_each(&mut *visit);
             }
         });
+    }
+}
+
+/// Takes a name out of a bin, and the bin when it was the last.
+fn take_out<K: Eq + Hash>(bins: &mut HashMap<K, SmallVec<[u32; 4]>>, bin: K, name: u32) {
+    if let Some(names) = bins.get_mut(&bin) {
+        if let Some(position) = names.iter().position(|&other| other == name) {
+            names.swap_remove(position);
+        }
+        if names.is_empty() {
+            bins.remove(&bin);
+        }
     }
 }
 
