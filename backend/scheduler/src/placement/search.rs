@@ -6,7 +6,9 @@
 //! having.  Buffers that no longer meet, directly or through others that are
 //! to be placed, are solved apart.  A branch ends when at some moment what is
 //! still to be placed, one on the other and none below its least offset, ends
-//! above the capacity.
+//! above the capacity.  A buffer that was passed over must not fit any more where it
+//! could have been, or the same placement is met without the gap: something that is
+//! still to come has to reach into that place, and it lies on top of that at least.
 
 use std::ops::ControlFlow;
 
@@ -45,6 +47,13 @@ struct State {
     /// The moments it lives at.
     first: usize,
     last: usize,
+}
+
+impl State {
+    /// Where it ends at least.
+    fn end(self) -> u64 {
+        self.least + self.size
+    }
 }
 
 struct Search<'a, E> {
@@ -140,38 +149,35 @@ impl<E: FnMut() -> ControlFlow<()>> Search<'_, E> {
     }
 
     /// Places the buffers of one part by trying each that may come next.
-    fn place_one(&mut self, mut part: Vec<u32>, after: (u64, usize)) -> Result<(), Failed> {
-        let (offset, _) = after;
+    fn place_one(&mut self, part: Vec<u32>, after: (u64, usize)) -> Result<(), Failed> {
         if self.nodes == 0 || self.nodes.is_multiple_of(256) && (self.expired)().is_break() {
             return Err(Failed::Stopped);
         }
         self.nodes -= 1;
-        // Lowest first: what is passed over can come no more until something
-        // raises it.
-        part.sort_by_key(|&at| {
-            let it = self.state(at);
-            (it.least, it.rank)
-        });
-        if !self.has_room(&part, offset) {
+        let Some(ordered) = self.by_least(&part, after) else {
+            return Err(Failed::Impossible);
+        };
+        if !self.has_room(&ordered, after.0) {
             return Err(Failed::Impossible);
         }
-        let ends = part.iter().map(|&at| {
-            let it = self.state(at);
-            it.least.max(offset) + it.size
-        });
+        // What comes above the end that another can have leaves a gap for it, and is
+        // met without the gap where that one comes first.
+        let ends = part.iter().map(|&at| self.state(at).end());
         let lowest_end = ends.min().unwrap_or(0);
-        for (position, &at) in part.iter().enumerate() {
-            let State { least, rank, .. } = self.state(at);
+        for (position, &(least, rank, at)) in ordered.iter().enumerate() {
             if least >= lowest_end {
                 break;
             }
-            if (least, rank) < after {
+            if self.state(at).least < least {
                 continue;
             }
             let mark = self.trail.len();
             if self.put(at) {
-                let mut rest = part.clone();
-                rest.remove(position);
+                let others = ordered
+                    .iter()
+                    .enumerate()
+                    .filter(|&(other, _)| other != position);
+                let rest = others.map(|(_, &(_, _, at))| at).collect();
                 match self.solve(rest, (least, rank)) {
                     Ok(()) => return Ok(()),
                     Err(Failed::Stopped) => {
@@ -190,17 +196,40 @@ impl<E: FnMut() -> ControlFlow<()>> Search<'_, E> {
         }
     }
 
+    /// The buffers of a part with the offsets below which they cannot lie, and their
+    /// ranks, lowest first.  What was passed over can come only when something that it
+    /// meets, and that lies where it could have lain but not below the offset of `after`,
+    /// has raised it; `None` when nothing can.
+    fn by_least(&self, part: &[u32], after: (u64, usize)) -> Option<Vec<(u64, usize, u32)>> {
+        let mut ordered = Vec::with_capacity(part.len());
+        for &at in part {
+            let it = self.state(at);
+            let mut least = it.least;
+            if (least, it.rank) < after {
+                let around = self.neighbours.get(at as usize).into_iter().flatten();
+                let around = around.map(|&other| self.state(other));
+                let around = around.filter(|other| !other.placed);
+                let around = around.map(|other| (other.least.max(after.0), other.size));
+                let raising = around.filter(|&(offset, _)| offset < it.end());
+                least = raising.map(|(offset, size)| offset + size).min()?;
+            }
+            ordered.push((least, it.rank, at));
+        }
+        ordered.sort_unstable();
+        Some(ordered)
+    }
+
     /// Whether what is to be placed fits, moment by moment, one on the other:
     /// no order ends lower at a moment than that of the least offsets, in which
     /// `part` is.
-    fn has_room(&mut self, part: &[u32], offset: u64) -> bool {
-        let first = part.iter().map(|&at| self.state(at).first).min();
-        let last = part.iter().map(|&at| self.state(at).last).max();
+    fn has_room(&mut self, part: &[(u64, usize, u32)], offset: u64) -> bool {
+        let first = part.iter().map(|&(_, _, at)| self.state(at).first).min();
+        let last = part.iter().map(|&(_, _, at)| self.state(at).last).max();
         let (first, last) = (first.unwrap_or(0), last.unwrap_or(0));
         for height in self.heights.get_mut(first..last).into_iter().flatten() {
             *height = offset;
         }
-        for &at in part {
+        for &(least, _, at) in part {
             let it = self.state(at);
             let mut highest = 0;
             for height in self
@@ -209,7 +238,7 @@ impl<E: FnMut() -> ControlFlow<()>> Search<'_, E> {
                 .into_iter()
                 .flatten()
             {
-                *height = it.least.max(*height) + it.size;
+                *height = least.max(*height) + it.size;
                 highest = highest.max(*height);
             }
             if highest > self.capacity {
@@ -286,5 +315,57 @@ impl<E: FnMut() -> ControlFlow<()>> Search<'_, E> {
             }
         }
         apart
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::placement::{greedy, lower_bound, neighbours};
+    use proptest::prelude::*;
+
+    /// The lowest placement there is, by placing buffers on top of what they meet in
+    /// every order.
+    fn lowest(buffers: &[Buffer], placed: &mut Vec<(usize, u64)>) -> u64 {
+        let mut best = u64::MAX;
+        for (at, buffer) in buffers.iter().enumerate() {
+            if placed.iter().any(|&(other, _)| other == at) {
+                continue;
+            }
+            let below = placed
+                .iter()
+                .filter(|&&(other, _)| buffers[other].meets(buffer));
+            let offset = below.map(|&(_, end)| end).max().unwrap_or(0);
+            placed.push((at, offset + buffer.size));
+            best = best.min(lowest(buffers, placed));
+            placed.pop();
+        }
+        if placed.len() == buffers.len() {
+            best = placed.iter().map(|&(_, end)| end).max().unwrap_or(0);
+        }
+        best
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+        #[test]
+        fn a_search_finds_the_lowest_placement_and_knows_that_none_is_lower(
+            buffers in prop::collection::vec((0u64..12, 1u64..8, 1u64..9), 1..8),
+        ) {
+            let buffers: Vec<Buffer> = buffers
+                .into_iter()
+                .map(|(lower, length, size)| Buffer { lower, upper: lower + length, size })
+                .collect();
+            let around = neighbours(&buffers);
+            let best = lowest(&buffers, &mut Vec::new());
+            prop_assert!(lower_bound(&buffers) <= best);
+            let mut never = || ControlFlow::Continue(());
+            for order in greedy::orders(&buffers, &around) {
+                let found = search(&buffers, &around, &order, best, u64::MAX, &mut never);
+                prop_assert!(matches!(found, Found::Placed(_)));
+                let found = search(&buffers, &around, &order, best - 1, u64::MAX, &mut never);
+                prop_assert!(matches!(found, Found::Impossible));
+            }
+        }
     }
 }
