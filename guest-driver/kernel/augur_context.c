@@ -34,7 +34,7 @@ static void augur_context_free(struct augur_context *context)
 
 	while (context->stream_count)
 		augur_stream_fini(&context->streams[--context->stream_count]);
-	/* Fences of copies that came after the file was closed. */
+	/* With those of copies that came after the file was closed. */
 	augur_fences_fini(context);
 	/* Each object holds a reference: there are none. */
 	WARN_ON_ONCE(!mtree_empty(&context->addresses));
@@ -83,7 +83,7 @@ int augur_context_open(struct drm_device *dev, struct drm_file *file)
 	struct augur_device *adev = to_augur_device(dev);
 	u32 queues = adev->config.submit_queues;
 	struct augur_context *context;
-	int ret = 0;
+	int ret;
 
 	context = kzalloc(struct_size(context, streams, queues), GFP_KERNEL);
 	if (!context)
@@ -100,7 +100,7 @@ int augur_context_open(struct drm_device *dev, struct drm_file *file)
 	mt_init(&context->addresses);
 	init_waitqueue_head(&context->lists_wait);
 	INIT_LIST_HEAD(&context->objects);
-	augur_fences_init(context);
+	ret = augur_fences_init(context);
 	for (u32 i = 0; i < queues && !ret; i++) {
 		ret = augur_stream_init(&context->streams[i], context, &adev->queues[i]);
 		if (!ret)
@@ -169,7 +169,7 @@ void augur_context_close(struct drm_device *dev, struct drm_file *file)
 	else
 		for (u32 i = 0; i < context->stream_count; i++)
 			augur_stream_cancel(&context->streams[i]);
-	augur_fences_fini(context);
+	augur_fences_forget(context);
 	kref_put(&context->ref, augur_context_release_now);
 }
 

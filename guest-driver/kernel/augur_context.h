@@ -12,8 +12,8 @@
 #include <linux/types.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
-#include <linux/xarray.h>
 
+#include "augur_fence.h"
 #include "augur_stream.h"
 
 struct augur_device;
@@ -38,7 +38,7 @@ struct drm_file;
  * @addresses_lock: See @addresses.
  * @objects: Its objects, struct augur_object. Under &augur_windows.lock.
  * @object_bytes: Device memory of its objects.
- * @fences: Fences of the last AUGUR_KEPT_FENCES lists by number.
+ * @fences: Fences of its last lists.
  * @lists: Lists that hold memory.
  * @lists_wait: Woken when @lists falls, and when the card is lost.
  * @stream_count: Entries of @streams.
@@ -60,7 +60,7 @@ struct augur_context {
 	struct mutex addresses_lock;	/* order: augur_device.h */
 	struct list_head objects;
 	atomic64_t object_bytes;
-	struct xarray fences;
+	struct augur_fences fences;
 	atomic_t lists;
 	wait_queue_head_t lists_wait;
 	u32 stream_count;

@@ -76,77 +76,82 @@ void augur_fence_finish(struct augur_fence *fence,
 }
 
 /**
- * augur_fences_init - prepare the fences of a context
+ * augur_fences_init - make room for the fences of a context
  * @context: The context.
  */
-void augur_fences_init(struct augur_context *context)
+int augur_fences_init(struct augur_context *context)
 {
-	/* A context's last reference may be that of a list that an interrupt ends. */
-	xa_init_flags(&context->fences, XA_FLAGS_LOCK_IRQ);
+	struct augur_fences *fences = &context->fences;
+
+	spin_lock_init(&fences->lock);
+	fences->kept = kvcalloc(AUGUR_KEPT_FENCES, sizeof(*fences->kept), GFP_KERNEL);
+	return fences->kept ? 0 : -ENOMEM;
 }
 
 /**
- * augur_fences_fini - forget the fences of a context
- * @context: The context. Lists that have not ended hold their own reference.
+ * augur_fences_forget - drop the fences of a context
+ * @context: The context, its file closed: nobody asks for them. Lists that have not
+ *	ended hold their own reference.
+ */
+void augur_fences_forget(struct augur_context *context)
+{
+	struct augur_fence **kept = context->fences.kept;
+
+	/* Copies from and to its shared objects still submit. */
+	mutex_lock(&context->submit_lock);
+	for (u32 i = 0; i < AUGUR_KEPT_FENCES; i++) {
+		if (kept[i])
+			dma_fence_put(&kept[i]->base);
+		kept[i] = NULL;
+	}
+	mutex_unlock(&context->submit_lock);
+}
+
+/**
+ * augur_fences_fini - free what augur_fences_init() made
+ * @context: The context.
  */
 void augur_fences_fini(struct augur_context *context)
 {
-	struct augur_fence *fence;
-	unsigned long number;
-
-	xa_for_each(&context->fences, number, fence)
-		dma_fence_put(&fence->base);
-	xa_destroy(&context->fences);
-}
-
-/**
- * augur_fences_reserve - make room for a fence
- * @context: The context, its submit lock held.
- * @number: Number of the list.
- */
-int augur_fences_reserve(struct augur_context *context, u64 number)
-{
-	return xa_reserve_irq(&context->fences, number, GFP_KERNEL);
-}
-
-/**
- * augur_fences_unreserve - give room back that no fence took
- * @context: The context, its submit lock held.
- * @number: Number of the list.
- */
-void augur_fences_unreserve(struct augur_context *context, u64 number)
-{
-	xa_cmpxchg_irq(&context->fences, number, XA_ZERO_ENTRY, NULL, GFP_KERNEL);
+	if (context->fences.kept)
+		augur_fences_forget(context);
+	kvfree(context->fences.kept);
 }
 
 /**
  * augur_fences_add - keep a fence for DRM_IOCTL_AUGUR_WAIT
- * @context: The context, its submit lock held and room made.
- * @number: Number of the list.
+ * @context: The context, its submit lock held.
+ * @number: Number of the list, one more than the last.
  * @fence: Its fence.
  */
 void augur_fences_add(struct augur_context *context, u64 number,
 		      struct augur_fence *fence)
 {
-	struct augur_fence *oldest = NULL;
+	struct augur_fences *fences = &context->fences;
+	struct augur_fence **place = &fences->kept[number % AUGUR_KEPT_FENCES];
+	struct augur_fence *oldest;
 
 	dma_fence_get(&fence->base);
-	xa_store_irq(&context->fences, number, fence, GFP_KERNEL);
-	if (number > AUGUR_KEPT_FENCES)
-		oldest = xa_erase_irq(&context->fences, number - AUGUR_KEPT_FENCES);
+	spin_lock(&fences->lock);
+	oldest = *place;
+	*place = fence;
+	fences->last = number;
+	spin_unlock(&fences->lock);
 	if (oldest)
 		dma_fence_put(&oldest->base);
 }
 
 static struct augur_fence *augur_fences_find(struct augur_context *context, u64 number)
 {
-	struct augur_fence *fence;
+	struct augur_fences *fences = &context->fences;
+	struct augur_fence *fence = NULL;
 
-	xa_lock_irq(&context->fences);
-	fence = xa_load(&context->fences, number);
+	spin_lock(&fences->lock);
+	if (number && number <= fences->last && fences->last - number < AUGUR_KEPT_FENCES)
+		fence = fences->kept[number % AUGUR_KEPT_FENCES];
 	if (fence)
 		dma_fence_get(&fence->base);
-	xa_unlock_irq(&context->fences);
+	spin_unlock(&fences->lock);
 	return fence;
 }
 

@@ -37,13 +37,24 @@ struct augur_fence {
 
 static_assert(!offsetof(struct augur_fence, base));
 
+/**
+ * struct augur_fences - fences of the last lists of a context
+ * @lock: Guards the rest.
+ * @last: Number of the last list.
+ * @kept: The fence of list N is at N modulo AUGUR_KEPT_FENCES.
+ */
+struct augur_fences {
+	spinlock_t lock;	/* innermost, but for fences' own */
+	u64 last;
+	struct augur_fence **kept;
+};
+
 struct augur_fence *augur_fence_new(u32 queue);
 void augur_fence_finish(struct augur_fence *fence,
 			const struct augur_submit_status *result, int error);
-void augur_fences_init(struct augur_context *context);
+int augur_fences_init(struct augur_context *context);
+void augur_fences_forget(struct augur_context *context);
 void augur_fences_fini(struct augur_context *context);
-int augur_fences_reserve(struct augur_context *context, u64 number);
-void augur_fences_unreserve(struct augur_context *context, u64 number);
 void augur_fences_add(struct augur_context *context, u64 number,
 		      struct augur_fence *fence);
 int augur_ioctl_wait(struct drm_device *dev, void *data, struct drm_file *file);

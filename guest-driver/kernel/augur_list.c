@@ -22,8 +22,11 @@ struct augur_list *augur_list_new(struct augur_stream *stream, size_t bytes)
 {
 	size_t count = DIV_ROUND_UP(bytes, AUGUR_PIECE_BYTES);
 	struct augur_context *context = stream->context;
-	struct augur_list *list = kzalloc(sizeof(*list), GFP_KERNEL);
+	struct augur_list *list;
 
+	/* In one: a small list costs little more than what is allocated for it. */
+	list = kzalloc(struct_size(list, sg, count + 1) + count * sizeof(*list->pieces),
+		       GFP_KERNEL);
 	if (!list)
 		return NULL;
 	kref_init(&list->ref);
@@ -32,11 +35,9 @@ struct augur_list *augur_list_new(struct augur_stream *stream, size_t bytes)
 	kref_get(&context->ref);
 	list->context = context;
 	list->bytes = bytes;
-	list->pieces = kcalloc(count, sizeof(void *), GFP_KERNEL);
-	list->sg = kcalloc(count + 1, sizeof(*list->sg), GFP_KERNEL);
-	list->status = kzalloc(sizeof(*list->status), GFP_KERNEL);
+	list->pieces = (void **)&list->sg[count + 1];
 	list->fence = augur_fence_new(stream->queue - context->adev->queues);
-	if (!list->pieces || !list->sg || !list->status || !list->fence)
+	if (!list->fence)
 		goto err;
 
 	sg_init_table(list->sg, count + 1);
@@ -49,7 +50,7 @@ struct augur_list *augur_list_new(struct augur_stream *stream, size_t bytes)
 			goto err;
 		sg_set_buf(&list->sg[i], list->pieces[i], piece);
 	}
-	sg_set_buf(&list->sg[count], list->status, sizeof(*list->status));
+	sg_set_buf(&list->sg[count], &list->status, sizeof(list->status));
 	/* Two lists for the ring: what the card reads, and what it writes. */
 	sg_mark_end(&list->sg[count - 1]);
 	if (drm_sched_job_init(&list->job, &stream->entity, 1, context, context->client))
@@ -85,11 +86,8 @@ static void augur_list_release(struct kref *ref)
 {
 	struct augur_list *list = container_of(ref, struct augur_list, ref);
 
-	for (size_t i = 0; list->pieces && i < DIV_ROUND_UP(list->bytes, AUGUR_PIECE_BYTES); i++)
+	for (size_t i = 0; i < DIV_ROUND_UP(list->bytes, AUGUR_PIECE_BYTES); i++)
 		kfree(list->pieces[i]);
-	kfree(list->pieces);
-	kfree(list->sg);
-	kfree(list->status);
 	if (list->fence)
 		dma_fence_put(&list->fence->base);
 	if (list->context)

@@ -47,9 +47,9 @@ struct augur_transfer_memory;
  * @hung: It was given up because it made no progress.
  * @looks: Looks for progress since the last.
  * @bytes: Bytes of the submission.
- * @pieces: The submission, in pieces of AUGUR_PIECE_BYTES.
- * @sg: The pieces, then the status.
  * @status: How it ended, written by the card.
+ * @pieces: The submission, in pieces of AUGUR_PIECE_BYTES. Behind @sg.
+ * @sg: The pieces, then the status.
  */
 struct augur_list {
 	struct kref ref;
@@ -68,9 +68,9 @@ struct augur_list {
 	bool hung;
 	u32 looks;
 	size_t bytes;
+	struct augur_submit_status status;
 	void **pieces;
-	struct scatterlist *sg;
-	struct augur_submit_status *status;
+	struct scatterlist sg[];
 };
 
 struct augur_list *augur_list_new(struct augur_stream *stream, size_t bytes);

@@ -98,15 +98,15 @@ static void augur_queue_feed_work(struct work_struct *work)
 /* Signals a list that has come back from the ring. */
 static void augur_list_finish(struct augur_list *list)
 {
-	u32 status = le32_to_cpu(list->status->status);
+	u32 status = le32_to_cpu(list->status.status);
 
 	if (list->abandoned)
 		return;
 	/* The program did not cancel it. */
 	if (list->hung && status == AUGUR_STATUS_CANCELLED)
-		list->status->status = cpu_to_le32(AUGUR_STATUS_DEVICE_ERROR);
-	status = le32_to_cpu(list->status->status);
-	augur_list_end(list, list->status, augur_status_to_errno(status));
+		list->status.status = cpu_to_le32(AUGUR_STATUS_DEVICE_ERROR);
+	status = le32_to_cpu(list->status.status);
+	augur_list_end(list, &list->status, augur_status_to_errno(status));
 }
 
 /* Frees what lists that have ended hold. May sleep. */
@@ -169,10 +169,10 @@ static bool augur_queue_take(struct augur_queue *queue)
 	while (!augur_rings_are_away(queue->adev) &&
 	       (list = virtqueue_get_buf(queue->vq, &used))) {
 		list_move_tail(&list->link, &done);
-		if (used < sizeof(*list->status)) {
-			memset(list->status, 0, sizeof(*list->status));
-			list->status->status = cpu_to_le32(AUGUR_STATUS_DEVICE_ERROR);
-		}
+		if (used < sizeof(list->status))
+			list->status = (struct augur_submit_status) {
+				.status = cpu_to_le32(AUGUR_STATUS_DEVICE_ERROR),
+			};
 	}
 	if (!list_empty(&done))
 		augur_queue_feed(queue);

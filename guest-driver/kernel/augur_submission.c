@@ -146,21 +146,6 @@ int augur_submission_out(struct augur_submission *submission, struct augur_out_s
 	return submission->end ? 0 : -ENOMEM;
 }
 
-/* Makes room for the numbers of all lists. The submit lock is held. */
-static int augur_submission_reserve(struct augur_submission *submission)
-{
-	struct augur_context *context = submission->context;
-	int ret = 0;
-	u32 i;
-
-	for (i = 0; i < submission->count && !ret; i++)
-		ret = augur_fences_reserve(context, context->next_fence + i);
-	if (ret)
-		while (i--)
-			augur_fences_unreserve(context, context->next_fence + i);
-	return ret;
-}
-
 /* Hands a list over with its number. The submit lock is held. */
 static void augur_submission_push(struct augur_context *context, struct augur_list *list)
 {
@@ -191,19 +176,16 @@ int augur_submission_commit(struct augur_submission *submission, u64 *first)
 	if (ret)
 		return ret;
 	mutex_lock(&context->submit_lock);
-	ret = augur_submission_reserve(submission);
-	if (!ret) {
-		*first = context->next_fence;
-		augur_uses_commit(&submission->uses, submission->lists, submission->count);
-		if (submission->out)
-			augur_out_syncs_attach(submission->out, submission->out_count,
-					       submission->end);
-		for (u32 i = 0; i < submission->count; i++)
-			augur_submission_push(context, submission->lists[i]);
-		submission->count = 0;
-		submission->entered = 0;
-	}
+	*first = context->next_fence;
+	augur_uses_commit(&submission->uses, submission->lists, submission->count);
+	if (submission->out)
+		augur_out_syncs_attach(submission->out, submission->out_count,
+				       submission->end);
+	for (u32 i = 0; i < submission->count; i++)
+		augur_submission_push(context, submission->lists[i]);
+	submission->count = 0;
+	submission->entered = 0;
 	mutex_unlock(&context->submit_lock);
 	augur_uses_unlock(&submission->uses);
-	return ret;
+	return 0;
 }
