@@ -28,10 +28,18 @@ struct Quantiles {
 #[derive(Debug, Deserialize)]
 struct Latency {
     driver_polling: Option<Quantiles>,
-    control: Quantiles,
-    list_on_interrupt: Quantiles,
-    list_polling: Quantiles,
+    /// One kind of call again and again.
+    alone: Calls,
+    /// One call of each kind in turn.
+    by_turns: Calls,
     list_in_card: Quantiles,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct Calls {
+    control: Quantiles,
+    list: Quantiles,
+    list_polling: Quantiles,
 }
 
 #[derive(Debug, Deserialize)]
@@ -80,23 +88,37 @@ impl GuestFigures {
     fn record_latency(&self, figures: &mut Figures) {
         let Latency {
             driver_polling,
-            control,
-            list_on_interrupt,
-            list_polling,
+            alone,
+            by_turns,
             list_in_card,
         } = self.latency;
         // The aims are what a bare virtqueue's round trip cost.
         let (interrupt, polling) = (Some(Aim::AtMost(36.0)), Some(Aim::AtMost(7.9)));
         for (name, quantiles, aim) in [
             ("driver, polling", driver_polling, polling),
-            ("program, control request", Some(control), interrupt),
+            ("program, control request", Some(alone.control), interrupt),
+            ("program, list of one command", Some(alone.list), interrupt),
+            ("program, list, polling", Some(alone.list_polling), polling),
             (
-                "program, list of one command",
-                Some(list_on_interrupt),
+                "by turns, control request",
+                Some(by_turns.control),
+                interrupt,
+            ),
+            (
+                "by turns, list of one command",
+                Some(by_turns.list),
+                interrupt,
+            ),
+            (
+                "by turns, list, polling",
+                Some(by_turns.list_polling),
+                polling,
+            ),
+            (
+                "a list's command, by the card's clock",
+                Some(list_in_card),
                 None,
             ),
-            ("program, the same, polling", Some(list_polling), polling),
-            ("its command, by the card's clock", Some(list_in_card), None),
         ] {
             let Some(quantiles) = quantiles else {
                 continue;

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
-use augur_client::{CommandList, Device, Error};
+use augur_client::{CommandList, Completion, Device, Error};
 use serde::Serialize;
 
 use crate::samples::{Quantiles, timed};
@@ -15,14 +15,66 @@ pub struct Figures {
     /// A request on the control queue (reading the counters) from the driver and
     /// back, the driver looking at the ring; none when there is no debugfs.
     pub driver_polling: Option<Quantiles>,
-    /// The same request from the program and back.
-    pub control: Quantiles,
-    /// A list of one command, waiting asleep for the interrupt.
-    pub list_on_interrupt: Quantiles,
-    /// A list of one command, asking again and again whether it has ended.
-    pub list_polling: Quantiles,
-    /// The same list by the card's clock, from its command's start to its end.
+    /// One kind of call again and again, as a bare virtqueue is measured.
+    pub alone: Calls,
+    /// One call of each kind in turn: each finds another worker of the card awake.
+    pub by_turns: Calls,
+    /// A list by the card's clock, from its command's start to its end.
     pub list_in_card: Quantiles,
+}
+
+/// Round trips of a program's calls.
+#[derive(Debug, Serialize)]
+pub struct Calls {
+    /// A request on the control queue (reading the counters).
+    pub control: Quantiles,
+    /// A list of one command, waiting for its end.
+    pub list: Quantiles,
+    /// The same, asking again and again whether it has ended.
+    pub list_polling: Quantiles,
+}
+
+/// Makes the calls.
+struct Caller<'a> {
+    device: &'a Device,
+    list: CommandList<'static>,
+}
+
+impl Caller<'_> {
+    /// Return: nanoseconds.
+    fn control(&self) -> Result<u64, Error> {
+        Ok(timed(|| self.device.counters())?.1)
+    }
+
+    /// Return: the list's end and nanoseconds.
+    fn list(&self) -> Result<(Completion, u64), Error> {
+        timed(|| self.device.submit(0, &self.list)?.wait(None))
+    }
+
+    /// Return: nanoseconds.
+    fn list_polling(&self) -> Result<u64, Error> {
+        let ended = timed(|| {
+            let submission = self.device.submit(0, &self.list)?;
+            while !submission.has_ended()? {
+                std::hint::spin_loop();
+            }
+            Ok::<_, Error>(())
+        });
+        Ok(ended?.1)
+    }
+
+    /// Each kind of call `requests` times before the next.
+    fn alone(&self, requests: u32) -> Result<Calls, Error> {
+        let times = 0..requests;
+        let control: Result<_, _> = times.clone().map(|_| self.control()).collect();
+        let list: Result<_, _> = times.clone().map(|_| Ok(self.list()?.1)).collect();
+        let polling: Result<_, _> = times.map(|_| self.list_polling()).collect();
+        Ok(Calls {
+            control: Quantiles::of(control?),
+            list: Quantiles::of(list?),
+            list_polling: Quantiles::of(polling?),
+        })
+    }
 }
 
 /// Measures each round trip `requests` times.
@@ -33,26 +85,24 @@ pub fn measure(device: &Device, requests: u32) -> Result<Figures, Error> {
     let object = device.create_object(augur_abi::PAGE_BYTES)?;
     let mut list = CommandList::new();
     list.fill(&object.byte_range(0, 1)?, 1)?;
-    let (mut control, mut asleep, mut polling, mut in_card) = (vec![], vec![], vec![], vec![]);
+    let caller = Caller { device, list };
+    let alone = caller.alone(requests)?;
+    let (mut control, mut waiting, mut polling, mut in_card) = (vec![], vec![], vec![], vec![]);
     for _ in 0..requests {
-        control.push(timed(|| device.counters())?.1);
-        let (completion, nanos) = timed(|| device.submit(0, &list)?.wait(None))?;
-        asleep.push(nanos);
+        control.push(caller.control()?);
+        let (completion, nanos) = caller.list()?;
+        waiting.push(nanos);
         in_card.push(completion.nanos());
-        let polled = timed(|| {
-            let submission = device.submit(0, &list)?;
-            while !submission.has_ended()? {
-                std::hint::spin_loop();
-            }
-            Ok::<_, Error>(())
-        });
-        polling.push(polled?.1);
+        polling.push(caller.list_polling()?);
     }
     Ok(Figures {
         driver_polling: in_driver(device).ok(),
-        control: Quantiles::of(control),
-        list_on_interrupt: Quantiles::of(asleep),
-        list_polling: Quantiles::of(polling),
+        alone,
+        by_turns: Calls {
+            control: Quantiles::of(control),
+            list: Quantiles::of(waiting),
+            list_polling: Quantiles::of(polling),
+        },
         list_in_card: Quantiles::of(in_card),
     })
 }
@@ -87,9 +137,12 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows: Vec<_> = [
             ("driver, polling", self.driver_polling),
-            ("control request", Some(self.control)),
-            ("list, on interrupt", Some(self.list_on_interrupt)),
-            ("list, polling", Some(self.list_polling)),
+            ("control request", Some(self.alone.control)),
+            ("list", Some(self.alone.list)),
+            ("list, polling", Some(self.alone.list_polling)),
+            ("control request, by turns", Some(self.by_turns.control)),
+            ("list, by turns", Some(self.by_turns.list)),
+            ("list polling, by turns", Some(self.by_turns.list_polling)),
             ("list, inside the card", Some(self.list_in_card)),
         ]
         .into_iter()
@@ -100,7 +153,7 @@ impl fmt::Display for Figures {
             let end = if index + 1 < count { "\n" } else { "" };
             write!(
                 f,
-                "{name:<24} median {:>9.1} us   p99 {:>9.1} us{end}",
+                "{name:<25} median {:>9.1} us   p99 {:>9.1} us{end}",
                 quantiles.median_ns as f64 * 1e-3,
                 quantiles.p99_ns as f64 * 1e-3
             )?;
