@@ -115,9 +115,11 @@ class Device:
         They begin when all points of after have been passed, and pass those of passes
         when they have ended, well or not; a point is what Timeline.at() gives. Somebody
         must have been submitted before who passes the points of after."""
+        if not lists:
+            raise ValueError("no commands to submit")
         if any(commands._device is not self for commands in lists):
             raise ValueError("commands belong to another device")
-        handles = (c_void_p * max(len(lists), 1))(*[commands._handle for commands in lists])
+        handles = (c_void_p * len(lists))(*[commands._handle for commands in lists])
         before, behind = [(_library.Point * max(len(points), 1))(*[
             (timeline._handle, value) for timeline, value in points]) for points in (after, passes)]
         first = c_uint64()
