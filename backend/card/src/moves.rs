@@ -85,9 +85,6 @@ impl Shared {
                     });
                 }
                 Action::WriteHome { window, pieces, .. } => {
-                    if let Some(report) = core.manager.report(window.slot) {
-                        self.prediction.written_home(&report, now);
-                    }
                     if by_urgency && core.manager.faults_wait() {
                         urgent.push(Urgent::WriteHome(window, pieces));
                     } else {

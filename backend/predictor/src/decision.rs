@@ -4,7 +4,7 @@
 
 use augur_memory::Nanos;
 
-use crate::table::{Table, mix};
+use crate::table::Table;
 
 /// What things cost, in nanoseconds; measured by the card or from its profile.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,43 +57,6 @@ const RATE: f32 = 1.0 / 256.0;
 /// Pages mapped ahead in an epoch of the arm.
 const EPOCH: u32 = 256;
 
-/// How long the link's queue stands: the shortest that it was of late. A burst that
-/// drains leaves nothing standing; a link that is asked for more than it moves does
-/// (as in the CoDel queue discipline).
-#[derive(Debug, Default)]
-struct Standing {
-    /// Shortest in the span of [`LOAD_TIME`] at hand, and in the one before.
-    least: (f32, f32),
-    /// Streams that used the link in the two spans, a bit each by hash: a few dozen
-    /// are counted well, more as up to 128.
-    streams: (u128, u128),
-    since: Nanos,
-}
-
-impl Standing {
-    /// The queue was `waits` nanoseconds long at `now`.
-    fn note(&mut self, waits: f32, now: Nanos) {
-        if now.0.saturating_sub(self.since.0) as f32 >= LOAD_TIME {
-            self.least = (waits, self.least.0);
-            self.streams = (0, self.streams.0);
-            self.since = now;
-        }
-        self.least.0 = self.least.0.min(waits);
-    }
-
-    fn least(&self) -> f32 {
-        self.least.0.min(self.least.1)
-    }
-
-    fn used_by(&mut self, stream: u64) {
-        self.streams.0 |= 1 << (mix(stream) % 128);
-    }
-
-    fn users(&self) -> u32 {
-        (self.streams.0 | self.streams.1).count_ones().max(1)
-    }
-}
-
 /// The threshold.
 #[derive(Debug)]
 pub struct Decision {
@@ -114,10 +77,7 @@ pub struct Decision {
     accuracy: f32,
     /// Time that the link needs for what was mapped of late, decaying.
     busy: f32,
-    /// Time that the link needs for what was put on it and has not passed yet.
-    backlog: f32,
-    standing: Standing,
-    /// When `busy` and `backlog` were brought up to date.
+    /// When `busy` was brought up to date.
     at: Nanos,
 }
 
@@ -134,8 +94,6 @@ impl Decision {
             caution: 0.0,
             accuracy: 0.5,
             busy: 0.0,
-            backlog: 0.0,
-            standing: Standing::default(),
             at: Nanos(0),
         }
     }
@@ -144,36 +102,7 @@ impl Decision {
     pub fn moved(&mut self, pages: usize, now: Nanos) {
         let passed = now.0.saturating_sub(self.at.0) as f32;
         self.busy = self.busy * (-passed / LOAD_TIME).exp() + pages as f32 * self.costs.transfer;
-        let waits = (self.backlog - passed).max(0.0);
-        self.standing.note(waits, now);
-        self.backlog = waits + pages as f32 * self.costs.transfer;
         self.at = self.at.max(now);
-    }
-
-    /// A page was put on the link at `now`, on its way home. Nobody decides on it: it
-    /// takes its place in the queue and does not count as load.
-    pub fn wrote(&mut self, now: Nanos) {
-        self.moved(0, now);
-        self.backlog += self.costs.transfer;
-    }
-
-    /// Pages were put on the link for `stream`.
-    pub fn used_by(&mut self, stream: u64) {
-        self.standing.used_by(stream);
-    }
-
-    /// How many steps ahead a stream may look however long the queue is: its equal
-    /// share of what the link moves in the time that mapping ahead saves.
-    pub fn steps_of_a_stream(&self) -> u8 {
-        let moves = (self.costs.fault - self.costs.first_touch) / self.costs.transfer.max(1.0);
-        (moves / self.standing.users() as f32).clamp(1.0, 255.0) as u8
-    }
-
-    /// The share of a fault that is saved by a page that waits as long as the link's
-    /// queue stands: none once that is as long as the fault.
-    pub fn saved_in_the_queue(&self) -> f32 {
-        let saved = self.costs.fault - self.costs.first_touch;
-        (1.0 - self.standing.least() / saved).max(0.0)
     }
 
     /// What a transfer costs: its share of the link, and what those behind it
@@ -278,49 +207,6 @@ mod tests {
         assert!(busy > idle + 0.2, "{idle} {busy}");
         decision.moved(0, Nanos(100_000_000));
         assert_eq!(decision.threshold(), idle);
-    }
-
-    #[test]
-    fn a_queue_that_stands_as_long_as_a_fault_leaves_nothing_to_save() {
-        let mut decision = decision();
-        for step in 0..40 {
-            decision.moved(40, Nanos(step * 40 * 585));
-        }
-        assert!(decision.saved_in_the_queue() > 0.9, "bursts that drain");
-        for step in 0..40 {
-            decision.moved(40, Nanos(1_000_000 + step * 30 * 585));
-        }
-        assert_eq!(decision.saved_in_the_queue(), 0.0);
-        decision.moved(0, Nanos(100_000_000));
-        assert_eq!(decision.saved_in_the_queue(), 1.0);
-    }
-
-    #[test]
-    fn streams_share_what_the_link_moves_while_a_fault_lasts() {
-        let mut decision = decision();
-        assert_eq!(decision.steps_of_a_stream(), 36);
-        for stream in 0..4 {
-            decision.used_by(stream);
-        }
-        assert_eq!(decision.steps_of_a_stream(), 9);
-        for stream in 0..10_000 {
-            decision.used_by(stream);
-        }
-        assert_eq!(decision.steps_of_a_stream(), 1);
-        decision.moved(0, Nanos(1_000_000));
-        decision.moved(0, Nanos(2_000_000));
-        assert_eq!(decision.steps_of_a_stream(), 36);
-    }
-
-    #[test]
-    fn what_goes_home_takes_its_place_in_the_queue_but_is_no_load() {
-        let mut decision = decision();
-        let before = decision.threshold();
-        for step in 0..1000 {
-            decision.wrote(Nanos(step * 500));
-        }
-        assert_eq!(decision.saved_in_the_queue(), 0.0);
-        assert_eq!(decision.threshold(), before);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use augur_memory::{ContextId, Nanos, PageNumber};
+use augur_memory::{ContextId, PageNumber};
 
 use crate::network::{Lesson, Trainer, TrainingError};
 use crate::{Observation, Predictor, Prefetcher, Residency};
@@ -61,10 +61,6 @@ impl Prefetcher for Learner {
 
     fn watches(&self) -> bool {
         self.predictor.watches()
-    }
-
-    fn written_home(&mut self, now: Nanos) {
-        self.predictor.written_home(now);
     }
 
     fn unmapped(&mut self, context: ContextId, page: PageNumber, used: bool) {

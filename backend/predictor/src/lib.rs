@@ -6,12 +6,16 @@
 //! mapped or how the driver is reached. All state has a configured bound.
 
 pub mod baseline;
+mod candidate;
+mod config;
 mod decision;
+mod depth;
 mod duration;
 mod evidence;
 mod expert;
 mod features;
 mod history;
+mod key;
 mod label;
 mod learner;
 mod mixer;
@@ -25,11 +29,12 @@ mod region;
 mod scorer;
 mod table;
 
+pub use config::{Config, Mode};
 pub use decision::Costs;
 pub use duration::Durations;
 pub use learner::Learner;
 pub use model::{Model, ModelError, ModelInfo};
 pub use network::{Lesson, Network, Trainer, TrainingError};
 pub use observation::{Observation, Origin, Prefetcher, Residency, Stream};
-pub use predictor::{Config, Mode, Predictor};
+pub use predictor::Predictor;
 pub use region::Region;

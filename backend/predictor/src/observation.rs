@@ -54,6 +54,11 @@ pub struct Observation {
 pub trait Residency {
     /// Whether the page is visible or on its way.
     fn is_visible(&self, context: ContextId, page: PageNumber) -> bool;
+
+    /// Moves that are on the link or wait for it, into the aperture and home.
+    fn moves_under_way(&self) -> usize {
+        0
+    }
 }
 
 impl<F: Fn(ContextId, PageNumber) -> bool> Residency for F {
@@ -84,12 +89,6 @@ pub trait Prefetcher {
     /// is reported and they stay.
     fn watches(&self) -> bool {
         false
-    }
-
-    /// A page that was written has left the aperture: from `now` on it takes the
-    /// link's time on its way home.
-    fn written_home(&mut self, now: Nanos) {
-        let _ = now;
     }
 
     /// A page has left the aperture. `used` says whether it was touched.

@@ -6,119 +6,28 @@ use std::sync::Arc;
 
 use augur_memory::{ContextId, Nanos, PageNumber};
 
-use crate::decision::{Costs, Decision};
+use crate::candidate::{Candidate, Judged, KINDS, Learners, Sample};
+use crate::config::{Config, Mode};
+use crate::decision::Decision;
+use crate::depth::Depth;
 use crate::duration::Durations;
-use crate::evidence::{CLASSES, Counters, Evidence, squash, stretch};
+use crate::evidence::{Counters, squash, stretch};
 use crate::expert::{self, EXPERTS, Expert, Moment};
 use crate::features::Features;
 use crate::history::History;
+use crate::key::{key, page_of};
 use crate::label::Labels;
 use crate::model::Model;
 use crate::network::{LARGEST_CORRECTION, Lesson, Network};
 use crate::proposal::Proposals;
-use crate::record::{Claim, Records};
+use crate::record::Records;
 use crate::region::{self, Region};
 use crate::scorer::Scorers;
 use crate::table::mix;
 use crate::{Observation, Origin, Prefetcher, Residency, Stream};
 
-/// How much of the predictor is at work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Mode {
-    /// The experts' own records.
-    Classic,
-    /// The scorer with the network.
-    Full,
-}
-
-/// Sizes and costs.
-#[derive(Clone, Copy, Debug)]
-pub struct Config {
-    /// How much is at work.
-    pub mode: Mode,
-    /// Frames of the aperture.
-    pub frames: u32,
-    /// What things cost.
-    pub costs: Costs,
-    /// Seed of the choice of samples and of the first weights.
-    pub seed: u64,
-}
-
-/// Pages of contexts are told apart by these upper bits.
-const CONTEXT_SHIFT: u32 = 40;
 /// Contexts with a mode of their own, at most.
 const MODES: usize = 1024;
-/// Kinds of candidates whose time to use is followed: the scorer's classes,
-/// and one for `classic`.
-const KINDS: usize = CLASSES + 1;
-
-fn key(context: ContextId, page: PageNumber) -> u64 {
-    (u64::from(context.0) << CONTEXT_SHIFT) | page.0
-}
-
-fn context_of(key: u64) -> ContextId {
-    ContextId((key >> CONTEXT_SHIFT) as u32)
-}
-
-fn page_of(context: ContextId, key: u64) -> Option<PageNumber> {
-    (key >> CONTEXT_SHIFT == u64::from(context.0))
-        .then_some(PageNumber(key & ((1 << CONTEXT_SHIFT) - 1)))
-}
-
-/// What a candidate was judged by.
-#[derive(Clone, Copy, Debug)]
-enum Judged {
-    Classic(Claim),
-    Full(Evidence),
-}
-
-/// A candidate that waits for its label.
-#[derive(Clone, Copy, Debug)]
-struct Sample {
-    judged: Judged,
-    time: Nanos,
-}
-
-/// A candidate of the access at hand.
-#[derive(Clone, Copy, Debug)]
-struct Candidate {
-    key: u64,
-    page: PageNumber,
-    /// Steps until it is needed, from zero, says the expert that expects it soonest.
-    rank: u8,
-    odds: f32,
-    judged: Judged,
-}
-
-impl Judged {
-    fn kind(&self) -> usize {
-        match self {
-            Self::Classic(_) => CLASSES,
-            Self::Full(evidence) => usize::from(evidence.class) % CLASSES,
-        }
-    }
-}
-
-/// What learns from labels.
-#[derive(Debug)]
-struct Learners {
-    records: Records,
-    counters: Counters,
-    scorers: Scorers,
-}
-
-impl Learners {
-    fn learn(&mut self, page: u64, judged: &Judged, used: bool) {
-        match judged {
-            Judged::Classic(claim) => self.records.learn(*claim, used),
-            Judged::Full(evidence) => {
-                self.counters.learn(evidence, used);
-                self.scorers.of(context_of(page)).learn(evidence, used);
-            }
-        }
-    }
-}
-
 /// The predictor.
 pub struct Predictor {
     config: Config,
@@ -128,6 +37,7 @@ pub struct Predictor {
     learners: Learners,
     labels: Labels<Sample>,
     decision: Decision,
+    depth: Depth,
     proposals: Proposals,
     candidates: Vec<Candidate>,
     features: Vec<Features>,
@@ -159,6 +69,7 @@ impl Predictor {
             },
             labels: Labels::new(),
             decision: Decision::new(config.costs),
+            depth: Depth::new(config.costs),
             proposals: Proposals::default(),
             candidates: Vec::new(),
             features: Vec::new(),
@@ -416,6 +327,8 @@ impl Prefetcher for Predictor {
     ) {
         let context = observation.stream.context;
         let page = key(context, observation.page);
+        self.depth
+            .look(residency.moves_under_way(), observation.time);
         match observation.origin {
             Origin::Fault => {
                 self.mapped = self.mapped.wrapping_add(1);
@@ -436,14 +349,10 @@ impl Prefetcher for Predictor {
         let fault = observation.origin == Origin::Fault;
         self.judge(observation.stream, page, fault, residency);
         let threshold = self.decision.threshold();
-        let share = self.decision.saved_in_the_queue();
-        let steps = self.decision.steps_of_a_stream();
         self.correct(context, threshold);
         let candidates = std::mem::take(&mut self.candidates);
         for candidate in &candidates {
-            let probability = squash(candidate.odds);
-            let issued = probability > threshold
-                && (candidate.rank < steps || probability * share > threshold);
+            let issued = squash(candidate.odds) > threshold && self.depth.reaches(candidate.rank);
             if issued {
                 self.predicted.push(self.expected(context, candidate));
             }
@@ -460,18 +369,11 @@ impl Prefetcher for Predictor {
             .sort_by(|a, b| b.probability.total_cmp(&a.probability));
         self.mapped = self.mapped.wrapping_add(self.predicted.len() as u32);
         self.decision.moved(self.predicted.len(), observation.time);
-        if fault || !self.predicted.is_empty() {
-            self.decision.used_by(observation.stream.key());
-        }
         wanted.extend(self.predicted.iter().map(|region| region.start));
     }
 
     fn watches(&self) -> bool {
         true
-    }
-
-    fn written_home(&mut self, now: Nanos) {
-        self.decision.wrote(now);
     }
 
     fn unmapped(&mut self, context: ContextId, page: PageNumber, used: bool) {

@@ -175,6 +175,20 @@ impl DmaQueue {
         self.waiting[class].load(Ordering::Relaxed) > 0
     }
 
+    /// Moves of windows that wait, into the aperture and home. In the order of arrival
+    /// transfers are among them.
+    pub fn moves_that_wait(&self) -> usize {
+        let classes = if self.in_order_of_arrival() {
+            &self.waiting[BULK..=BULK]
+        } else {
+            &self.waiting[DEMAND..=AHEAD]
+        };
+        classes
+            .iter()
+            .map(|waiting| waiting.load(Ordering::Relaxed))
+            .sum()
+    }
+
     /// Whether something more urgent than a transfer waits.
     pub(super) fn has_urgent(&self) -> bool {
         self.waits(DEMAND) || self.waits(AHEAD)

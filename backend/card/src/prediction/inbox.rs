@@ -38,8 +38,6 @@ pub(crate) enum Lesson {
         pages: u64,
         used: bool,
     },
-    /// Pages that were written are on their way home.
-    WrittenHome { pages: u64, time: Nanos },
     /// A command list that is queued writes these bytes for somebody else to read.
     Declared { first: PageNumber, pages: u64 },
 }

@@ -11,7 +11,7 @@ use augur_abi::predict::AccessSource;
 
 use augur_memory::{Access as Bytes, ContextId, Frames, Nanos, PAGE_SHIFT, PageNumber};
 use augur_predictor::{
-    Config, Costs, Mode, Observation, Origin, Predictor, Prefetcher as _, Stream,
+    Config, Costs, Mode, Observation, Origin, Predictor, Prefetcher as _, Residency, Stream,
 };
 
 use super::ahead::Mapper;
@@ -72,6 +72,23 @@ struct Learner<'a> {
     /// Windows that left the aperture since the last watch.
     gone: usize,
     lessons: u32,
+}
+
+/// What the predictor asks about the aperture, in units.
+struct Aperture<'a> {
+    shared: &'a Shared,
+    unit: UnitSize,
+}
+
+impl Residency for Aperture<'_> {
+    fn is_visible(&self, context: ContextId, unit: PageNumber) -> bool {
+        let page = self.unit.first_page(unit);
+        self.shared.core().manager.lookup(context, page).is_some()
+    }
+
+    fn moves_under_way(&self) -> usize {
+        self.shared.dma.moves_that_wait()
+    }
 }
 
 /// Learns until the inbox is closed.
@@ -249,11 +266,6 @@ impl<'a> Learner<'a> {
                 self.gone += 1;
                 self.mapper.retry(self.shared);
             }
-            Lesson::WrittenHome { pages, time } => {
-                for _ in 0..pages.div_ceil(self.unit.pages()) {
-                    self.predictor.written_home(time);
-                }
-            }
             Lesson::Declared { first, pages } => self.declared(context, first, pages),
         }
         self.lessons += 1;
@@ -313,15 +325,14 @@ impl<'a> Learner<'a> {
                 write: access.write,
                 time: access.time,
             };
-            let (shared, size) = (self.shared, self.unit);
-            let visible = |context: ContextId, unit: PageNumber| {
-                let page = size.first_page(unit);
-                shared.core().manager.lookup(context, page).is_some()
+            let aperture = Aperture {
+                shared: self.shared,
+                unit: self.unit,
             };
             self.wanted.clear();
             self.predictor
-                .observe(&observation, &visible, &mut self.wanted);
-            self.mapper.want(shared, context, unit, &self.wanted);
+                .observe(&observation, &aperture, &mut self.wanted);
+            self.mapper.want(self.shared, context, unit, &self.wanted);
         }
     }
 

@@ -178,15 +178,6 @@ impl Prediction {
         self.tell(report.context, lesson);
     }
 
-    /// A window that was written is on its way home.
-    pub fn written_home(&self, report: &WindowReport, now: Nanos) {
-        let lesson = Lesson::WrittenHome {
-            pages: report.bytes >> augur_memory::PAGE_SHIFT,
-            time: now,
-        };
-        self.tell(report.context, lesson);
-    }
-
     /// A program touched a page that it had to ask for. `found` is its window, if
     /// there was one when it asked.
     pub fn fault(

@@ -95,6 +95,11 @@ impl Link {
         Some((end, transfer))
     }
 
+    /// Transfers under way or waiting.
+    pub fn transfers(&self) -> usize {
+        self.active.len() + self.demand.len() + self.ahead.len()
+    }
+
     fn start(&mut self, now: Nanos) {
         while self.active.len() < self.cost.in_flight {
             let Some(transfer) = self.demand.pop_front().or_else(|| self.ahead.pop_front()) else {

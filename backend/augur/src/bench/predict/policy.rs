@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The policies that are compared: who asks for pages, and who evicts them.
 
-use augur_memory::{ContextId, Lru, Nanos, PageNumber, Replacement, Slot};
+use augur_memory::{ContextId, Lru, Manager, Nanos, PageNumber, Replacement, Slot};
 use augur_predictor::baseline::Baseline;
 use augur_predictor::{Observation, Predictor, Prefetcher, Residency};
 
+use super::link::Link;
 use super::oracle::{Belady, Future, NEVER};
 
 /// A policy's name, with the degree of a baseline.
@@ -116,6 +117,24 @@ impl Replacement for Order {
     }
 }
 
+/// What a policy may ask about the aperture.
+pub struct Aperture<'a> {
+    /// What is mapped.
+    pub manager: &'a Manager<Order>,
+    /// What is under way.
+    pub link: &'a Link,
+}
+
+impl Residency for Aperture<'_> {
+    fn is_visible(&self, context: ContextId, page: PageNumber) -> bool {
+        self.manager.lookup(context, page).is_some()
+    }
+
+    fn moves_under_way(&self) -> usize {
+        self.link.transfers()
+    }
+}
+
 /// What an oracle knows and where its prefetching has got to.
 struct Oracle {
     future: Future,
@@ -217,13 +236,6 @@ impl Policy {
     ) {
         if let Some(prefetcher) = &mut self.prefetcher {
             prefetcher.observe(observation, residency, wanted);
-        }
-    }
-
-    /// Tells the prefetcher that a page is on its way home.
-    pub fn written_home(&mut self, now: Nanos) {
-        if let Some(prefetcher) = &mut self.prefetcher {
-            prefetcher.written_home(now);
         }
     }
 

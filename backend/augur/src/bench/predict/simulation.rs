@@ -17,7 +17,7 @@ use augur_memory::{
 use augur_predictor::{Observation, Origin, Stream};
 
 use super::link::{Direction, Link, LinkCost, Transfer};
-use super::policy::{Order, Policy};
+use super::policy::{Aperture, Order, Policy};
 use super::workload::{PAGE_STEP, Workload};
 
 /// Costs of the default card profile.
@@ -358,10 +358,11 @@ impl<'a, P: Probe> Simulation<'a, P> {
                 time: now,
             };
             let mut wanted = self.policy.take_buffer();
-            let manager = &self.manager;
-            let visible =
-                |context: ContextId, page: PageNumber| manager.lookup(context, page).is_some();
-            self.policy.observe(&observation, &visible, &mut wanted);
+            let aperture = Aperture {
+                manager: &self.manager,
+                link: &self.link,
+            };
+            self.policy.observe(&observation, &aperture, &mut wanted);
             for &page in &wanted {
                 self.prefetch(context, page, now, None);
             }
@@ -519,7 +520,6 @@ impl<'a, P: Probe> Simulation<'a, P> {
                         direction: Direction::WriteHome,
                         bytes,
                     };
-                    self.policy.written_home(now);
                     self.link.enqueue(transfer, self.demanding, now);
                 }
                 Action::Revoke(report) => {
