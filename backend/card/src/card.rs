@@ -19,7 +19,7 @@ use crate::device_memory::DeviceMemory;
 use crate::guest::GuestMemory;
 use crate::host::{Host, ListDone};
 use crate::shared::Shared;
-use crate::{compute, control, dma, header, prediction, schedule, submit};
+use crate::{compute, control, dma, header, placement, prediction, schedule, submit};
 
 /// How often the memory manager is told the time while it waits for something.
 const TICK: Duration = Duration::from_millis(2);
@@ -311,6 +311,7 @@ fn beat(shared: &Shared) {
             header::beat(&shared.memory, heartbeat, sequence, core.manager.counters());
         }
         shared.carry_out(core);
+        placement::plan(shared);
         thread::sleep(if ticking {
             TICK.min(interval)
         } else {

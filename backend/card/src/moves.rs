@@ -5,7 +5,7 @@
 use std::sync::MutexGuard;
 
 use augur_abi::Status;
-use augur_memory::{Action, FillPriority, PhysicalOffset, Piece, WindowRef};
+use augur_memory::{Action, FillPriority, Frames, PhysicalOffset, Piece, WindowRef};
 
 use crate::dma::DmaJob;
 use crate::header;
@@ -78,7 +78,7 @@ impl Shared {
                     urgent.push(Urgent::Fill(window, pieces));
                 }
                 Action::Fill { window, pieces, .. } => {
-                    self.dma.push_ahead(DmaJob::Fill {
+                    self.dma.push(DmaJob::Fill {
                         window,
                         pieces,
                         done: 0,
@@ -88,13 +88,15 @@ impl Shared {
                     if by_urgency && core.manager.faults_wait() {
                         urgent.push(Urgent::WriteHome(window, pieces));
                     } else {
-                        self.dma.push_demand(DmaJob::WriteHome { window, pieces });
+                        self.dma.push(DmaJob::WriteHome { window, pieces });
                     }
                 }
-                Action::Scrub(run) => self.dma.push_background(DmaJob::Scrub(run)),
+                Action::Scrub(run) => self.dma.push(DmaJob::Scrub {
+                    run,
+                    done: Frames(0),
+                }),
                 Action::Relocate { relocation, copies } => {
-                    self.dma
-                        .push_background(DmaJob::Relocate { relocation, copies });
+                    self.dma.push(DmaJob::Relocate { relocation, copies });
                 }
                 Action::Publish(window) => {
                     core.events.map(&window, now);

@@ -198,15 +198,12 @@ impl Shared {
         core
     }
 
-    /// Sees to where objects lie.
+    /// Goes on with moving objects.
     pub fn place(&self, core: &mut Core) {
         let Core {
-            placer,
-            manager,
-            contexts,
-            ..
+            placer, manager, ..
         } = core;
-        placer.advance(manager, contexts, self.now());
+        placer.advance(manager, self.now());
     }
 
     /// Notes what the commands of a list use, for those who record.

@@ -3,9 +3,9 @@
 //! and visible frames, scrubbing.
 //!
 //! Demand comes before predictions, predictions before transfers, transfers
-//! before scrubbing and moving objects; a fill ahead of use and a transfer look every 64 KiB whether
+//! before scrubbing and moving objects; all but demand look every 64 KiB whether
 //! something more urgent waits. So that nothing starves, the least urgent job that
-//! waits gets a turn after [`TURNS`] others.
+//! waits gets a turn after [`TURNS`](queue::TURNS) others, and moves 64 KiB in it at least.
 //!
 //! A long transfer is moved in parts by all the channels that have nothing else to
 //! do.
@@ -13,11 +13,13 @@
 mod part;
 mod queue;
 
-use augur_memory::{Piece, WindowRef};
+use augur_abi::PAGE_BYTES;
+use augur_memory::{Frames, HomeCopy, HomeRun, PhysicalOffset, Piece, WindowRef};
 
 pub(crate) use self::part::Part;
 use self::queue::{AHEAD, DEMAND};
 pub(crate) use self::queue::{DmaJob, DmaQueue};
+use crate::device_memory::DeviceMemory;
 use crate::shared::{Shared, Totals};
 
 /// Bytes that are moved without looking for something more urgent.
@@ -43,23 +45,27 @@ pub(crate) fn run(shared: &Shared, channel: usize) {
                 core.manager.written_home(window, shared.guest_time());
                 shared.carry_out(core);
             }
-            DmaJob::Scrub(run) => {
-                if let Err(error) = shared.memory.punch(run.first.offset(), run.count.bytes()) {
-                    log::warn!("cannot give host memory back, zeroing instead: {error}");
-                    shared.memory.zero(run.first.offset(), run.count.bytes());
+            DmaJob::Scrub { run, mut done } => {
+                if scrub_piece(&shared.memory, run, &mut done) {
+                    shared.dma.put_back(DmaJob::Scrub { run, done });
+                } else {
+                    let mut core = shared.core();
+                    core.manager.scrubbed(run);
+                    shared.carry_out(core);
                 }
-                let mut core = shared.core();
-                core.manager.scrubbed(run);
-                shared.carry_out(core);
             }
-            DmaJob::Relocate { relocation, copies } => {
-                for copy in copies {
-                    shared.memory.copy(copy.from, copy.to, copy.bytes);
+            DmaJob::Relocate {
+                relocation,
+                mut copies,
+            } => {
+                if copy_piece(&shared.memory, &mut copies) {
+                    shared.dma.put_back(DmaJob::Relocate { relocation, copies });
+                } else {
+                    let mut core = shared.core();
+                    core.manager.relocated(relocation);
+                    shared.place(&mut core);
+                    shared.carry_out(core);
                 }
-                let mut core = shared.core();
-                core.manager.relocated(relocation);
-                shared.place(&mut core);
-                shared.carry_out(core);
             }
             DmaJob::Transfer(part) => part::transfer(shared, part),
         }
@@ -67,7 +73,38 @@ pub(crate) fn run(shared: &Shared, channel: usize) {
     }
 }
 
-/// Fills a window that was predicted, unless something more urgent waits. The
+/// Makes the next frames of a run read as zero; whether any are left.
+fn scrub_piece(memory: &DeviceMemory, run: HomeRun, done: &mut Frames) -> bool {
+    let first = run.first.offset().0 + done.bytes();
+    let left = Frames(run.count.0 - done.0);
+    let bytes = left.bytes().min(PIECE);
+    if let Err(error) = memory.punch(PhysicalOffset(first), bytes) {
+        log::warn!("cannot give host memory back, zeroing instead: {error}");
+        memory.zero(PhysicalOffset(first), bytes);
+    }
+    done.0 += left.0.min((PIECE / PAGE_BYTES) as u32);
+    done.0 < run.count.0
+}
+
+/// Copies what comes last and takes it off; whether anything is left.
+fn copy_piece(memory: &DeviceMemory, copies: &mut Vec<HomeCopy>) -> bool {
+    let mut most = PIECE;
+    while most > 0
+        && let Some(last) = copies.last_mut()
+    {
+        let bytes = last.bytes.min(most);
+        last.bytes -= bytes;
+        let (from, to) = (last.from.0 + last.bytes, last.to.0 + last.bytes);
+        memory.copy(PhysicalOffset(from), PhysicalOffset(to), bytes);
+        most -= bytes;
+        if last.bytes == 0 {
+            copies.pop();
+        }
+    }
+    !copies.is_empty()
+}
+
+/// Fills a window that was predicted, until something more urgent waits. The
 /// driver is told of several such windows at once.
 fn fill_ahead(
     shared: &Shared,
@@ -78,7 +115,9 @@ fn fill_ahead(
 ) {
     let bytes: u64 = pieces.iter().map(|piece| piece.bytes).sum();
     while done < bytes {
-        if shared.dma.waits(DEMAND) {
+        shared.fill_part(&pieces, done, PIECE);
+        done += PIECE;
+        if done < bytes && shared.dma.waits(DEMAND) {
             shared.dma.put_back(DmaJob::Fill {
                 window,
                 pieces,
@@ -86,8 +125,6 @@ fn fill_ahead(
             });
             break;
         }
-        shared.fill_part(&pieces, done, PIECE);
-        done += PIECE;
     }
     if done >= bytes {
         let mut core = shared.core();
@@ -113,11 +150,145 @@ pub(crate) fn stand_in(shared: &Shared, transfers: usize) {
         };
         let part = Part::whole(work);
         if part.bytes() > PIECE {
-            shared.dma.push_bulk(part);
+            shared.dma.push(DmaJob::Transfer(part));
             return;
         }
         let start = shared.now();
         part::transfer(shared, part);
         Totals::add(&shared.totals.dma_ns, (shared.now() - start).0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::DmaOrder;
+    use augur_memory::{Frame, RelocationId, Slot};
+
+    const WINDOW: WindowRef = WindowRef {
+        slot: Slot(1),
+        generation: 1,
+    };
+
+    fn write_home() -> DmaJob {
+        DmaJob::WriteHome {
+            window: WINDOW,
+            pieces: Vec::new(),
+        }
+    }
+
+    fn fill() -> DmaJob {
+        DmaJob::Fill {
+            window: WINDOW,
+            pieces: Vec::new(),
+            done: 0,
+        }
+    }
+
+    /// Copies a stretch of two runs, and what else comes at certain pieces of it.
+    fn copy_beside(order: DmaOrder, arrivals: impl Fn(usize) -> Vec<DmaJob>) -> Vec<&'static str> {
+        let memory = DeviceMemory::new(4 << 20).unwrap();
+        let byte = |at: u64| (at / 4096 % 251) as u8 + 1;
+        for at in (0..1 << 20).step_by(4096) {
+            let page = [byte(at); 4096];
+            // SAFETY: `page` has as many bytes.
+            unsafe { memory.copy_in(page.as_ptr(), PhysicalOffset(at), 4096) };
+        }
+        let copy = |from, to, bytes| HomeCopy {
+            from: PhysicalOffset(from),
+            to: PhysicalOffset(to),
+            bytes,
+        };
+        let copies = vec![
+            copy(0, 2 << 20, 100 << 10),
+            copy(100 << 10, 3 << 20, 220 << 10),
+        ];
+        let queue = DmaQueue::new(order);
+        queue.push(DmaJob::Relocate {
+            relocation: RelocationId::default(),
+            copies,
+        });
+        let (mut taken, mut pieces) = (Vec::new(), 0);
+        while queue.waits_any() {
+            match queue.pop(|| None).unwrap() {
+                DmaJob::Relocate {
+                    relocation,
+                    mut copies,
+                } => {
+                    taken.push("copy");
+                    arrivals(pieces).into_iter().for_each(|job| queue.push(job));
+                    pieces += 1;
+                    if copy_piece(&memory, &mut copies) {
+                        queue.put_back(DmaJob::Relocate { relocation, copies });
+                    }
+                }
+                DmaJob::WriteHome { .. } => taken.push("demand"),
+                DmaJob::Fill { .. } => taken.push("ahead"),
+                _ => unreachable!(),
+            }
+        }
+        for (at, to) in [(0, 2 << 20), (96 << 10, (2 << 20) + (96 << 10))] {
+            assert_eq!(read(&memory, to), byte(at));
+        }
+        for at in [0, 4096, 63 << 10, 219 << 10] {
+            assert_eq!(read(&memory, (3 << 20) + at), byte((100 << 10) + at));
+        }
+        taken
+    }
+
+    fn read(memory: &DeviceMemory, at: u64) -> u8 {
+        let mut found = [0];
+        // SAFETY: `found` has one byte.
+        unsafe { memory.copy_out(PhysicalOffset(at), found.as_mut_ptr(), 1) };
+        found[0]
+    }
+
+    #[test]
+    fn what_is_more_urgent_overtakes_a_copy_of_pages_under_way() {
+        let arrivals = |piece| match piece {
+            1 => vec![fill(), write_home()],
+            3 => vec![write_home()],
+            _ => Vec::new(),
+        };
+        let taken = copy_beside(DmaOrder::Urgency, arrivals);
+        let wanted = [
+            "copy", "copy", "demand", "ahead", "copy", "copy", "demand", "copy",
+        ];
+        assert_eq!(taken, wanted);
+        let taken = copy_beside(DmaOrder::Arrival, arrivals);
+        assert_eq!(taken[..5], ["copy"; 5]);
+    }
+
+    #[test]
+    fn a_copy_of_pages_goes_on_while_more_urgent_work_never_ends() {
+        let arrivals = |_| (0..2 * queue::TURNS).map(|_| write_home()).collect();
+        let taken = copy_beside(DmaOrder::Urgency, arrivals);
+        let others = taken.split(|&it| it == "copy").map(<[_]>::len);
+        // Before the first of five pieces, between them, and what is left of all.
+        assert_eq!(
+            others.collect::<Vec<_>>(),
+            [0, 16, 16, 16, 16, 5 * 32 - 4 * 16]
+        );
+    }
+
+    #[test]
+    fn frames_are_scrubbed_in_pieces_to_the_last() {
+        let memory = DeviceMemory::new(1 << 20).unwrap();
+        for at in (0..1 << 20).step_by(4096) {
+            let one = [1];
+            // SAFETY: `one` has one byte.
+            unsafe { memory.copy_in(one.as_ptr(), PhysicalOffset(at), 1) };
+        }
+        let run = HomeRun {
+            first: Frame(3),
+            count: Frames(41),
+        };
+        let (mut done, mut pieces) = (Frames(0), 1);
+        while scrub_piece(&memory, run, &mut done) {
+            pieces += 1;
+        }
+        assert_eq!((done, pieces), (Frames(41), 3));
+        let is_left = |page: &u64| read(&memory, page * 4096) == 1;
+        assert!((0..256).filter(is_left).eq((0..3).chain(44..256)));
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use augur_abi::Status;
 use augur_memory::{Access, Pin, PinError, Segment};
 
-use super::PIECE;
+use super::{DmaJob, PIECE};
 use crate::dispatch::Work;
 use crate::guest::GuestAccess;
 use crate::operation::Operation;
@@ -114,7 +114,7 @@ pub(super) fn transfer(shared: &Shared, mut part: Part) {
     let start = shared.now();
     let context = part.transfer.work.list.context;
     for other in part.cut(shared.dma.idle()) {
-        shared.dma.push_bulk(other);
+        shared.dma.push(DmaJob::Transfer(other));
     }
     advance(shared, part);
     if let Some(info) = shared.core().contexts.get_mut(&context) {
@@ -137,7 +137,7 @@ fn advance(shared: &Shared, mut part: Part) {
             Progress::Moved(bytes) => {
                 part.done += bytes;
                 if part.bytes() > 0 && shared.dma.has_urgent() {
-                    shared.dma.push_bulk(part);
+                    shared.dma.push(DmaJob::Transfer(part));
                     return;
                 }
             }
@@ -145,7 +145,7 @@ fn advance(shared: &Shared, mut part: Part) {
                 if !shared.dma.has_urgent() {
                     drop(shared.wait_for_change(shared.core(), PATIENCE));
                 }
-                shared.dma.push_bulk(part);
+                shared.dma.push(DmaJob::Transfer(part));
                 return;
             }
             Progress::Failed(status) => break Err(status),

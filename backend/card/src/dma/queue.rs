@@ -6,14 +6,14 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use augur_memory::{HomeCopy, HomeRun, Piece, RelocationId, WindowRef};
+use augur_memory::{Frames, HomeCopy, HomeRun, Piece, RelocationId, WindowRef};
 
 use super::part::Part;
 use crate::config::DmaOrder;
 use crate::dispatch::Work;
 
 /// Jobs that may go before the least urgent one.
-const TURNS: usize = 16;
+pub(super) const TURNS: usize = 16;
 
 const CLASSES: usize = 4;
 pub(super) const DEMAND: usize = 0;
@@ -36,13 +36,25 @@ pub(crate) enum DmaJob {
     },
     /// A transfer command, or a part of one.
     Transfer(Part),
-    /// Make freed frames read as zero.
-    Scrub(HomeRun),
-    /// Copy pages to another home.
+    /// Make freed frames read as zero, but for those that are done.
+    Scrub { run: HomeRun, done: Frames },
+    /// Copy pages to another home; the last come first.
     Relocate {
         relocation: RelocationId,
         copies: Vec<HomeCopy>,
     },
+}
+
+impl DmaJob {
+    /// How urgent it is.
+    fn class(&self) -> usize {
+        match self {
+            DmaJob::WriteHome { .. } => DEMAND,
+            DmaJob::Fill { .. } => AHEAD,
+            DmaJob::Transfer(_) => BULK,
+            DmaJob::Scrub { .. } | DmaJob::Relocate { .. } => BACKGROUND,
+        }
+    }
 }
 
 struct Jobs {
@@ -79,19 +91,6 @@ impl DmaQueue {
         }
     }
 
-    pub fn push_demand(&self, job: DmaJob) {
-        self.push(DEMAND, job);
-    }
-
-    pub fn push_ahead(&self, job: DmaJob) {
-        self.push(AHEAD, job);
-    }
-
-    /// A transfer, or a part of one, that has yet to be done.
-    pub(super) fn push_bulk(&self, part: Part) {
-        self.push(BULK, DmaJob::Transfer(part));
-    }
-
     /// Channels that wait for something to do.
     pub(super) fn idle(&self) -> usize {
         self.idle.load(Ordering::Relaxed)
@@ -101,10 +100,6 @@ impl DmaQueue {
     pub fn wake(&self) {
         drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner));
         self.arrived.notify_all();
-    }
-
-    pub fn push_background(&self, job: DmaJob) {
-        self.push(BACKGROUND, job);
     }
 
     /// Whether jobs are done in the order in which they came. All are of one class
@@ -129,12 +124,17 @@ impl DmaQueue {
         }
     }
 
-    fn push(&self, class: usize, job: DmaJob) {
-        let class = if self.in_order_of_arrival() {
+    fn class(&self, job: &DmaJob) -> usize {
+        if self.in_order_of_arrival() {
             BULK
         } else {
-            class
-        };
+            job.class()
+        }
+    }
+
+    /// Adds a job, or what is left of one, behind those that are as urgent.
+    pub fn push(&self, job: DmaJob) {
+        let class = self.class(&job);
         self.waiting[class].fetch_add(1, Ordering::Relaxed);
         self.jobs
             .lock()
@@ -144,13 +144,15 @@ impl DmaQueue {
         self.arrived.notify_one();
     }
 
-    /// Puts back a fill ahead of use that made way for something more urgent.
+    /// Puts back what is left of a job, before those that are as urgent: for something
+    /// more urgent, if the caller takes the next job and there is any.
     pub(super) fn put_back(&self, job: DmaJob) {
-        self.waiting[AHEAD].fetch_add(1, Ordering::Relaxed);
+        let class = self.class(&job);
+        self.waiting[class].fetch_add(1, Ordering::Relaxed);
         self.jobs
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .classes[AHEAD]
+            .classes[class]
             .push_front(job);
     }
 
@@ -189,6 +191,12 @@ impl DmaQueue {
             .sum()
     }
 
+    /// Whether anything waits.
+    #[cfg(test)]
+    pub(super) fn waits_any(&self) -> bool {
+        (0..CLASSES).any(|class| self.waits(class))
+    }
+
     /// Whether something more urgent than a transfer waits.
     pub(super) fn has_urgent(&self) -> bool {
         self.waits(DEMAND) || self.waits(AHEAD)
@@ -217,7 +225,8 @@ impl DmaQueue {
                     job = ready().map(|work| DmaJob::Transfer(Part::whole(work)));
                 }
                 if job.is_some() {
-                    if reverse {
+                    let mut less_urgent = jobs.classes.iter().skip(class + 1);
+                    if reverse || less_urgent.all(VecDeque::is_empty) {
                         jobs.turns = 0;
                     }
                     return job;

@@ -10,27 +10,23 @@
 //! commands use them together, so they do not wander.
 
 mod plan;
+mod survey;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use augur_memory::{
-    ContextId, Frame, Frames, HomePart, HomeRun, Lru, Manager, Nanos, NotMoved, PageNumber,
-    RelocationId,
+    ContextId, Frame, Frames, HomeRun, Lru, Manager, Nanos, NotMoved, PageNumber, RelocationId,
 };
-use augur_scheduler::list::Object;
 use augur_scheduler::placement::together::Group;
 
-use self::plan::{Goal, Plan, Reason, Snapshot};
-use crate::shared::ContextInfo;
+use self::plan::Goal;
+use self::survey::{Gathered, Proposal, Survey};
+use crate::shared::{ContextInfo, Shared};
 
 /// Objects larger than a local memory gain nothing from what lies beside them.
 pub(crate) const LARGEST: u64 = 1 << 20;
-/// Bytes of objects that are kept side by side, at most.
-const GROUP: u64 = 16 << 20;
 /// Frames that are moved at a time.
 const STEP: u32 = 256;
-/// Parts of objects among which a place is looked for, at most.
-const MAX_PARTS: usize = 4096;
 /// How long nothing must have changed before a plan is made.
 const CALM: Nanos = Nanos(10_000_000);
 /// How long a copy waits for what uses its object.
@@ -67,20 +63,33 @@ pub(crate) struct Placer {
     planned: Option<Seen>,
     /// The group that the plan is for.
     gathering: Option<(ContextId, Group)>,
-    /// For objects that moved for others' sake, the uses that this was for.
-    gathered: HashMap<(ContextId, Object), u64>,
-    /// Plans that were made.
-    pub plans: u64,
+    gathered: Gathered,
+}
+
+/// Makes a plan when there is reason for one. The card's lock is held only to note
+/// where everything is: to find a better place for thousands of objects takes longer
+/// than a fault may wait. What has changed meanwhile is left where it is, as the memory
+/// manager moves nothing to or from where it is not.
+pub(crate) fn plan(shared: &Shared) {
+    let survey = {
+        let mut core = shared.core();
+        let core = &mut *core;
+        let now = shared.now();
+        core.placer.survey(&core.manager, &core.contexts, now)
+    };
+    let Some(mut survey) = survey else {
+        return;
+    };
+    let proposal = survey.propose();
+    let mut core = shared.core();
+    core.placer.adopt(survey, proposal);
+    shared.place(&mut core);
+    shared.carry_out(core);
 }
 
 impl Placer {
-    /// Goes on with what is to be moved, or sees whether anything is.
-    pub fn advance(
-        &mut self,
-        manager: &mut Manager<Lru>,
-        contexts: &BTreeMap<ContextId, ContextInfo>,
-        now: Nanos,
-    ) {
+    /// Goes on with what is to be moved.
+    pub fn advance(&mut self, manager: &mut Manager<Lru>, now: Nanos) {
         if let Some(step) = self.step.take() {
             if manager.is_relocating(step.relocation) {
                 if now - step.since > PATIENCE {
@@ -91,13 +100,9 @@ impl Placer {
             }
             self.ended(manager, step.goal, now);
         }
-        if now < self.not_before {
-            return;
+        if now >= self.not_before {
+            self.begin(manager, now);
         }
-        if self.goals.is_empty() {
-            self.consider(manager, contexts, now);
-        }
-        self.begin(manager, now);
     }
 
     /// A step has ended, one way or the other.
@@ -173,13 +178,16 @@ impl Placer {
         }
     }
 
-    /// Makes a plan when there is reason for one.
-    fn consider(
+    /// Notes what a plan is made from, when there is reason for one.
+    fn survey(
         &mut self,
         manager: &Manager<Lru>,
         contexts: &BTreeMap<ContextId, ContextInfo>,
         now: Nanos,
-    ) {
+    ) -> Option<Survey> {
+        if self.step.is_some() || !self.goals.is_empty() || now < self.not_before {
+            return None;
+        }
         let counters = manager.counters();
         let uses: u64 = contexts
             .values()
@@ -192,87 +200,21 @@ impl Placer {
         // Frames that are being freed are nobody's yet.
         let calm = now - self.seen_at >= CALM && manager.scrubbing_frames() == 0;
         if self.planned == Some(seen) || !calm {
-            return;
-        }
-        match self.plan(manager, contexts) {
-            Some(plan) => {
-                log::debug!("{}", plan.reason);
-                self.plans += 1;
-                self.goals = plan.goals.into();
-            }
-            None => self.planned = Some(seen),
-        }
-    }
-
-    fn plan(
-        &mut self,
-        manager: &Manager<Lru>,
-        contexts: &BTreeMap<ContextId, ContextInfo>,
-    ) -> Option<Plan> {
-        let parts: Vec<HomePart> = manager.home_parts().take(MAX_PARTS + 1).collect();
-        if parts.len() > MAX_PARTS {
             return None;
         }
-        let groups = self.groups(&parts, contexts);
-        let config = manager.config();
-        let memory = u64::from(config.memory.0 - config.aperture.0);
-        let home = (Frame(config.aperture.0), memory);
-        let peak = manager.counters().peak_object_frames;
-        let snapshot = Snapshot::new(parts, home, peak, &groups);
-        for (context, group) in &groups {
-            let moved = |object: &Object| self.gathered.get(&(*context, *object));
-            let before = group.objects.iter().filter_map(moved).max();
-            if before.is_some_and(|&before| group.uses < 2 * before) {
-                continue;
-            }
-            if let Some(plan) = snapshot.gather(*context, group) {
-                self.gathering = Some((*context, group.clone()));
-                return Some(plan);
-            }
-        }
-        snapshot.mend().or_else(|| snapshot.lower())
+        // Unless something comes of it.
+        self.planned = Some(seen);
+        Survey::take(manager, contexts, &mut self.gathered)
     }
 
-    /// What each context uses together, of objects that are there.
-    fn groups(
-        &mut self,
-        parts: &[HomePart],
-        contexts: &BTreeMap<ContextId, ContextInfo>,
-    ) -> Vec<(ContextId, Group)> {
-        let mut bytes: HashMap<(ContextId, u64), u64> = HashMap::new();
-        for part in parts {
-            let object = (part.context, part.start.address().0);
-            *bytes.entry(object).or_default() += part.run.count.bytes();
-        }
-        let exists = |context: ContextId, object: Object| {
-            bytes.get(&(context, object.start())) == Some(&object.bytes())
-        };
-        self.gathered
-            .retain(|&(context, object), _| exists(context, object));
-        let mut groups = Vec::new();
-        for (&context, info) in contexts {
-            let mut together = info.usage.together();
-            together.retain(|object| exists(context, object));
-            groups.extend(together.groups(GROUP).into_iter().map(|it| (context, it)));
-        }
-        groups
-    }
-}
-
-impl std::fmt::Display for Reason {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Reason::Together { objects, uses } => write!(
-                formatter,
-                "put {objects} objects side by side: {uses} commands use them together"
-            ),
-            Reason::Scattered { runs } => {
-                write!(formatter, "put an object into one run: it lies in {runs}")
-            }
-            Reason::High { end, room } => write!(
-                formatter,
-                "lower what lies highest: memory is used up to frame {end} of {room}"
-            ),
+    /// What a survey has led to.
+    fn adopt(&mut self, survey: Survey, proposal: Option<Proposal>) {
+        self.gathered = survey.into_gathered();
+        if let Some(proposal) = proposal {
+            log::debug!("{}", proposal.plan.reason);
+            self.planned = None;
+            self.gathering = proposal.gathering;
+            self.goals = proposal.plan.goals.into();
         }
     }
 }

@@ -31,6 +31,24 @@ pub(super) enum Reason {
     High { end: u64, room: u64 },
 }
 
+impl std::fmt::Display for Reason {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Reason::Together { objects, uses } => write!(
+                formatter,
+                "put {objects} objects side by side: {uses} commands use them together"
+            ),
+            Reason::Scattered { runs } => {
+                write!(formatter, "put an object into one run: it lies in {runs}")
+            }
+            Reason::High { end, room } => write!(
+                formatter,
+                "lower what lies highest: memory is used up to frame {end} of {room}"
+            ),
+        }
+    }
+}
+
 /// What is to move, in this order, and why.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Plan {
@@ -53,6 +71,8 @@ pub(super) struct Snapshot {
     frames: u64,
     peak: u64,
     items: Vec<Item>,
+    /// The parts of each object, by context and first page, lowest first.
+    of_object: HashMap<(ContextId, PageNumber), Vec<HomePart>>,
     layout: Layout,
 }
 
@@ -89,7 +109,10 @@ impl Snapshot {
         }
         let group = |part: &HomePart| group_of.get(&(part.context, part.start.address().0));
         let mut items: Vec<Item> = Vec::new();
+        let mut of_object: HashMap<_, Vec<HomePart>> = HashMap::new();
         for part in parts {
+            let object = of_object.entry((part.context, part.start));
+            object.or_default().push(part);
             let joins = items.last().and_then(|item| item.parts.last());
             let joins = joins.is_some_and(|before| {
                 end_of(before) == part.run.first.0
@@ -118,6 +141,7 @@ impl Snapshot {
             frames,
             peak,
             items,
+            of_object,
             layout,
         }
     }
@@ -133,22 +157,13 @@ impl Snapshot {
         room(self.peak).min(self.frames)
     }
 
-    fn parts(&self) -> impl Iterator<Item = &HomePart> {
-        self.items.iter().flat_map(|item| &item.parts)
-    }
-
     /// Puts the objects of a group side by side; `None` when they are, when one of them
     /// is gone, or where there is no room.
     pub fn gather(&self, context: ContextId, group: &Group) -> Option<Plan> {
         let mut members: Vec<HomePart> = Vec::new();
         for object in &group.objects {
             let start = DeviceAddress(object.start()).page();
-            let of_object = |part: &&HomePart| part.context == context && part.start == start;
-            let before = members.len();
-            members.extend(self.parts().filter(of_object));
-            if members.len() == before {
-                return None;
-            }
+            members.extend(self.of_object.get(&(context, start))?);
         }
         let reason = Reason::Together {
             objects: group.objects.len(),
@@ -162,19 +177,14 @@ impl Snapshot {
 
     /// Puts an object that lies in several runs into one.
     pub fn mend(&self) -> Option<Plan> {
-        let mut scattered: Vec<ObjectId> = self
-            .parts()
-            .filter(|part| part.first != part.start)
-            .map(|part| part.object)
+        let mut scattered: Vec<&Vec<HomePart>> = self
+            .of_object
+            .values()
+            .filter(|parts| parts.len() > 1)
             .collect();
-        scattered.sort_unstable();
-        scattered.dedup();
-        scattered.into_iter().find_map(|object| {
-            let mut members: Vec<HomePart> = self
-                .parts()
-                .filter(|part| part.object == object)
-                .copied()
-                .collect();
+        scattered.sort_unstable_by_key(|parts| parts.first().map(|part| part.object));
+        scattered.into_iter().find_map(|parts| {
+            let mut members = parts.clone();
             members.sort_unstable_by_key(|part| part.first.0);
             Some(Plan {
                 reason: Reason::Scattered {

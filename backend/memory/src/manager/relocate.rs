@@ -42,7 +42,7 @@ pub struct HomeCopy {
 }
 
 /// Names a relocation under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RelocationId(u64);
 
 /// Why pages are not moved.
