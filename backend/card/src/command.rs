@@ -88,19 +88,15 @@ impl Command {
             .sum();
         match self.operation {
             Operation::Matmul { .. } => {
-                let depth = self.operands.get(1).map_or(1, |a| u64::from(a.shape[1]));
+                let depth = self.operands.get(1).map_or(1, |a| a.shape()[1]);
                 elements(0).saturating_mul(depth) / 20
             }
             Operation::Conv2dU8 { .. } | Operation::Conv2dF32 { .. } => {
-                let outputs = self
-                    .operands
-                    .first()
-                    .map_or(1, |o| u64::from(o.shape[3]))
-                    .max(1);
+                let outputs = self.operands.first().map_or(1, |o| o.shape()[3]);
                 elements(0).saturating_mul(elements(2) / outputs) / 8
             }
             Operation::Cholesky | Operation::TriangularSolve => {
-                let size = self.operands.last().map_or(1, |it| u64::from(it.shape[0]));
+                let size = self.operands.last().map_or(1, |it| it.shape()[0]);
                 elements(0).saturating_mul(size) / 20
             }
             _ => bytes / 12,
@@ -139,14 +135,12 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<(Command, usize), Status> {
         .get(CommandHeader::BYTES..parameter_end)
         .ok_or(Status::Invalid)?;
     let wire = bytes.get(parameter_end..length).ok_or(Status::Invalid)?;
-    let operands = wire
-        .chunks_exact(WireOperand::BYTES)
-        .enumerate()
-        .map(|(index, bytes)| {
-            let wire = WireOperand::read_from_bytes(bytes).map_err(|_| Status::Invalid)?;
-            Operand::check(&wire, index == 0 && opcode != Opcode::TransferOut)
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut operands = Vec::with_capacity(count);
+    for (index, bytes) in wire.chunks_exact(WireOperand::BYTES).enumerate() {
+        let wire = WireOperand::read_from_bytes(bytes).map_err(|_| Status::Invalid)?;
+        let written = index == 0 && opcode != Opcode::TransferOut;
+        operands.push(Operand::check(&wire, written)?);
+    }
     let operation = operation::check(opcode, parameters, &operands)?;
     check_overlap(opcode, &operands)?;
     Ok((Command::new(operation, operands), length))

@@ -38,8 +38,9 @@ pub(crate) struct Sliced<'a> {
 pub(crate) fn sliced(command: &Command) -> Option<Sliced<'_>> {
     let destination = command.operands.first()?;
     let axis = axis(command, destination)?;
-    let rows = *destination.shape.get(axis)?;
-    let alike = |it: &&Operand| it.rank == destination.rank && it.shape == destination.shape;
+    let rows = destination.length(axis)?;
+    let alike =
+        |it: &&Operand| it.rank() == destination.rank() && it.shape() == destination.shape();
     // Others are cut elsewhere, or not at all.
     let sources = command.operands.iter().skip(1).filter(alike);
     Some(Sliced {
@@ -98,12 +99,12 @@ pub(crate) fn divide(command: &Command, cuts: &[u32]) -> Option<Vec<Command>> {
 /// elements lie farthest apart, of those whose elements do not need each other.
 fn axis(command: &Command, destination: &Operand) -> Option<usize> {
     let apart = |axis: &usize| {
-        let length = destination.shape.get(*axis).copied().unwrap_or(0);
+        let length = destination.length(*axis).unwrap_or(0);
         (length > 1, destination.stride_of(*axis), length)
     };
-    let any = || (0..destination.rank).max_by_key(apart);
+    let any = || (0..destination.rank()).max_by_key(apart);
     let but = |needed: usize| {
-        (0..destination.rank)
+        (0..destination.rank())
             .filter(|&it| it != needed)
             .max_by_key(apart)
     };
@@ -141,8 +142,8 @@ fn part(command: &Command, axis: usize, rows: Rows) -> Option<Command> {
                 return Some(*operand);
             }
             (Operation::Conv2dU8 { geometry, .. } | Operation::Conv2dF32 { geometry, .. }, 1) => {
-                let kernel = *command.operands.get(2)?.shape.first()?;
-                let (source, inner) = source_rows(rows, geometry, operand.shape[Y], kernel)?;
+                let kernel = command.operands.get(2)?.length(0)?;
+                let (source, inner) = source_rows(rows, geometry, operand.length(Y)?, kernel)?;
                 *geometry = inner;
                 source
             }

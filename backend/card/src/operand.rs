@@ -17,9 +17,6 @@ pub(crate) struct Operand {
     pub span: u64,
     /// The bytes of its elements, exactly.
     pub region: Region,
-    pub rank: usize,
-    pub shape: [u32; MAX_RANK],
-    stride: [u64; MAX_RANK],
     places: Places,
 }
 
@@ -48,6 +45,30 @@ impl Places {
             Places::Four(layout) => layout.span_bytes(),
         }
     }
+
+    fn rank(&self) -> usize {
+        match self {
+            Places::One(layout) => layout.rank(),
+            Places::Two(layout) => layout.rank(),
+            Places::Four(layout) => layout.rank(),
+        }
+    }
+
+    fn shape(&self) -> [u64; MAX_RANK] {
+        match self {
+            Places::One(layout) => layout.shape(),
+            Places::Two(layout) => layout.shape(),
+            Places::Four(layout) => layout.shape(),
+        }
+    }
+
+    fn strides(&self) -> [u64; MAX_RANK] {
+        match self {
+            Places::One(layout) => layout.strides(),
+            Places::Two(layout) => layout.strides(),
+            Places::Four(layout) => layout.strides(),
+        }
+    }
 }
 
 impl Operand {
@@ -64,10 +85,24 @@ impl Operand {
     /// Number of elements.
     pub fn elements(&self) -> u64 {
         // Cannot overflow: the layout was checked.
-        self.shape[..self.rank]
-            .iter()
-            .map(|&length| u64::from(length))
-            .product()
+        self.places.shape().iter().product()
+    }
+
+    /// Number of dimensions.
+    pub fn rank(&self) -> usize {
+        self.places.rank()
+    }
+
+    /// Elements of each dimension, 1 behind the last.
+    pub fn shape(&self) -> [u64; MAX_RANK] {
+        self.places.shape()
+    }
+
+    /// Elements of a dimension, if there is such a one.
+    pub fn length(&self, axis: usize) -> Option<u32> {
+        let shape = self.places.shape();
+        let length = shape.get(axis).filter(|_| axis < self.rank())?;
+        u32::try_from(*length).ok()
     }
 
     /// Checks an operand of the wire; one that is written must not name a byte
@@ -95,44 +130,40 @@ impl Operand {
             data_type,
             span,
             region,
-            rank,
-            shape: wire.shape,
-            stride: wire.stride,
             places,
         })
     }
 
     /// Bytes from one element of a dimension to the next; zero where there is one.
     pub fn stride_of(&self, axis: usize) -> u64 {
-        let long = self.shape.get(axis).is_some_and(|&length| length > 1);
-        let stride = self.stride.get(axis).copied();
-        stride.filter(|_| long).unwrap_or(0)
+        let strides = self.places.strides();
+        strides.get(axis).copied().unwrap_or(0)
     }
 
     /// `count` elements of a dimension from `first` on, if there are as many.
     pub fn rows(&self, axis: usize, first: u32, count: u32, written: bool) -> Option<Self> {
-        let length = *self.shape.get(axis)?;
-        if first.checked_add(count)? > length {
+        if first.checked_add(count)? > self.length(axis)? {
             return None;
         }
         let into = u64::from(first).checked_mul(self.stride_of(axis))?;
         let mut wire = WireOperand {
             address: self.address.0.checked_add(into)?,
             data_type: self.data_type.code(),
-            rank: self.rank as u8,
-            shape: self.shape,
-            stride: self.stride,
+            rank: self.rank() as u8,
+            stride: self.places.strides(),
             ..WireOperand::default()
         };
+        for (at, length) in wire.shape.iter_mut().enumerate().take(self.rank()) {
+            *length = self.length(at)?;
+        }
         *wire.shape.get_mut(axis)? = count;
         Self::check(&wire, written).ok()
     }
 
     /// Whether the operand is dense bytes of rank 1, as transfers need.
     pub fn is_dense_bytes(&self) -> bool {
-        self.data_type == DataType::U8
-            && self.rank == 1
-            && (self.shape[0] == 1 || self.stride[0] == 1)
+        let dense = self.length(0) == Some(1) || self.stride_of(0) == 1;
+        self.data_type == DataType::U8 && self.rank() == 1 && dense
     }
 
     pub fn same_elements(&self, other: &Operand) -> bool {

@@ -118,8 +118,9 @@ pub(crate) fn prepare(
     let mut pairs = Pairs::default();
     for (part, commands) in commands.chunks(AT_ONCE).enumerate() {
         let core = shared.core();
+        let mut objects = Objects::new(&core, context);
         for (index, command) in commands.iter().enumerate() {
-            add_instruction(&core, context, command, &mut operands, &mut instructions).map_err(
+            add_instruction(&mut objects, command, &mut operands, &mut instructions).map_err(
                 |status| Refused {
                     status,
                     command: (part * AT_ONCE + index) as u32,
@@ -171,28 +172,63 @@ fn check_context(shared: &Shared, context: ContextId) -> Result<u64, Status> {
     }
 }
 
+/// The objects of a context that operands were found in last: most lie in the same
+/// few. As long as the card's lock is held those are there.
+struct Objects<'a> {
+    core: &'a Core,
+    context: ContextId,
+    /// First address and bytes; the oldest is replaced.
+    recent: [(u64, u64); 4],
+    oldest: usize,
+}
+
+impl<'a> Objects<'a> {
+    fn new(core: &'a Core, context: ContextId) -> Self {
+        Objects {
+            core,
+            context,
+            recent: Default::default(),
+            oldest: 0,
+        }
+    }
+
+    /// First address and bytes of the object that holds the first byte of an access.
+    fn of(&mut self, access: Access) -> Result<(u64, u64), Status> {
+        let address = access.address.0;
+        let holds = |&&(first, bytes): &&(u64, u64)| address.wrapping_sub(first) < bytes;
+        if let Some(&known) = self.recent.iter().find(holds) {
+            return Ok(known);
+        }
+        let access = Access { bytes: 1, ..access };
+        let manager = &self.core.manager;
+        let (first, bytes) = manager
+            .object_range(self.context, access)
+            .map_err(status_of)?;
+        let found = (first.0, bytes);
+        self.recent[self.oldest % self.recent.len()] = found;
+        self.oldest += 1;
+        Ok(found)
+    }
+}
+
 /// Checks that the command's memory exists, and adds what the scheduler has to
 /// know of it. `operands` is room for them.
 fn add_instruction(
-    core: &Core,
-    context: ContextId,
+    objects: &mut Objects<'_>,
     command: &Command,
     operands: &mut Vec<Operand>,
     instructions: &mut CommandList,
 ) -> Result<(), Status> {
     operands.clear();
     for (index, (operand, access)) in command.operands.iter().zip(command.accesses()).enumerate() {
-        let (address, bytes) = core
-            .manager
-            .object_range(context, Access { bytes: 1, ..access })
-            .map_err(status_of)?;
-        let behind = access.address.0 - address.0 + access.bytes;
+        let (address, bytes) = objects.of(access)?;
+        let behind = access.address.0 - address + access.bytes;
         if behind > bytes {
             return Err(Status::BadOperand);
         }
         operands.push(Operand {
             region: operand.region,
-            object: Object::new(address.0, bytes).map_err(|_| Status::BadOperand)?,
+            object: Object::new(address, bytes).map_err(|_| Status::BadOperand)?,
             access: command.access(index),
         });
     }
