@@ -52,6 +52,13 @@ impl Work {
     }
 }
 
+/// A transfer that a DMA channel has taken.
+pub(crate) struct Ready {
+    pub work: Work,
+    /// Others are ready as well.
+    pub more: bool,
+}
+
 /// How the memory of a context is tracked.
 #[derive(Clone, Debug)]
 pub(crate) struct Tracking {
@@ -318,8 +325,11 @@ impl Dispatch {
     }
 
     /// A command for a DMA channel, if one is ready.
-    pub fn take_transfer(&self, channel: usize, now: Nanos) -> Option<Work> {
-        self.lock().take(Engine::Dma(channel), now)
+    pub fn take_transfer(&self, channel: usize, now: Nanos) -> Option<Ready> {
+        let mut state = self.lock();
+        let work = state.take(Engine::Dma(channel), now)?;
+        let more = state.scheduler.has_ready(Unit::Dma);
+        Some(Ready { work, more })
     }
 
     /// Tells what became of a command. Answers the lists that ended by it.

@@ -147,7 +147,7 @@ impl Shared {
             ),
             programs: Programs::default(),
             prediction: Prediction::new(config.predictor),
-            dma: DmaQueue::new(config.dma_order),
+            dma: DmaQueue::new(config.dma_order, config.dma_channels.into()),
             config,
             memory,
             guest: GuestMemory::new(),

@@ -7,8 +7,8 @@
 //! something more urgent waits. So that nothing starves, the least urgent job that
 //! waits gets a turn after [`TURNS`](queue::TURNS) others, and moves 64 KiB in it at least.
 //!
-//! A long transfer is moved in parts by all the channels that have nothing else to
-//! do.
+//! A long transfer is moved by all the channels that have nothing else to do, each of
+//! which takes the next part when it has moved one.
 
 mod part;
 mod queue;
@@ -31,7 +31,7 @@ const BATCH: usize = 8;
 pub(crate) fn run(shared: &Shared, channel: usize) {
     let ready = || shared.dispatch.take_transfer(channel, shared.now());
     let mut untold = 0;
-    while let Some(job) = shared.dma.pop(ready) {
+    while let Some(job) = shared.dma.pop(channel, ready) {
         let start = shared.now();
         match job {
             DmaJob::Fill {
@@ -145,10 +145,10 @@ pub(crate) fn stand_in(shared: &Shared, transfers: usize) {
         if shared.dma.has_urgent() {
             return;
         }
-        let Some(work) = shared.dispatch.take_transfer(0, shared.now()) else {
+        let Some(ready) = shared.dispatch.take_transfer(0, shared.now()) else {
             return;
         };
-        let part = Part::whole(work);
+        let part = Part::whole(ready.work);
         if part.bytes() > PIECE {
             shared.dma.push(DmaJob::Transfer(part));
             return;
@@ -203,14 +203,14 @@ mod tests {
             copy(0, 2 << 20, 100 << 10),
             copy(100 << 10, 3 << 20, 220 << 10),
         ];
-        let queue = DmaQueue::new(order);
+        let queue = DmaQueue::new(order, 1);
         queue.push(DmaJob::Relocate {
             relocation: RelocationId::default(),
             copies,
         });
         let (mut taken, mut pieces) = (Vec::new(), 0);
         while queue.waits_any() {
-            match queue.pop(|| None).unwrap() {
+            match queue.pop(0, || None).unwrap() {
                 DmaJob::Relocate {
                     relocation,
                     mut copies,

@@ -2,8 +2,9 @@
 //! Transfers between guest and device memory, in parts that channels move side by
 //! side.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::ops::Range;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use augur_abi::Status;
@@ -19,9 +20,12 @@ use crate::transfer::Transfer;
 
 /// Bytes that are pinned at a time.
 const STRIDE: u64 = 1 << 20;
-/// What another channel is woken for, at least: below, waking it takes longer than
-/// the copy.
-const LEAST_PART: u64 = 256 << 10;
+/// What another channel is woken for, at least: to wake it takes about as long as to
+/// move that.
+const LEAST: u64 = 1 << 20;
+/// Bytes that a channel takes at a time of a transfer that several move: what the last
+/// one may end later than the others.
+const CLAIM: u64 = 256 << 10;
 /// How long a channel sleeps before it looks again at what it waits for.
 const PATIENCE: Duration = Duration::from_millis(10);
 
@@ -34,21 +38,57 @@ enum Progress {
     Failed(Status),
 }
 
-/// A transfer command that a channel has taken, or several together.
+/// A transfer command that channels move.
 struct Transferring {
     work: Work,
-    /// Parts that have not ended.
-    parts: AtomicUsize,
-    /// Why a part failed; the others are given up then.
-    failure: OnceLock<Status>,
+    claims: Mutex<Claims>,
 }
 
-/// Bytes of a transfer that one channel moves at a time.
+/// Who moves what of a transfer.
+struct Claims {
+    bytes: u64,
+    /// From here on nobody has taken anything.
+    next: u64,
+    /// Parts that were taken and have not ended.
+    open: usize,
+    /// Why a part failed; the rest is given up then.
+    failure: Option<Status>,
+}
+
+impl Transferring {
+    fn claims(&self) -> MutexGuard<'_, Claims> {
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next bytes that nobody has taken; `None` when there are none, or not needed.
+    fn claim(&self) -> Option<Range<u64>> {
+        let mut claims = self.claims();
+        if claims.failure.is_some() || claims.next >= claims.bytes {
+            return None;
+        }
+        let start = claims.next;
+        claims.next = claims.bytes.min(start + CLAIM);
+        claims.open += 1;
+        Some(start..claims.next)
+    }
+
+    /// A part has ended. Answers the end of all, if it was the last.
+    fn ended(&self, result: Result<(), Status>) -> Option<Result<(), Status>> {
+        let mut claims = self.claims();
+        claims.open -= 1;
+        if let Err(status) = result {
+            claims.failure.get_or_insert(status);
+        }
+        let over = claims.failure.is_some() || claims.next >= claims.bytes;
+        (over && claims.open == 0).then_some(claims.failure.map_or(Ok(()), Err))
+    }
+}
+
+/// A channel's share of a transfer: bytes that are left of what it has taken, `None`
+/// before it has taken any.
 pub(crate) struct Part {
     transfer: Arc<Transferring>,
-    /// From where on it has yet to be done, in bytes of the command.
-    done: u64,
-    end: u64,
+    left: Option<Range<u64>>,
 }
 
 impl Part {
@@ -56,64 +96,53 @@ impl Part {
     pub fn whole(work: Work) -> Self {
         let bytes = work.list.commands().get(work.command);
         let operand = bytes.and_then(|command| command.operands.first());
-        let end = operand.map_or(0, |operand| operand.span);
+        let bytes = operand.map_or(0, |operand| operand.span);
         Part {
             transfer: Arc::new(Transferring {
                 work,
-                parts: AtomicUsize::new(1),
-                failure: OnceLock::new(),
+                claims: Mutex::new(Claims {
+                    bytes,
+                    next: bytes,
+                    open: 1,
+                    failure: None,
+                }),
             }),
-            done: 0,
-            end,
+            left: Some(0..bytes),
         }
     }
 
-    /// Bytes that have yet to be done.
+    /// Bytes that it has taken and not moved.
     pub fn bytes(&self) -> u64 {
-        self.end - self.done
+        self.left.as_ref().map_or(0, |left| left.end - left.start)
     }
 
-    /// Cuts off what `others` channels can do meanwhile, unless each would have
-    /// little to do.
-    fn cut(&mut self, others: usize) -> Vec<Part> {
-        let shares = (others as u64 + 1).min(self.bytes() / LEAST_PART).max(1);
-        let share = (self.bytes() / shares).next_multiple_of(PIECE);
-        let end = self.end;
-        self.end = end.min(self.done + share);
-        let mut cut = Vec::new();
-        let mut done = self.end;
-        while done < end {
-            self.transfer.parts.fetch_add(1, Ordering::Relaxed);
-            cut.push(Part {
-                transfer: self.transfer.clone(),
-                done,
-                end: end.min(done + share),
-            });
-            done += share;
+    /// Leaves all but the first bytes to whoever comes, when this has all that is left,
+    /// and it is long. Answers shares for at most `others` channels.
+    fn share(&mut self, others: usize) -> Vec<Part> {
+        let others = (self.bytes() / LEAST).saturating_sub(1).min(others as u64);
+        let mut claims = self.transfer.claims();
+        let Some(left) = &mut self.left else {
+            return Vec::new();
+        };
+        if others == 0 || left.end < claims.bytes || claims.open > 1 {
+            return Vec::new();
         }
-        cut
-    }
-
-    /// The part has ended, and with the last one the transfer.
-    fn finish(self, shared: &Shared, result: Result<(), Status>) {
-        let transfer = self.transfer;
-        if let Err(status) = result {
-            // The first failure is as good as any.
-            let _ = transfer.failure.set(status);
-        }
-        if transfer.parts.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let failure = transfer.failure.get().copied();
-            shared.transfer_ended(&transfer.work, failure.map_or(Ok(()), Err));
-        }
+        left.end = left.start + CLAIM;
+        claims.next = left.end;
+        let share = || Part {
+            transfer: self.transfer.clone(),
+            left: None,
+        };
+        (0..others).map(|_| share()).collect()
     }
 }
 
-/// Continues a part until it is done or something more urgent waits. Counts the
-/// channel's time for the context.
+/// Moves parts of a transfer until all are taken or something more urgent waits. Counts
+/// the channel's time for the context.
 pub(super) fn transfer(shared: &Shared, mut part: Part) {
     let start = shared.now();
     let context = part.transfer.work.list.context;
-    for other in part.cut(shared.dma.idle()) {
+    for other in part.share(shared.dma.idle()) {
         shared.dma.push(DmaJob::Transfer(other));
     }
     advance(shared, part);
@@ -123,35 +152,55 @@ pub(super) fn transfer(shared: &Shared, mut part: Part) {
 }
 
 fn advance(shared: &Shared, mut part: Part) {
-    let result = loop {
-        let work = &part.transfer.work;
+    loop {
+        let Some(mut left) = part.left.take().or_else(|| part.transfer.claim()) else {
+            return;
+        };
+        let Some(result) = move_all(shared, &part.transfer, &mut left) else {
+            part.left = Some(left);
+            shared.dma.push(DmaJob::Transfer(part));
+            return;
+        };
+        if let Some(result) = part.transfer.ended(result) {
+            shared.transfer_ended(&part.transfer.work, result);
+            return;
+        }
+    }
+}
+
+/// Moves these bytes of a transfer; `None` when something more urgent waits, or they
+/// cannot be moved now, with what is left of them.
+fn move_all(
+    shared: &Shared,
+    transfer: &Transferring,
+    left: &mut Range<u64>,
+) -> Option<Result<(), Status>> {
+    loop {
+        let work = &transfer.work;
         if work.list.is_cancelled() || shared.stopping.load(Ordering::Relaxed) {
-            break Err(Status::Cancelled);
+            return Some(Err(Status::Cancelled));
         }
-        if part.bytes() == 0 || part.transfer.failure.get().is_some() {
-            break Ok(());
+        if left.is_empty() || transfer.claims().failure.is_some() {
+            return Some(Ok(()));
         }
-        match move_some(shared, work, part.done, part.bytes()) {
+        match move_some(shared, work, left.start, left.end - left.start) {
             // The guest's runs end before the transfer: it was checked that they don't.
-            Progress::Moved(0) => break Err(Status::DeviceError),
+            Progress::Moved(0) => return Some(Err(Status::DeviceError)),
             Progress::Moved(bytes) => {
-                part.done += bytes;
-                if part.bytes() > 0 && shared.dma.has_urgent() {
-                    shared.dma.push(DmaJob::Transfer(part));
-                    return;
+                left.start += bytes;
+                if !left.is_empty() && shared.dma.has_urgent() {
+                    return None;
                 }
             }
             Progress::Blocked => {
                 if !shared.dma.has_urgent() {
                     drop(shared.wait_for_change(shared.core(), PATIENCE));
                 }
-                shared.dma.push(DmaJob::Transfer(part));
-                return;
+                return None;
             }
-            Progress::Failed(status) => break Err(status),
+            Progress::Failed(status) => return Some(Err(status)),
         }
-    };
-    part.finish(shared, result);
+    }
 }
 
 /// Moves at most [`STRIDE`] bytes of a command, from byte `done` on.

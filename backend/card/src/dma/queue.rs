@@ -4,13 +4,13 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use augur_memory::{Frames, HomeCopy, HomeRun, Piece, RelocationId, WindowRef};
 
 use super::part::Part;
 use crate::config::DmaOrder;
-use crate::dispatch::Work;
+use crate::dispatch::Ready;
 
 /// Jobs that may go before the least urgent one.
 pub(super) const TURNS: usize = 16;
@@ -59,6 +59,9 @@ impl DmaJob {
 
 struct Jobs {
     classes: [VecDeque<DmaJob>; CLASSES],
+    /// Channels that wait for a job; the one that has waited least comes last, and is
+    /// woken first: its processor's caches know most of what is moved again.
+    asleep: Vec<usize>,
     /// Jobs taken since the least urgent that waits had its turn.
     turns: usize,
     open: bool,
@@ -68,38 +71,48 @@ struct Jobs {
 pub(crate) struct DmaQueue {
     order: DmaOrder,
     jobs: Mutex<Jobs>,
-    arrived: Condvar,
+    /// For each channel: there is something for it.
+    arrived: Vec<Condvar>,
     /// Jobs of each class that wait.
     waiting: [AtomicUsize; CLASSES],
-    /// Channels that wait for a job.
-    idle: AtomicUsize,
 }
 
 impl DmaQueue {
-    /// Nothing waits yet.
-    pub fn new(order: DmaOrder) -> Self {
+    /// Nothing waits yet for that many channels.
+    pub fn new(order: DmaOrder, channels: usize) -> Self {
         DmaQueue {
             order,
             jobs: Mutex::new(Jobs {
                 classes: Default::default(),
+                asleep: Vec::with_capacity(channels),
                 turns: 0,
                 open: true,
             }),
-            arrived: Condvar::new(),
+            arrived: (0..channels).map(|_| Condvar::new()).collect(),
             waiting: Default::default(),
-            idle: AtomicUsize::new(0),
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Channels that wait for something to do.
     pub(super) fn idle(&self) -> usize {
-        self.idle.load(Ordering::Relaxed)
+        self.lock().asleep.len()
     }
 
     /// Transfers may have become ready.
     pub fn wake(&self) {
-        drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner));
-        self.arrived.notify_all();
+        self.wake_one(&mut self.lock());
+    }
+
+    /// Wakes a channel, if one sleeps; the others look for jobs by themselves.
+    fn wake_one(&self, jobs: &mut Jobs) {
+        let channel = jobs.asleep.pop();
+        if let Some(arrived) = channel.and_then(|it| self.arrived.get(it)) {
+            arrived.notify_one();
+        }
     }
 
     /// Whether jobs are done in the order in which they came. All are of one class
@@ -110,15 +123,14 @@ impl DmaQueue {
 
     /// In the order of arrival, lets transfers that may start line up before what
     /// comes next.
-    pub fn line_up(&self, ready: impl Fn() -> Option<Work>) {
+    pub fn line_up(&self, ready: impl Fn() -> Option<Ready>) {
         if self.in_order_of_arrival() {
-            let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-            self.line_up_in(&mut jobs, &ready);
+            self.line_up_in(&mut self.lock(), &ready);
         }
     }
 
-    fn line_up_in(&self, jobs: &mut Jobs, ready: &impl Fn() -> Option<Work>) {
-        while let Some(work) = ready() {
+    fn line_up_in(&self, jobs: &mut Jobs, ready: &impl Fn() -> Option<Ready>) {
+        while let Some(Ready { work, .. }) = ready() {
             self.waiting[BULK].fetch_add(1, Ordering::Relaxed);
             jobs.classes[BULK].push_back(DmaJob::Transfer(Part::whole(work)));
         }
@@ -136,12 +148,9 @@ impl DmaQueue {
     pub fn push(&self, job: DmaJob) {
         let class = self.class(&job);
         self.waiting[class].fetch_add(1, Ordering::Relaxed);
-        self.jobs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .classes[class]
-            .push_back(job);
-        self.arrived.notify_one();
+        let mut jobs = self.lock();
+        jobs.classes[class].push_back(job);
+        self.wake_one(&mut jobs);
     }
 
     /// Puts back what is left of a job, before those that are as urgent: for something
@@ -149,18 +158,14 @@ impl DmaQueue {
     pub(super) fn put_back(&self, job: DmaJob) {
         let class = self.class(&job);
         self.waiting[class].fetch_add(1, Ordering::Relaxed);
-        self.jobs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .classes[class]
-            .push_front(job);
+        self.lock().classes[class].push_front(job);
     }
 
     /// Takes the fill of a window out of the queue, for a program has touched it:
     /// the pieces, and how many bytes of them are done. `None` when a channel is
     /// at it, or has done it.
     pub fn take_fill(&self, wanted: WindowRef) -> Option<(Vec<Piece>, u64)> {
-        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut jobs = self.lock();
         let place = jobs.classes[AHEAD]
             .iter()
             .position(|job| matches!(job, DmaJob::Fill { window, .. } if *window == wanted))?;
@@ -202,51 +207,104 @@ impl DmaQueue {
         self.waits(DEMAND) || self.waits(AHEAD)
     }
 
-    /// Waits for the next job; `None` once the queue is closed. `ready` answers a
-    /// transfer that may start.
-    pub(super) fn pop(&self, ready: impl Fn() -> Option<Work>) -> Option<DmaJob> {
-        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if !jobs.open {
-                return None;
-            }
+    /// Waits for the channel's next job; `None` once the queue is closed. `ready` answers
+    /// a transfer that may start.
+    pub(super) fn pop(&self, channel: usize, ready: impl Fn() -> Option<Ready>) -> Option<DmaJob> {
+        let arrived = self.arrived.get(channel)?;
+        let mut jobs = self.lock();
+        while jobs.open {
             if self.in_order_of_arrival() {
                 self.line_up_in(&mut jobs, &ready);
             }
-            jobs.turns += 1;
-            let reverse = jobs.turns > TURNS;
-            for step in 0..CLASSES {
-                let class = if reverse { CLASSES - 1 - step } else { step };
-                let mut job = jobs.classes[class].pop_front();
-                if job.is_some() {
-                    self.waiting[class].fetch_sub(1, Ordering::Relaxed);
-                }
-                if class == BULK && job.is_none() {
-                    job = ready().map(|work| DmaJob::Transfer(Part::whole(work)));
-                }
-                if job.is_some() {
-                    let mut less_urgent = jobs.classes.iter().skip(class + 1);
-                    if reverse || less_urgent.all(VecDeque::is_empty) {
-                        jobs.turns = 0;
-                    }
-                    return job;
-                }
+            if let Some(job) = self.take(&mut jobs, &ready) {
+                return Some(job);
             }
-            self.idle.fetch_add(1, Ordering::Relaxed);
-            jobs = self
-                .arrived
-                .wait(jobs)
-                .unwrap_or_else(PoisonError::into_inner);
-            self.idle.fetch_sub(1, Ordering::Relaxed);
+            jobs.asleep.push(channel);
+            while jobs.open && jobs.asleep.contains(&channel) {
+                jobs = arrived.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+            }
         }
+        None
+    }
+
+    /// Takes what comes next, and wakes another channel if there is more.
+    fn take(&self, jobs: &mut Jobs, ready: &impl Fn() -> Option<Ready>) -> Option<DmaJob> {
+        jobs.turns += 1;
+        let reverse = jobs.turns > TURNS;
+        let mut more = false;
+        for step in 0..CLASSES {
+            let class = if reverse { CLASSES - 1 - step } else { step };
+            let mut job = jobs.classes[class].pop_front();
+            if job.is_some() {
+                self.waiting[class].fetch_sub(1, Ordering::Relaxed);
+            } else if class == BULK
+                && let Some(found) = ready()
+            {
+                more = found.more;
+                job = Some(DmaJob::Transfer(Part::whole(found.work)));
+            }
+            if job.is_some() {
+                let mut less_urgent = jobs.classes.iter().skip(class + 1);
+                if reverse || less_urgent.all(VecDeque::is_empty) {
+                    jobs.turns = 0;
+                }
+                if more || !jobs.classes.iter().all(VecDeque::is_empty) {
+                    self.wake_one(jobs);
+                }
+                return job;
+            }
+        }
+        None
     }
 
     /// Lets every channel go.
     pub fn close(&self) {
-        self.jobs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .open = false;
-        self.arrived.notify_all();
+        self.lock().open = false;
+        self.arrived.iter().for_each(Condvar::notify_one);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use augur_memory::{Frame, Frames, HomeRun};
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn the_channel_that_slept_last_is_woken_and_others_only_for_more() {
+        let queue = DmaQueue::new(DmaOrder::Urgency, 3);
+        let until_asleep = |count| {
+            while queue.idle() < count {
+                std::thread::yield_now();
+            }
+        };
+        let scrub = || DmaJob::Scrub {
+            run: HomeRun {
+                first: Frame(1),
+                count: Frames(1),
+            },
+            done: Frames(0),
+        };
+        std::thread::scope(|scope| {
+            let (taken, takers) = channel();
+            for number in 0..3 {
+                let (taken, queue) = (taken.clone(), &queue);
+                scope.spawn(move || {
+                    while queue.pop(number, || None).is_some() {
+                        taken.send(number).unwrap();
+                    }
+                });
+                until_asleep(number + 1);
+            }
+            for _ in 0..50 {
+                queue.push(scrub());
+                assert_eq!(takers.recv(), Ok(2));
+                until_asleep(3);
+            }
+            // Each is told of one.
+            (0..300).for_each(|_| queue.push(scrub()));
+            assert_eq!(takers.iter().take(300).count(), 300);
+            queue.close();
+        });
     }
 }
