@@ -46,6 +46,12 @@ pub struct CardOptions {
     /// Queues for submissions
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub submit_queues: u16,
+    /// Whether the card leaves large commands whole.
+    #[arg(skip)]
+    pub keeps_whole: bool,
+    /// Whether the card leaves objects where they were allocated.
+    #[arg(skip)]
+    pub keeps_in_place: bool,
     /// Whether the card records its schedule in the run folder.
     #[arg(skip)]
     pub records_schedule: bool,
@@ -61,6 +67,8 @@ impl Default for CardOptions {
             demand_window: Size(64 << 10),
             tracking: Policy::Adaptive,
             submit_queues: 2,
+            keeps_whole: false,
+            keeps_in_place: false,
             records_schedule: false,
         }
     }
@@ -117,6 +125,12 @@ impl CardProcess {
         command.args(["--predictor", options.predictor.name()]);
         command.args(["--demand-window", &options.demand_window.to_string()]);
         command.args(["--tracking", &options.tracking.to_string()]);
+        if options.keeps_whole {
+            command.arg("--keep-whole");
+        }
+        if options.keeps_in_place {
+            command.arg("--keep-in-place");
+        }
         if options.records_schedule {
             command.arg("--schedule").arg(schedule_beside(&log));
         }

@@ -72,6 +72,15 @@ pub struct Arguments {
     #[arg(long, value_name = "UNIT")]
     pub tracking: Option<Policy>,
 
+    /// Do not divide large commands, to measure what that is worth
+    #[arg(long)]
+    pub keep_whole: bool,
+
+    /// Do not move objects to where they are used together, to measure what that is
+    /// worth
+    #[arg(long)]
+    pub keep_in_place: bool,
+
     /// Mapping of memory ahead of its use: off, classic (what the experts' own
     /// records say) or full (the learned scorer as well) [default: off]
     #[arg(long, value_name = "MODE")]
@@ -168,6 +177,8 @@ impl Arguments {
         set(&mut config.submit_queues, self.submit_queues);
         set(&mut config.demand_window_bytes, self.demand_window);
         set(&mut config.tracking, self.tracking);
+        config.divides_commands &= !self.keep_whole;
+        config.moves_objects &= !self.keep_in_place;
         set(&mut config.predictor, self.predictor);
         set(&mut config.ahead_window_bytes, self.ahead_window);
         set(&mut config.speculative_bytes, self.speculative);

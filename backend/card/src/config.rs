@@ -94,6 +94,12 @@ pub struct CardConfig {
     /// `exact`, `tensor`, or blocks of `4k`, `64k`, `1m`.
     #[serde(deserialize_with = "policy")]
     pub tracking: Policy,
+    /// Whether large commands are divided where engines would be idle; `false` to
+    /// measure what that is worth.
+    pub divides_commands: bool,
+    /// Whether objects are moved to where they are used together; `false` to measure
+    /// what that is worth.
+    pub moves_objects: bool,
     /// Whether windows are mapped ahead of use, and by what: `off`, `classic` (the
     /// experts' own records) or `full` (the learned scorer as well).
     pub predictor: PredictorMode,
@@ -133,6 +139,8 @@ impl Default for CardConfig {
             dma_channels: 2,
             dma_order: DmaOrder::Urgency,
             tracking: Policy::Adaptive,
+            divides_commands: true,
+            moves_objects: true,
             predictor: PredictorMode::Off,
             speculative_bytes: 0,
             ahead_window_bytes: 512 << 10,

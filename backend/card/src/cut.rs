@@ -32,7 +32,8 @@ pub(crate) fn divide(
     program: Arc<Program>,
 ) -> (Arc<Program>, bool) {
     let offer = program.offer;
-    if !offer.is_worth_it() || shared.config.compute_engines < 2 {
+    let config = &shared.config;
+    if !config.divides_commands || config.compute_engines < 2 || !offer.is_worth_it() {
         return (program, false);
     }
     let core = shared.core();

@@ -1,5 +1,5 @@
 //! The benchmarks of `augur bench`, one module each.  They run the card's own
-//! crates and report, [`card`], [`ahead`] and [`tracking`] in real time and in a guest, the others on a
+//! crates and report, [`card`], [`ahead`], [`network`] and [`tracking`] in real time and in a guest, the others on a
 //! virtual clock; what they measure knows nothing of them.
 
 pub mod ahead;
@@ -7,6 +7,7 @@ pub mod card;
 pub mod divide;
 mod driver;
 pub mod metg;
+pub mod network;
 pub mod peers;
 pub mod place;
 pub mod predict;

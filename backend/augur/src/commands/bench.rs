@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 
 use crate::bench::predict::adapt;
 use crate::bench::{
-    ahead, card, divide, metg, peers, place, predict, priority, schedule, tracking,
+    ahead, card, divide, metg, network, peers, place, predict, priority, schedule, tracking,
 };
 
 /// Arguments of `augur bench`.
@@ -29,6 +29,8 @@ enum What {
     Divide(divide::Arguments),
     /// Find the smallest commands that keep the card's engines half busy.
     Metg(metg::Arguments),
+    /// Run a network on cards that divide large commands and move objects, and on cards that don't, in a guest.
+    Network(network::Arguments),
     /// Run the schedule benchmark's programs on libgomp, StarPU and TBB beside the card's scheduler.
     Peers(peers::Arguments),
     /// Place buffers of known lifetimes in one memory.
@@ -55,6 +57,7 @@ impl Arguments {
             What::Card(arguments) => arguments.run(),
             What::Divide(arguments) => arguments.run(),
             What::Metg(arguments) => arguments.run(),
+            What::Network(arguments) => arguments.run(),
             What::Peers(arguments) => arguments.run(),
             What::Place(arguments) => arguments.run(),
             What::Predict(arguments) => arguments.run(),

@@ -71,6 +71,9 @@ pub(crate) struct Placer {
 /// than a fault may wait. What has changed meanwhile is left where it is, as the memory
 /// manager moves nothing to or from where it is not.
 pub(crate) fn plan(shared: &Shared) {
+    if !shared.config.moves_objects {
+        return;
+    }
     let survey = {
         let mut core = shared.core();
         let core = &mut *core;

@@ -11,6 +11,7 @@ mod factor;
 mod failure;
 mod filters;
 mod images;
+mod network;
 mod output;
 mod picture;
 mod pipeline;
@@ -74,6 +75,15 @@ enum Job {
         #[command(flatten)]
         cards: Cards,
     },
+    /// A network of many layers in one command list, a command for each operation, on
+    /// every card of the machine: a line of JSON for each.
+    Network {
+        #[command(flatten)]
+        work: network::Arguments,
+
+        #[command(flatten)]
+        cards: Cards,
+    },
     /// Both, with one report.
     All {
         #[command(flatten)]
@@ -130,6 +140,7 @@ fn run(job: Job) -> Result<bool, Failure> {
     let (image, matrices, common) = match job {
         Job::Aperture { mib, cards } => return through_aperture(&cards, mib << 20),
         Job::Cholesky { work, cards } => return factor::run(&cards.open()?, &work),
+        Job::Network { work, cards } => return network::run(&cards.open()?, &work),
         Job::Image { image, common } => (Some(image), None, common),
         Job::Matmul { matrices, common } => (None, Some(matrices), common),
         Job::All {
