@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::figures::{Aim, Figures, Unit, gigabytes, microseconds, ratio};
-use super::memory_copy::MemoryCopy;
+use super::memory_copy::{Course, MemoryCopy};
 use crate::size::Size;
 
 /// Transfers at least this large are held against `memcpy`.
@@ -142,11 +142,22 @@ impl GuestFigures {
             let unit = Unit::GigabytesPerSecond;
             figures.add(group, name("guest"), unit, None, gigabytes(guest));
             figures.add(group, name("card"), unit, None, card);
-            let memcpy = copy.bytes_per_second(transfer.bytes, transfer.walks) * 1e-9;
+            let course = if transfer.walks {
+                Course::Walks
+            } else {
+                Course::Again
+            };
+            let memcpy = copy.bytes_per_second(transfer.bytes, course) * 1e-9;
             figures.add(group, name("memcpy on the host"), unit, None, memcpy);
             let aim = (transfer.bytes >= LARGE).then_some(Aim::AtLeast(0.9));
             let against = ratio(card, memcpy);
             figures.add(group, name("card / memcpy"), Unit::Ratio, aim, against);
+            if aim.is_some() && !transfer.walks {
+                let rested = copy.bytes_per_second(transfer.bytes, Course::Rests) * 1e-9;
+                let against = ratio(card, rested);
+                let name = name("card / memcpy that sleeps between");
+                figures.add(group, name, Unit::Ratio, None, against);
+            }
         }
     }
 

@@ -5,12 +5,28 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _};
 use std::ptr::NonNull;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Bytes that are copied for each size, at least once.
 const MOVED: usize = 256 << 20;
 /// Most copies of a size.
 const MOST: usize = 500;
+
+/// How long a copy that rests sleeps before it.
+const REST: Duration = Duration::from_micros(100);
+
+/// What is copied, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Course {
+    /// The same bytes again and again, at once: a cache that holds them has them.
+    Again,
+    /// The same bytes, after a sleep each, as a DMA channel sleeps while a program gets
+    /// ready for the next transfer: what it finds in caches is what others leave there.
+    Rests,
+    /// The bytes behind the last ones, through the files.
+    Walks,
+}
 
 /// Two memory files, mapped and touched.
 #[derive(Debug)]
@@ -31,18 +47,20 @@ impl MemoryCopy {
         })
     }
 
-    /// Copies of `bytes` bytes: bytes per second at the median. Of the same bytes
-    /// again and again, or of those behind the last ones when it `walks` through the
-    /// files. Sizes beyond the files' are cut.
-    pub fn bytes_per_second(&self, bytes: u64, walks: bool) -> f64 {
+    /// Copies of `bytes` bytes: bytes per second at the median. Sizes beyond the files'
+    /// are cut.
+    pub fn bytes_per_second(&self, bytes: u64, course: Course) -> f64 {
         let bytes = usize::try_from(bytes).map_or(self.to.bytes, |bytes| bytes.min(self.to.bytes));
-        let places = if walks {
+        let places = if course == Course::Walks {
             self.to.bytes / bytes.max(1)
         } else {
             1
         };
         let mut times: Vec<f64> = (0..(MOVED / bytes.max(1)).clamp(1, MOST))
             .map(|turn| {
+                if course == Course::Rests {
+                    thread::sleep(REST);
+                }
                 let began = Instant::now();
                 self.copy(turn % places.max(1) * bytes, bytes);
                 began.elapsed().as_secs_f64()
