@@ -30,8 +30,6 @@ const BASE_MIB: u64 = 768;
 /// Guest memory for each pixel: the picture, its references, and the results
 /// in the guest's file system, in bytes.
 const BYTES_PER_PIXEL: u64 = 24;
-/// What each of both jobs moves through each card's aperture at the end, in MiB.
-const AHEAD_MIB: u64 = 128;
 /// How long the job may take; a second on an idle machine for the photograph,
 /// minutes for the largest image under TCG on a busy one.
 const JOB: Duration = Duration::from_secs(1800);
@@ -109,7 +107,7 @@ impl Arguments {
         let folder = guest.power_off(END)?;
         // A guest of its own: QEMU's table of shared memory has room for the
         // apertures of eight cards.
-        let ahead = ahead::measure(&parts, AHEAD_MIB)?;
+        let ahead = ahead::measure(&parts, ahead::MIB)?;
         print!("{}", ahead.table());
 
         let name = folder

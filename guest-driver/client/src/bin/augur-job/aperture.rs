@@ -3,13 +3,15 @@
 //! demand faults and mapping ahead of use cost a program.
 //!
 //! A program writes its input into the card's memory, runs its commands and reads
-//! every result, round after round with new objects. Each result is compared with
-//! what DMA downloads; that is not part of the time.
+//! every result, round after round with new objects. The cards take turns in every
+//! round, so that whatever else the machine does meets all of them. Each result is
+//! compared with what DMA downloads; that is not part of the time.
 
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use augur_abi::control::CountersResponse;
+use augur_client::uapi::QueryDriver;
 use augur_client::{CommandList, Device, Object};
 use image::RgbImage;
 use serde::Serialize;
@@ -19,6 +21,7 @@ use crate::failure::{During, Failure};
 use crate::filters::Effect;
 use crate::images::Images;
 use crate::product::Matrix;
+use crate::samples::{self, Sample};
 
 /// Sides of the picture.
 const WIDTH: u32 = 2400;
@@ -27,10 +30,15 @@ const HEIGHT: u32 = 1600;
 const SIZE: u32 = 1536;
 /// Bytes that a program reads or writes at a time.
 const STRIP: usize = 1 << 20;
-/// Time between two samples of the card's counters.
-const INTERVAL: Duration = Duration::from_millis(10);
-/// Most samples of one kind of job.
-const MOST_SAMPLES: usize = 1000;
+
+/// One card's figures of one kind of job.
+#[derive(Debug, Serialize)]
+pub struct Line {
+    /// The card's number.
+    pub card: usize,
+    /// What the job took on it.
+    pub figure: Figure,
+}
 
 /// What one kind of job took.
 #[derive(Debug, Serialize)]
@@ -45,90 +53,182 @@ pub struct Figure {
     pub late_faults: u64,
     /// Page faults, those included.
     pub page_faults: u64,
-    /// From the first write to the last read, commands included, in nanoseconds.
-    pub wall_ns: u64,
     /// All of the job's time, comparisons with downloads included, in nanoseconds.
     pub elapsed_ns: u64,
-    /// Reading and writing the aperture alone, in nanoseconds.
-    pub aperture_ns: u64,
     /// Windows that the card mapped ahead of use.
     pub maps_ahead: u64,
     /// Those that were used.
     pub ahead_used: u64,
     /// Results that differed from what DMA downloads.
     pub wrong: u64,
+    /// The rounds, each the same work.
+    pub rounds: Vec<Round>,
     /// The card's counters over time, comparisons with downloads included.
     pub timeline: Vec<Sample>,
 }
 
-/// What the card has counted from a job's begin to one moment.
-#[derive(Debug, Serialize)]
-pub struct Sample {
-    /// Nanoseconds since the job began.
-    pub nanos: u64,
-    /// Bytes visible through the aperture at that moment.
-    pub window_bytes: u64,
-    /// Windows mapped because a program waited for them.
-    pub on_demand: u64,
-    /// Windows mapped ahead of use.
-    pub ahead: u64,
-    /// Those of them that were used.
-    pub ahead_used: u64,
-    /// Windows that were taken back.
-    pub evicted: u64,
+/// What one round of a job took.
+#[derive(Debug, Default, Serialize)]
+pub struct Round {
+    /// From the first write to the last read, commands included, in nanoseconds.
+    pub wall_ns: u64,
+    /// Reading and writing the aperture alone, in nanoseconds.
+    pub aperture_ns: u64,
+    /// Times that a program waited for the card to map a window.
+    pub demand_faults: u64,
 }
 
-impl Sample {
-    fn of(nanos: u64, before: &CountersResponse, now: &CountersResponse) -> Self {
-        let ahead = now.maps_ahead - before.maps_ahead;
-        Self {
-            nanos,
-            window_bytes: now.window_bytes,
-            on_demand: (now.maps - before.maps).saturating_sub(ahead),
-            ahead,
-            ahead_used: now.ahead_used - before.ahead_used,
-            evicted: now.revokes - before.revokes,
-        }
-    }
-}
-
-/// Samples the counters until `stop` is dropped.
-fn sample(device: &Device, before: &CountersResponse, stop: &mpsc::Receiver<()>) -> Vec<Sample> {
-    let began = Instant::now();
-    let mut samples = Vec::new();
-    while samples.len() < MOST_SAMPLES {
-        // A lost card ends the samples; the job itself reports the loss.
-        let Ok(now) = device.counters() else {
-            break;
-        };
-        let nanos = began.elapsed().as_nanos() as u64;
-        samples.push(Sample::of(nanos, before, &now));
-        if stop.recv_timeout(INTERVAL) != Err(RecvTimeoutError::Timeout) {
-            break;
-        }
-    }
-    samples
-}
-
-/// Runs both kinds of job until each has moved `bytes` through the aperture.
+/// Runs each kind of job on all cards until it has moved `bytes` through the
+/// aperture of each.
 ///
 /// # Errors
-/// The card refused or failed. A wrong result is no error: it is counted.
-pub fn run(device: &Device, bytes: u64) -> Result<Vec<Figure>, Failure> {
-    Ok(vec![
-        measure(device, "image", bytes, image_round)?,
-        measure(device, "matmul", bytes, matmul_round)?,
-    ])
+/// A card refused or failed. A wrong result is no error: it is counted.
+pub fn run(cards: &[(usize, Device)], bytes: u64) -> Result<Vec<Line>, Failure> {
+    let mut lines = Vec::new();
+    let mut input = Input::random();
+    for (job, round) in [
+        ("image", image_round as JobRound),
+        ("matmul", matmul_round as JobRound),
+    ] {
+        let mut courses = cards
+            .iter()
+            .map(|(_, device)| Course::begin(device).during(job))
+            .collect::<Result<Vec<_>, _>>()?;
+        for turn in 0.. {
+            let moved = courses.iter().map(|course| course.meter.bytes).min();
+            if moved.is_none_or(|moved| moved >= bytes) {
+                break;
+            }
+            for place in 0..courses.len() {
+                // Nobody is always behind the same other.
+                let next = (place + turn) % courses.len();
+                if let Some(course) = courses.get_mut(next) {
+                    course.take(|device, meter| round(device, meter, &input), job)?;
+                }
+            }
+            input.change();
+        }
+        for ((card, _), course) in cards.iter().zip(courses) {
+            let figure = course.end(job).during(job)?;
+            lines.push(Line {
+                card: *card,
+                figure,
+            });
+        }
+    }
+    Ok(lines)
 }
 
-/// What is summed up over rounds.
+/// What a round of a job does.
+type JobRound = fn(&Device, &mut Meter, &Input) -> Result<(), augur_client::Error>;
+
+/// What the jobs work on.
+struct Input {
+    image: RgbImage,
+    matrices: [Vec<f32>; 2],
+}
+
+impl Input {
+    fn random() -> Self {
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut pixels = vec![0; (WIDTH * HEIGHT * crate::images::CHANNELS) as usize];
+        random.fill(&mut pixels);
+        let entries = (SIZE * SIZE) as usize;
+        Self {
+            image: RgbImage::from_raw(WIDTH, HEIGHT, pixels).unwrap_or_default(),
+            matrices: [(); 2].map(|()| (0..entries).map(|_| random.f32() * 2.0 - 1.0).collect()),
+        }
+    }
+
+    /// Other results from now on, so that an old one is wrong.
+    fn change(&mut self) {
+        self.image.rotate_left(1);
+        for matrix in &mut self.matrices {
+            matrix.rotate_left(1);
+        }
+    }
+}
+
+/// A kind of job on one card, round after round.
+struct Course<'a> {
+    device: &'a Device,
+    /// The counters when it began.
+    before: (CountersResponse, QueryDriver),
+    meter: Meter,
+    rounds: Vec<Round>,
+    elapsed: Duration,
+    timeline: Vec<Sample>,
+}
+
+impl<'a> Course<'a> {
+    fn begin(device: &'a Device) -> Result<Self, augur_client::Error> {
+        Ok(Self {
+            device,
+            before: (device.counters()?, device.driver_counters()?),
+            meter: Meter::default(),
+            rounds: Vec::new(),
+            elapsed: Duration::ZERO,
+            timeline: Vec::new(),
+        })
+    }
+
+    /// One more round.
+    fn take(
+        &mut self,
+        round: impl FnOnce(&Device, &mut Meter) -> Result<(), augur_client::Error>,
+        job: &'static str,
+    ) -> Result<(), Failure> {
+        let faults = self.device.driver_counters().during(job)?.demand_faults;
+        let (device, meter) = (self.device, &mut self.meter);
+        let (before, worked, samples) = (&self.before.0, self.elapsed, &mut self.timeline);
+        meter.round = Round::default();
+        let began = Instant::now();
+        let (running, stopped) = mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            scope.spawn(move || samples::sample(device, before, worked, &stopped, samples));
+            let done = round(device, meter);
+            drop(running);
+            done
+        })
+        .during(job)?;
+        self.elapsed += began.elapsed();
+        let after = self.device.driver_counters().during(job)?.demand_faults;
+        self.rounds.push(Round {
+            demand_faults: after - faults,
+            ..std::mem::take(&mut self.meter.round)
+        });
+        Ok(())
+    }
+
+    fn end(self, job: &'static str) -> Result<Figure, augur_client::Error> {
+        let (card, driver) = self.before;
+        let card_after = self.device.counters()?;
+        let driver_after = self.device.driver_counters()?;
+        Ok(Figure {
+            job,
+            bytes: self.meter.bytes,
+            demand_faults: driver_after.demand_faults - driver.demand_faults,
+            late_faults: card_after.late_faults - card.late_faults,
+            page_faults: driver_after.page_faults - driver.page_faults,
+            elapsed_ns: self.elapsed.as_nanos() as u64,
+            maps_ahead: card_after.maps_ahead - card.maps_ahead,
+            ahead_used: card_after.ahead_used - card.ahead_used,
+            wrong: self.meter.wrong,
+            rounds: self.rounds,
+            timeline: self.timeline,
+        })
+    }
+}
+
+/// What a round's steps add to.
 #[derive(Default)]
 struct Meter {
+    round: Round,
     bytes: u64,
-    wall: Duration,
-    aperture: Duration,
     wrong: u64,
-    strip: Vec<u8>,
+    /// What was read, and what DMA downloads.
+    found: Vec<u8>,
+    downloaded: Vec<u8>,
 }
 
 impl Meter {
@@ -136,7 +236,7 @@ impl Meter {
     fn work<T>(&mut self, work: impl FnOnce() -> T) -> T {
         let began = Instant::now();
         let result = work();
-        self.wall += began.elapsed();
+        self.round.wall_ns += began.elapsed().as_nanos() as u64;
         result
     }
 
@@ -150,114 +250,62 @@ impl Meter {
         Ok(())
     }
 
-    fn read(&mut self, object: &Object, bytes: usize) -> Result<Vec<u8>, augur_client::Error> {
-        let mut data = vec![0; bytes];
-        // A program's buffer has its pages.
-        data.fill(1);
-        let began = Instant::now();
-        let mapping = object.map()?;
-        for (index, strip) in data.chunks_mut(STRIP).enumerate() {
-            mapping.read(index * STRIP, strip)?;
-        }
-        self.through(began, bytes);
-        Ok(data)
-    }
-
-    fn through(&mut self, began: Instant, bytes: usize) {
-        let elapsed = began.elapsed();
-        self.aperture += elapsed;
-        self.wall += elapsed;
-        self.bytes += bytes as u64;
-    }
-
-    fn compare(
+    /// Reads a result, and compares it outside of the time.
+    fn read(
         &mut self,
         device: &Device,
         object: &Object,
-        found: &[u8],
+        bytes: usize,
     ) -> Result<(), augur_client::Error> {
-        self.strip.resize(found.len(), 0);
+        // A program's buffer has its pages.
+        self.found.resize(bytes, 1);
+        let began = Instant::now();
+        let mapping = object.map()?;
+        for (index, strip) in self.found.chunks_mut(STRIP).enumerate() {
+            mapping.read(index * STRIP, strip)?;
+        }
+        self.through(began, bytes);
+        drop(mapping);
+        self.downloaded.resize(bytes, 0);
         let mut list = CommandList::new();
-        list.download(&mut self.strip, &object.byte_range(0, found.len() as u64)?)?;
+        list.download(&mut self.downloaded, &object.byte_range(0, bytes as u64)?)?;
         device.run(&list)?;
         drop(list);
-        self.wrong += u64::from(self.strip != found);
+        self.wrong += u64::from(self.downloaded != self.found);
         Ok(())
+    }
+
+    fn through(&mut self, began: Instant, bytes: usize) {
+        let elapsed = began.elapsed().as_nanos() as u64;
+        self.round.aperture_ns += elapsed;
+        self.round.wall_ns += elapsed;
+        self.bytes += bytes as u64;
     }
 }
 
-fn measure(
+fn image_round(
     device: &Device,
-    job: &'static str,
-    bytes: u64,
-    round: impl Fn(&Device, &mut Meter, u64) -> Result<(), augur_client::Error>,
-) -> Result<Figure, Failure> {
-    let mut meter = Meter::default();
-    let began = Instant::now();
-    let (card, driver) = (
-        device.counters().during(job)?,
-        device.driver_counters().during(job)?,
-    );
-    let (running, stopped) = mpsc::channel();
-    let timeline = std::thread::scope(|scope| {
-        let before = &card;
-        let sampler = scope.spawn(move || sample(device, before, &stopped));
-        let mut seed = 0;
-        while meter.bytes < bytes {
-            round(device, &mut meter, seed).during(job)?;
-            seed += 1;
-        }
-        drop(running);
-        Ok::<_, Failure>(sampler.join().unwrap_or_default())
-    })?;
-    let (card_after, driver_after) = (
-        device.counters().during(job)?,
-        device.driver_counters().during(job)?,
-    );
-    Ok(Figure {
-        job,
-        bytes: meter.bytes,
-        demand_faults: driver_after.demand_faults - driver.demand_faults,
-        late_faults: card_after.late_faults - card.late_faults,
-        page_faults: driver_after.page_faults - driver.page_faults,
-        wall_ns: meter.wall.as_nanos() as u64,
-        elapsed_ns: began.elapsed().as_nanos() as u64,
-        aperture_ns: meter.aperture.as_nanos() as u64,
-        maps_ahead: card_after.maps_ahead - card.maps_ahead,
-        ahead_used: card_after.ahead_used - card.ahead_used,
-        wrong: meter.wrong,
-        timeline,
-    })
-}
-
-fn random_bytes(bytes: usize, seed: u64) -> Vec<u8> {
-    let mut random = fastrand::Rng::with_seed(seed);
-    let mut data = vec![0; bytes];
-    random.fill(&mut data);
-    data
-}
-
-fn image_round(device: &Device, meter: &mut Meter, seed: u64) -> Result<(), augur_client::Error> {
-    let pixels = random_bytes((WIDTH * HEIGHT * crate::images::CHANNELS) as usize, seed);
-    let image = RgbImage::from_raw(WIDTH, HEIGHT, pixels).unwrap_or_default();
-    let card = meter.work(|| Images::create(device, &image))?;
-    meter.write(card.source(), image.as_raw())?;
+    meter: &mut Meter,
+    input: &Input,
+) -> Result<(), augur_client::Error> {
+    let card = meter.work(|| Images::create(device, &input.image))?;
+    meter.write(card.source(), input.image.as_raw())?;
     for effect in Effect::ALL {
         meter.work(|| card.apply(device, effect))?;
     }
     for effect in Effect::ALL {
         let surface = card.result(effect);
-        let found = meter.read(&surface.object, surface.bytes() as usize)?;
-        meter.compare(device, &surface.object, &found)?;
+        meter.read(device, &surface.object, surface.bytes() as usize)?;
     }
     Ok(())
 }
 
-fn matmul_round(device: &Device, meter: &mut Meter, seed: u64) -> Result<(), augur_client::Error> {
-    let mut random = fastrand::Rng::with_seed(seed);
-    let entries = (SIZE * SIZE) as usize;
-    let mut matrix = || -> Vec<f32> { (0..entries).map(|_| random.f32() * 2.0 - 1.0).collect() };
-    let (a, b) = (matrix(), matrix());
+fn matmul_round(
+    device: &Device,
+    meter: &mut Meter,
+    input: &Input,
+) -> Result<(), augur_client::Error> {
+    let [a, b] = &input.matrices;
     let [on_card_a, on_card_b, on_card_c] = meter.work(|| {
         Ok::<_, augur_client::Error>([
             Matrix::create(device, SIZE)?,
@@ -277,6 +325,5 @@ fn matmul_round(device: &Device, meter: &mut Meter, seed: u64) -> Result<(), aug
         )?;
         device.run(&list)
     })?;
-    let found = meter.read(&on_card_c.object, on_card_c.bytes as usize)?;
-    meter.compare(device, &on_card_c.object, &found)
+    meter.read(device, &on_card_c.object, on_card_c.bytes as usize)
 }

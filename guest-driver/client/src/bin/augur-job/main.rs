@@ -17,6 +17,7 @@ mod picture;
 mod pipeline;
 mod product;
 mod report;
+mod samples;
 mod session;
 
 use std::path::PathBuf;
@@ -165,14 +166,11 @@ fn run(job: Job) -> Result<bool, Failure> {
 
 /// Measures every card; whether every result was right.
 fn through_aperture(cards: &Cards, bytes: u64) -> Result<bool, Failure> {
-    let mut right = true;
-    for (index, device) in cards.open()? {
-        for figure in aperture::run(&device, bytes)? {
-            right &= figure.wrong == 0;
-            println!("{}", serde_json::json!({ "card": index, "figure": figure }));
-        }
+    let lines = aperture::run(&cards.open()?, bytes)?;
+    for line in &lines {
+        println!("{}", serde_json::json!(line));
     }
-    Ok(right)
+    Ok(lines.iter().all(|line| line.figure.wrong == 0))
 }
 
 fn finish(report: &Report, common: &CommonArguments) -> Result<bool, Failure> {
