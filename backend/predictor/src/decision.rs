@@ -48,8 +48,10 @@ const LARGEST_HOT: f32 = 0.8;
 /// Faults that a page mapped in vain costs for each victim in use that follows
 /// another; more than one, because it holds its frame for a whole turnover.
 const CASCADE: f32 = 2.0;
-/// The link's load is averaged over this time, in nanoseconds.
+/// The link's load is averaged over this time, in nanoseconds, or over as long as so
+/// many faults take, where moves are so large that a single one would be all of it.
 const LOAD_TIME: f32 = 200_000.0;
+const LOAD_FAULTS: f32 = 8.0;
 /// The load above which it is not believed: waiting would be endless.
 const LARGEST_LOAD: f32 = 0.985;
 /// How fast the value of victims is followed.
@@ -61,6 +63,8 @@ const EPOCH: u32 = 256;
 #[derive(Debug)]
 pub struct Decision {
     costs: Costs,
+    /// Nanoseconds over which the link's load is averaged.
+    load_time: f32,
     /// Probability that an evicted page is touched again before an aperture of
     /// other pages was mapped.
     regret: f32,
@@ -86,6 +90,7 @@ impl Decision {
     pub fn new(costs: Costs) -> Self {
         Self {
             costs,
+            load_time: LOAD_TIME.max(LOAD_FAULTS * costs.fault),
             regret: 0.1,
             hot: 0.0,
             ghosts: Table::new(16),
@@ -101,14 +106,14 @@ impl Decision {
     /// `pages` were put on the link at `now`.
     pub fn moved(&mut self, pages: usize, now: Nanos) {
         let passed = now.0.saturating_sub(self.at.0) as f32;
-        self.busy = self.busy * (-passed / LOAD_TIME).exp() + pages as f32 * self.costs.transfer;
+        self.busy = self.busy * (-passed / self.load_time).exp() + pages as f32 * self.costs.transfer;
         self.at = self.at.max(now);
     }
 
     /// What a transfer costs: its share of the link, and what those behind it
     /// wait for it, as in a queue with one server.
     fn transfer(&self) -> f32 {
-        let load = (self.busy / LOAD_TIME).min(LARGEST_LOAD);
+        let load = (self.busy / self.load_time).min(LARGEST_LOAD);
         self.costs.transfer * (1.0 + load / (1.0 - load))
     }
 
@@ -207,6 +212,24 @@ mod tests {
         assert!(busy > idle + 0.2, "{idle} {busy}");
         decision.moved(0, Nanos(100_000_000));
         assert_eq!(decision.threshold(), idle);
+    }
+
+    #[test]
+    fn moves_that_take_as_long_as_the_load_is_averaged_are_no_full_link() {
+        let mut decision = Decision::new(Costs {
+            fault: 270_000.0,
+            first_touch: 2_000.0,
+            transfer: 105_000.0,
+        });
+        for step in 0..200 {
+            decision.moved(1, Nanos(step * 1_000_000));
+        }
+        let a_tenth = decision.threshold();
+        assert!(a_tenth < 0.6, "{a_tenth}");
+        for step in 200..2000 {
+            decision.moved(1, Nanos(200_000_000 + step * 106_000));
+        }
+        assert!(decision.threshold() > 0.9);
     }
 
     #[test]
