@@ -9,6 +9,7 @@
 //!
 //! This crate must never know of virtqueues, vhost, sockets or processes.
 
+mod background;
 mod batch;
 mod cancel;
 mod card;

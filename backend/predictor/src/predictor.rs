@@ -138,6 +138,12 @@ impl Predictor {
         Some(Arc::clone(&scorer.network))
     }
 
+    /// Whether that network's corrections improve on the mixer alone.
+    pub fn network_gains(&self, of: Option<ContextId>) -> bool {
+        let scorer = self.learners.scorers.get(of);
+        scorer.is_some_and(|scorer| scorer.trust() > 0.0)
+    }
+
     /// Moves the lessons collected since the last call to `lessons`, for a
     /// [`Trainer`](crate::Trainer) on any thread.
     pub fn take_lessons(&mut self, of: Option<ContextId>, lessons: &mut Vec<Lesson>) {
@@ -264,6 +270,10 @@ impl Predictor {
     /// Lets the network correct the odds of those candidates for which it can
     /// make a difference.
     fn correct(&mut self, context: ContextId, threshold: f32) {
+        let trust = self.learners.scorers.of(context).trust();
+        if trust <= 0.0 {
+            return;
+        }
         let near = |candidate: &Candidate| {
             (candidate.odds - stretch(threshold)).abs() <= LARGEST_CORRECTION
         };
@@ -286,7 +296,6 @@ impl Predictor {
         if let (Some(clock), Some(started)) = (self.clock, started) {
             self.inference.record(clock().saturating_sub(started));
         }
-        let trust = self.learners.scorers.of(context).trust();
         let judged = self.candidates.iter_mut().filter(|c| near(c));
         for (candidate, correction) in judged.zip(&self.corrections) {
             candidate.odds += trust * correction;

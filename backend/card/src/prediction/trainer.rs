@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Training networks beside the learning thread, which never waits for it: a new
 //! network is left for it to put in the place of the one before. The card's network
-//! and those of contexts with a model of their own are trained alike.
+//! and those of contexts with a model of their own are trained alike: less and less
+//! while that brings nothing.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender};
@@ -12,11 +13,17 @@ use std::time::{Duration, Instant};
 use augur_predictor::{Lesson, Network, Predictor, Trainer};
 
 use super::models::Owner;
+use crate::background;
 
 /// After each step the thread rests this many times as long as the step took, so
 /// that training takes a thirtieth of one core at most.
 const REST: u32 = 29;
 const LONGEST_REST: Duration = Duration::from_millis(600);
+
+/// Batches without a gain after which half as many are learned from.
+const PATIENCE: u32 = 64;
+/// The least that is learned from: one batch of so many.
+const RAREST: u32 = 64;
 
 /// What the trainer is told.
 pub(super) enum Training {
@@ -46,6 +53,9 @@ impl Trained {
 
 /// Trains until the sender is gone.
 pub(super) fn run(told: &Receiver<Training>, trained: &Trained) {
+    if let Err(error) = background::give_way() {
+        log::warn!("training competes with the guest: {error}");
+    }
     let mut trainers: BTreeMap<Owner, (u64, Trainer)> = BTreeMap::new();
     while let Ok(training) = told.recv() {
         let began = Instant::now();
@@ -75,6 +85,27 @@ pub(super) fn run(told: &Receiver<Training>, trained: &Trained) {
     }
 }
 
+/// How much an owner's network is trained: in full while its corrections improve on
+/// the mix alone, half as often after each [`PATIENCE`] batches in which they did not.
+#[derive(Default)]
+struct Effort {
+    /// Batches since the last gain.
+    vain: u32,
+}
+
+impl Effort {
+    /// Whether the next batch is to be learned from.
+    fn next(&mut self, gains: bool) -> bool {
+        self.vain = if gains {
+            0
+        } else {
+            self.vain.saturating_add(1)
+        };
+        let every = 1 << (self.vain / PATIENCE).min(RAREST.ilog2());
+        self.vain.is_multiple_of(every)
+    }
+}
+
 /// The learning thread's end: who is trained, and what waits to be told.
 pub(super) struct School<'a> {
     told: SyncSender<Training>,
@@ -84,6 +115,7 @@ pub(super) struct School<'a> {
     /// What the trainer had no room for.
     untold: Vec<Training>,
     lessons: BTreeMap<Owner, Vec<Lesson>>,
+    efforts: BTreeMap<Owner, Effort>,
 }
 
 impl<'a> School<'a> {
@@ -95,6 +127,7 @@ impl<'a> School<'a> {
             lineages: BTreeMap::new(),
             untold: Vec::new(),
             lessons: BTreeMap::new(),
+            efforts: BTreeMap::new(),
         }
     }
 
@@ -105,6 +138,7 @@ impl<'a> School<'a> {
         };
         let lineage = self.lineages.entry(owner).or_default();
         *lineage += 1;
+        self.efforts.remove(&owner);
         let begin = Training::Begin(owner, *lineage, network);
         self.untold
             .retain(|training| !matches!(training, Training::Begin(other, ..) if *other == owner));
@@ -115,6 +149,7 @@ impl<'a> School<'a> {
     pub fn end(&mut self, owner: Owner) {
         if self.lineages.remove(&owner).is_some() {
             self.lessons.remove(&owner);
+            self.efforts.remove(&owner);
             self.untold.push(Training::End(owner));
         }
     }
@@ -142,8 +177,11 @@ impl<'a> School<'a> {
             predictor.take_lessons(owner, lessons);
             if lessons.len() >= Trainer::BATCH {
                 let batch = std::mem::take(lessons);
-                // Full: the trainer rests.
-                let _ = self.told.try_send(Training::Batch(owner, batch));
+                let gains = predictor.network_gains(owner);
+                if self.efforts.entry(owner).or_default().next(gains) {
+                    // Full: the trainer rests.
+                    let _ = self.told.try_send(Training::Batch(owner, batch));
+                }
             }
         }
     }
@@ -167,6 +205,19 @@ mod tests {
             costs: Costs::default(),
             seed: 1,
         })
+    }
+
+    #[test]
+    fn a_network_that_gains_nothing_is_trained_rarely_until_it_does() {
+        let mut effort = Effort::default();
+        let mut taken = |gains, batches| (0..batches).filter(|_| effort.next(gains)).count();
+        assert_eq!(taken(true, 1000), 1000);
+        assert_eq!(taken(false, PATIENCE - 1), PATIENCE as usize - 1);
+        let many = 100 * PATIENCE;
+        let rarely = taken(false, many);
+        assert!(rarely < many as usize / 20, "{rarely}");
+        assert!(taken(false, RAREST) == 1, "and never not at all");
+        assert_eq!(taken(true, 10), 10);
     }
 
     #[test]
