@@ -106,7 +106,8 @@ impl Decision {
     /// `pages` were put on the link at `now`.
     pub fn moved(&mut self, pages: usize, now: Nanos) {
         let passed = now.0.saturating_sub(self.at.0) as f32;
-        self.busy = self.busy * (-passed / self.load_time).exp() + pages as f32 * self.costs.transfer;
+        self.busy =
+            self.busy * (-passed / self.load_time).exp() + pages as f32 * self.costs.transfer;
         self.at = self.at.max(now);
     }
 

@@ -117,14 +117,12 @@ impl Mapper {
             let frames = u32::try_from(left)
                 .unwrap_or(u32::MAX)
                 .min(1 << self.largest);
+            log::debug!(
+                "{}: {left} pages from {first} on are not mapped ahead: {why}",
+                run.context
+            );
             let coming = match why {
-                Refused::Quota => {
-                    log::debug!(
-                        "{}: {left} pages from {first} on are not mapped ahead: {why}",
-                        run.context
-                    );
-                    manager.give_up_unused(run.context, frames, now)
-                }
+                Refused::Quota => manager.give_up_unused(run.context, frames, now),
                 _ => manager.make_room_ahead(run.context, frames, now),
             };
             if coming {

@@ -122,6 +122,10 @@ impl Inbox {
             if let Some(queue) = state.queues.get_mut(&context) {
                 let count = queue.len().min(TURN);
                 out.extend(queue.drain(..count).map(|lesson| (context, lesson)));
+                // Contexts come and go; news of one may come after its end.
+                if queue.is_empty() {
+                    state.queues.remove(&context);
+                }
             }
         }
         !state.closed

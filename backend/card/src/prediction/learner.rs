@@ -7,8 +7,6 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
-use augur_abi::predict::AccessSource;
-
 use augur_memory::{Access as Bytes, ContextId, Frames, Nanos, PAGE_SHIFT, PageNumber};
 use augur_predictor::{
     Config, Costs, Mode, Observation, Origin, Predictor, Prefetcher as _, Residency, Stream,
@@ -18,22 +16,13 @@ use super::ahead::Mapper;
 use super::budget::Budget;
 use super::inbox::{Access, Lesson};
 use super::intent::Readback;
-use super::touch_ring::Claim;
+use super::pace::Pace;
+use super::touches::Touches;
 use super::trainer::{self, School, Trained};
 use super::unit::UnitSize;
 use crate::config::PredictorMode;
 use crate::shared::{Shared, Totals};
 
-/// The shortest sleep while programs are known to use what was mapped ahead: the
-/// touch ring tells nobody that something is in it. Longer ones are half of the time
-/// between the last touches.
-const SHORT: Duration = Duration::from_micros(500);
-/// How long it sleeps when windows that were mapped ahead wait to be used.
-const LONG: Duration = Duration::from_millis(2);
-/// How long it sleeps when there is nothing to see.
-const IDLE: Duration = Duration::from_millis(100);
-/// Sleeps without news before the next longer ones.
-const QUIET: u32 = 100;
 /// What a fault costs the guest beside its fill: the request, the event, and two
 /// changes of threads.
 const FAULT: Nanos = Nanos(60_000);
@@ -64,11 +53,8 @@ struct Learner<'a> {
     seen: BTreeSet<ContextId>,
     /// Units wanted after one access.
     wanted: Vec<PageNumber>,
-    claims: Vec<Claim>,
-    /// Sleeps since the last touch, when that was, and the mean time between touches.
-    quiet: u32,
-    touched_at: Nanos,
-    between_touches: Nanos,
+    touches: Touches,
+    pace: Pace,
     /// Windows that left the aperture since the last watch.
     gone: usize,
     lessons: u32,
@@ -82,8 +68,8 @@ struct Aperture<'a> {
 
 impl Residency for Aperture<'_> {
     fn is_visible(&self, context: ContextId, unit: PageNumber) -> bool {
-        let page = self.unit.first_page(unit);
-        self.shared.core().manager.lookup(context, page).is_some()
+        let (first, pages) = (self.unit.first_page(unit), self.unit.pages());
+        self.shared.core().manager.is_visible(context, first, pages)
     }
 
     fn moves_under_way(&self) -> usize {
@@ -146,10 +132,8 @@ impl<'a> Learner<'a> {
             school,
             seen: BTreeSet::new(),
             wanted: Vec::new(),
-            claims: Vec::new(),
-            quiet: 0,
-            touched_at: Nanos(0),
-            between_touches: Nanos(0),
+            touches: Touches::default(),
+            pace: Pace::default(),
             gone: 0,
             lessons: 0,
         };
@@ -163,21 +147,20 @@ impl<'a> Learner<'a> {
         let mut lessons = Vec::new();
         let mut budget = Budget::new();
         let mut rest = Duration::ZERO;
-        while prediction
-            .inbox
-            .take(self.patience().saturating_sub(rest), &mut lessons)
-        {
+        loop {
+            let sleep = self.pace.sleep(prediction.is_curious(), self.shared.now());
+            let sleep = sleep.saturating_sub(rest);
+            if !prediction.inbox.take(sleep, &mut lessons) {
+                break;
+            }
             let start = self.shared.now();
             self.exchange_models();
-            let touched = prediction.is_curious() && self.read_touches();
-            if touched {
-                self.follow_touches(start);
+            if prediction.is_curious() && self.read_touches() {
+                self.pace.touched(start);
             }
-            self.quiet = if touched || !lessons.is_empty() {
-                0
-            } else {
-                self.quiet.saturating_add(1)
-            };
+            if !lessons.is_empty() {
+                self.pace.told(start);
+            }
             for (context, lesson) in lessons.drain(..) {
                 self.learn(context, lesson);
             }
@@ -221,13 +204,6 @@ impl<'a> Learner<'a> {
         models.make_copies(|owner| self.predictor.export_model(owner));
     }
 
-    /// Follows the time between touches, by which the thread sleeps.
-    fn follow_touches(&mut self, now: Nanos) {
-        let passed = (now - self.touched_at).0.min(LONG.as_nanos() as u64 * 2);
-        self.between_touches = Nanos((3 * self.between_touches.0 + passed) / 4);
-        self.touched_at = now;
-    }
-
     /// Watches windows next in turn to be given up, where others have left: the driver
     /// takes them out of page tables, and what is used again stays longer. The events
     /// go with the next others: nobody is woken for them.
@@ -240,19 +216,6 @@ impl<'a> Learner<'a> {
         let mut core = self.shared.core();
         for window in core.manager.watch((WATCHED * gone).min(WATCHED_AT_ONCE)) {
             core.events.zap(&window, now);
-        }
-    }
-
-    /// How long to sleep when nothing is told.
-    fn patience(&self) -> Duration {
-        if !self.shared.prediction.is_curious() {
-            IDLE
-        } else if self.quiet < QUIET {
-            Duration::from_nanos(self.between_touches.0 / 2).clamp(SHORT, LONG)
-        } else if self.quiet < 2 * QUIET {
-            LONG
-        } else {
-            IDLE
         }
     }
 
@@ -316,6 +279,9 @@ impl<'a> Learner<'a> {
         let Some(stream) = self.stream(context, access.first) else {
             return;
         };
+        if access.origin == Origin::Fault {
+            self.complete(context, access.first);
+        }
         for unit in self.unit.covering(access.first, access.pages) {
             self.readback.used(context, unit);
             let observation = Observation {
@@ -336,6 +302,22 @@ impl<'a> Learner<'a> {
         }
     }
 
+    /// Maps the rest of the unit of a page that a program had to ask for, where that
+    /// got a smaller window: at the end of an object, and where frames were rare. Who
+    /// comes from the unit's start goes on to its end.
+    fn complete(&mut self, context: ContextId, page: PageNumber) {
+        let first = self.unit.first_page(self.unit.holding(page));
+        let pages = self.unit.pages();
+        let partial = {
+            let manager = &self.shared.core().manager;
+            manager.is_visible(context, first, page.0 - first.0)
+                && !manager.is_visible(context, first, pages)
+        };
+        if partial {
+            self.mapper.map(self.shared, context, first, pages);
+        }
+    }
+
     fn declared(&mut self, context: ContextId, first: PageNumber, pages: u64) {
         let Some(stream) = self.stream(context, first) else {
             return;
@@ -351,83 +333,19 @@ impl<'a> Learner<'a> {
 
     /// Reads the touch ring; answers whether anything was in it.
     fn read_touches(&mut self) -> bool {
-        let prediction = &self.shared.prediction;
+        let mut touches = std::mem::take(&mut self.touches);
         let mut any = false;
         loop {
-            self.claims.clear();
-            let claims = &mut self.claims;
-            let read = {
-                let mut ring = prediction
-                    .ring
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner);
-                let (Some(ring), Some(guest)) = (ring.as_mut(), self.shared.guest.enter()) else {
-                    return any;
-                };
-                ring.read(&guest, |claim| claims.push(claim))
-            };
-            Totals::add(&prediction.totals.touches, self.claims.len() as u64);
-            Totals::add(&prediction.totals.touches_lost, read.lost);
-            Totals::add(&prediction.totals.touches_refused, read.refused);
-            any |= !self.claims.is_empty();
-            for claim in std::mem::take(&mut self.claims) {
-                self.touched(claim);
+            let (some, more) = touches.read(self.shared);
+            any |= some;
+            for (context, access) in touches.drain() {
+                self.access(context, access);
             }
-            if !read.more {
-                return any;
+            if !more {
+                break;
             }
         }
-    }
-
-    /// Checks what the driver claims against the window table.
-    fn touched(&mut self, claim: Claim) {
-        let now = self.shared.guest_time();
-        let prediction = &self.shared.prediction;
-        let mut first_use = false;
-        let known = {
-            let mut core = self.shared.core();
-            let report = core.manager.report(claim.window.slot).filter(|report| {
-                report.window == claim.window
-                    && (claim.first + claim.pages) << PAGE_SHIFT <= report.bytes
-            });
-            if let Some(report) = &report {
-                first_use = core.manager.touch(claim.window, now);
-                if prediction.recorder.is_on() {
-                    let first = PageNumber(report.address.page().0 + claim.first);
-                    let access = Bytes {
-                        address: first.address(),
-                        bytes: claim.pages << PAGE_SHIFT,
-                        write: claim.write,
-                    };
-                    let now = self.shared.now();
-                    prediction.note(
-                        &core.manager,
-                        report.context,
-                        access,
-                        AccessSource::Touch,
-                        now,
-                    );
-                }
-            }
-            report
-        };
-        let Some(report) = known else {
-            // Most often the window is gone already.
-            Totals::add(&prediction.totals.touches_refused, 1);
-            return;
-        };
-        let origin = if first_use {
-            Origin::FirstTouch
-        } else {
-            Origin::Touch
-        };
-        let access = Access {
-            first: PageNumber(report.address.page().0 + claim.first),
-            pages: claim.pages,
-            origin,
-            write: claim.write,
-            time: self.shared.now(),
-        };
-        self.access(report.context, access);
+        self.touches = touches;
+        any
     }
 }

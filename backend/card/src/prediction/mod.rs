@@ -13,9 +13,11 @@ mod inbox;
 mod intent;
 mod learner;
 mod models;
+mod pace;
 mod recorder;
 mod requests;
 mod touch_ring;
+mod touches;
 mod trainer;
 mod unit;
 

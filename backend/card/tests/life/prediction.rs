@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use augur_abi::predict::{
     MODEL_CHUNK, ModelPullRequest, ModelPullResponse, ModelPushRequest, ModelPushResponse,
-    ModelPushed, ModelScope,
+    ModelPushed, ModelScope, PredictorMode as WireMode, PredictorSetRequest,
 };
 use augur_abi::touch::{TOUCH_RING_ZAPS, Touch, TouchRingRequest};
 use augur_card::{CardConfig, PredictorMode};
@@ -54,6 +54,48 @@ fn a_stream_is_mapped_ahead_and_keeps_every_byte() {
             round += 1;
             stream(&mut driver, object.device_address, 1024, round);
         }
+    }
+}
+
+#[test]
+fn the_end_of_an_object_is_asked_for_once() {
+    for mode in [PredictorMode::Classic, PredictorMode::Full] {
+        let mut driver = predicting(mode);
+        // A window of two pages and one of a single page, in one unit.
+        let object = driver.object(3 * 4096);
+        driver.write(object.device_address, &[1]);
+        let end = Instant::now() + PATIENCE;
+        while counters(&driver).maps_ahead == 0 {
+            assert!(Instant::now() < end, "{mode}: the rest has to be asked for");
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        assert_eq!(counters(&driver).window_bytes, 3 * 4096);
+    }
+}
+
+#[test]
+fn nothing_is_mapped_ahead_for_a_context_that_says_off() {
+    let mut driver = predicting(PredictorMode::Full);
+    let say = |driver: &Driver, mode: WireMode| {
+        let request = PredictorSetRequest {
+            mode: mode.code(),
+            reserved: 0,
+        };
+        driver
+            .ask::<[u8; 0]>(Request::PredictorSet, driver.context, request.as_bytes())
+            .unwrap();
+    };
+    say(&driver, WireMode::Off);
+    let object = driver.object(4 << 20);
+    for round in 0..3 {
+        stream(&mut driver, object.device_address, 1024, round);
+    }
+    assert_eq!(counters(&driver).maps_ahead, 0);
+    say(&driver, WireMode::Default);
+    let end = Instant::now() + PATIENCE;
+    while counters(&driver).maps_ahead == 0 {
+        assert!(Instant::now() < end, "nothing is mapped ahead");
+        stream(&mut driver, object.device_address, 1024, 9);
     }
 }
 

@@ -199,6 +199,12 @@ impl<R: Replacement> Manager<R> {
         found > 0
     }
 
+    /// Whether all pages of objects among `pages` pages from `first` on have windows.
+    pub fn is_visible(&self, id: ContextId, first: PageNumber, pages: u64) -> bool {
+        let run = self.next_unmapped_run(id, first.0, first.0.saturating_add(pages));
+        matches!(run, Ok(None))
+    }
+
     /// The first run of pages at or behind `page` and before `end` that lies in
     /// one object and has no window.
     fn next_unmapped_run(

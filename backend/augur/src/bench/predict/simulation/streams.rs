@@ -5,7 +5,7 @@
 use std::cmp::Reverse;
 
 use anyhow::bail;
-use augur_memory::{ContextId, MemoryError, Nanos, PageNumber, WindowState};
+use augur_memory::{MemoryError, Nanos, WindowState};
 use augur_predictor::{Observation, Origin, Stream};
 
 use super::{Cursor, Observe, Probe, Simulation, Waiter};
