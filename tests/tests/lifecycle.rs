@@ -146,20 +146,20 @@ fn programs_hear_of_the_cards_death_within_seconds_and_the_guest_lives_on() {
     );
 }
 
-#[test]
-fn a_card_behind_its_root_port_can_be_unplugged() {
-    let guest = Builder::new("unplug").cards(2).boot();
-    guest
-        .machine()
-        .qmp()
-        .execute("device_del", json!({ "id": "card1" }))
-        .unwrap();
-    let gone = guest
-        .machine()
-        .qmp()
+/// Pulls a card and waits until the guest has let go of it.
+fn unplug(guest: &TestGuest, card: &str) {
+    let mut qmp = guest.machine().qmp();
+    qmp.execute("device_del", json!({ "id": card })).unwrap();
+    let gone = qmp
         .wait_event("DEVICE_DELETED", Duration::from_secs(300))
         .unwrap();
     assert!(gone.is_some(), "the guest did not let go of the card");
+}
+
+#[test]
+fn a_card_behind_its_root_port_can_be_unplugged() {
+    let guest = Builder::new("unplug").cards(2).boot();
+    unplug(&guest, "card1");
     guest.shell("test ! -e /dev/accel/accel1");
     guest.succeed(&["augur-test", "--device", "/dev/accel/accel0", "smoke"]);
     guest.finish();
@@ -208,17 +208,7 @@ fn a_busy_card_may_be_removed_from_the_bus_and_found_again() {
 fn a_busy_card_may_be_unplugged() {
     let guest = Builder::new("unplug-busy").boot();
     let job = guest.begin_until(&BUSY, "READY");
-    guest
-        .machine()
-        .qmp()
-        .execute("device_del", json!({ "id": "card0" }))
-        .unwrap();
-    let gone = guest
-        .machine()
-        .qmp()
-        .wait_event("DEVICE_DELETED", Duration::from_secs(300))
-        .unwrap();
-    assert!(gone.is_some(), "the guest did not let go of the card");
+    unplug(&guest, "card0");
     let (code, said) = guest.wait_end(&job);
     assert_eq!(code, 0, "{said}");
     guest.shell("test ! -e /dev/accel/accel0; rmmod augur");
