@@ -32,6 +32,11 @@ fn manager() -> Manager<Lru> {
 /// Carries out all moves, acknowledges every revoke as dirty, and answers the
 /// windows that were published.
 fn run(manager: &mut Manager<Lru>) -> Vec<WindowReport> {
+    run_with(manager, true)
+}
+
+/// The same for a guest that has written all windows, or none.
+fn run_with(manager: &mut Manager<Lru>, dirty: bool) -> Vec<WindowReport> {
     let mut published = Vec::new();
     while let Some(action) = manager.next_action() {
         match action {
@@ -40,7 +45,7 @@ fn run(manager: &mut Manager<Lru>) -> Vec<WindowReport> {
             Action::Scrub(run) => manager.scrubbed(run),
             Action::Publish(report) => published.push(report),
             Action::Revoke(report) => {
-                manager.acknowledged(report.window, true, Nanos(0));
+                manager.acknowledged(report.window, dirty, Nanos(0));
             }
             _ => {}
         }
@@ -109,6 +114,28 @@ fn what_will_be_needed_is_mapped_ahead_even_when_room_has_to_be_made() {
     fixture.advise(200, 32, Advice::WillNeed).unwrap();
     run(&mut fixture.manager);
     assert_eq!(fixture.mapped(200..232), 32);
+}
+
+#[test]
+fn what_was_mapped_ahead_and_not_written_leaves_without_a_copy() {
+    let mut fixture = Fixture::new(1024);
+    for dirty in [true, false] {
+        let before = fixture.manager.counters();
+        let (copied_before, dropped_before) = (before.written_home_bytes, before.clean_drops);
+        fixture.advise(0, 64, Advice::WillNeed).unwrap();
+        run_with(&mut fixture.manager, dirty);
+        assert_eq!(fixture.mapped(0..64), 64);
+        for page in (64..1024).step_by(4) {
+            let at = fixture.at(page);
+            let context = fixture.context;
+            fixture.manager.fault(context, at, Nanos(0)).unwrap();
+            run_with(&mut fixture.manager, dirty);
+        }
+        assert_eq!(fixture.mapped(0..64), 0);
+        let after = fixture.manager.counters();
+        assert_eq!(after.written_home_bytes > copied_before, dirty);
+        assert_eq!(after.clean_drops > dropped_before, !dirty);
+    }
 }
 
 #[test]
