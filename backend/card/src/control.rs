@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Requests of the control queue.
 
+mod contexts;
+mod windows;
+
 use std::time::{Duration, Instant};
 
 use augur_abi::control::{
-    ACCESS_WRITE, ACK_DIRTY, ACK_USED, ContextCreateRequest, ContextCreateResponse,
-    ContextInfoResponse, FaultRequest, FaultResponse, HelloRequest, HelloResponse,
-    ListCancelRequest, ListContextsRequest, ListWindowsRequest, ListWindowsResponse, ListedWindow,
-    MAX_ACKS, MAX_LISTED_WINDOWS, ObjectCreateRequest, ObjectCreateResponse, ObjectDestroyRequest,
-    Request, RequestHeader, ResponseHeader, ResumeRequest, RevokeAck, RevokeAckRequest,
+    ACCESS_WRITE, FaultRequest, FaultResponse, HelloRequest, HelloResponse, ObjectCreateRequest,
+    ObjectCreateResponse, ObjectDestroyRequest, Request, RequestHeader, ResponseHeader,
+    ResumeRequest,
 };
 use augur_abi::{ABI_MAJOR, CardState, Status};
-use augur_memory::{
-    ContextId, DeviceAddress, FaultAnswer, MemoryError, ObjectId, Slot, WindowRef, WindowState,
-};
+use augur_memory::{ContextId, DeviceAddress, FaultAnswer, MemoryError, ObjectId, WindowState};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use crate::shared::{ContextInfo, Shared, Totals};
+use crate::shared::{Shared, Totals};
 use crate::status::status_of;
 use crate::{counters, header, hints, prediction};
 
@@ -70,16 +69,16 @@ fn handle(shared: &Shared, request: &[u8], out: &mut Vec<u8>) -> Result<(), Stat
         Request::Resume => resume(shared, &whole(body)?, out),
         Request::Counters => counters::counters(shared, body, out),
         _ if shared.core().life.is_none() => Err(Status::NoHello),
-        Request::ContextCreate => context_create(shared, &whole(body)?, out),
-        Request::ContextDestroy => context_destroy(shared, context, body),
+        Request::ContextCreate => contexts::create(shared, &whole(body)?, out),
+        Request::ContextDestroy => contexts::destroy(shared, context, body),
         Request::ObjectCreate => object_create(shared, context, &whole(body)?, out),
         Request::ObjectDestroy => object_destroy(shared, context, &whole(body)?),
         Request::Fault => fault(shared, context, &whole(body)?, out),
-        Request::RevokeAck => revoke_ack(shared, body),
-        Request::ListWindows => list_windows(shared, &whole(body)?, out),
-        Request::ListContexts => list_contexts(shared, &whole(body)?, out),
+        Request::RevokeAck => windows::acknowledge(shared, body),
+        Request::ListWindows => windows::list(shared, &whole(body)?, out),
+        Request::ListContexts => contexts::list(shared, &whole(body)?, out),
         Request::Sensors => counters::sensors(shared, body, out),
-        Request::ListCancel => list_cancel(shared, context, &whole(body)?),
+        Request::ListCancel => contexts::cancel_list(shared, context, &whole(body)?),
         Request::ContextPriority => hints::set_priority(shared, context, &whole(body)?),
         Request::Advise => hints::advise(shared, context, &whole(body)?),
         Request::TouchRing
@@ -149,56 +148,6 @@ fn map_aperture(shared: &Shared, nonce: u64, out: &mut Vec<u8>) -> Result<(), St
             aperture_bytes: bytes,
         },
     );
-    Ok(())
-}
-
-fn context_create(
-    shared: &Shared,
-    body: &ContextCreateRequest,
-    out: &mut Vec<u8>,
-) -> Result<(), Status> {
-    let weight = hints::weight(body.priority)?;
-    let mut core = shared.core();
-    let id = core.manager.create_context().map_err(status_of)?;
-    core.contexts.insert(
-        id,
-        ContextInfo {
-            process: body.process,
-            priority: body.priority,
-            name: body.name,
-            cancelled: Default::default(),
-            lists: 0,
-            usage: Default::default(),
-            transferred_bytes: 0,
-            dma: Default::default(),
-        },
-    );
-    drop(core);
-    shared.dispatch.add_context(id, weight);
-    append(
-        out,
-        &ContextCreateResponse {
-            context: id.0,
-            reserved: 0,
-        },
-    );
-    Ok(())
-}
-
-fn context_destroy(shared: &Shared, context: ContextId, body: &[u8]) -> Result<(), Status> {
-    if !body.is_empty() {
-        return Err(Status::Invalid);
-    }
-    let mut core = shared.core();
-    core.manager
-        .destroy_context(context, shared.guest_time())
-        .map_err(status_of)?;
-    if let Some(info) = core.contexts.remove(&context) {
-        info.cancelled.end();
-    }
-    shared.carry_out(core);
-    shared.prediction.forget(context);
-    shared.end_lists(context);
     Ok(())
 }
 
@@ -290,138 +239,4 @@ fn fault(
     drop(core);
     append(out, &FaultResponse { event_sequence });
     Ok(())
-}
-
-fn revoke_ack(shared: &Shared, body: &[u8]) -> Result<(), Status> {
-    let (request, entries) =
-        RevokeAckRequest::read_from_prefix(body).map_err(|_| Status::Invalid)?;
-    let count = request.count as usize;
-    if request.reserved != 0
-        || !(1..=MAX_ACKS).contains(&count)
-        || entries.len() != count * RevokeAck::BYTES
-    {
-        return Err(Status::Invalid);
-    }
-    let acks = entries
-        .chunks_exact(RevokeAck::BYTES)
-        .map(|bytes| {
-            let ack: RevokeAck = whole(bytes)?;
-            if ack.flags & !(ACK_DIRTY | ACK_USED) != 0 || ack.reserved != 0 {
-                return Err(Status::Invalid);
-            }
-            Ok(ack)
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    let mut core = shared.core();
-    let now = shared.guest_time();
-    for ack in acks {
-        let window = WindowRef {
-            slot: Slot(ack.slot),
-            generation: ack.generation,
-        };
-        if ack.flags & ACK_USED != 0 {
-            core.manager.touch(window, now);
-        }
-        // A stale acknowledgement is counted and otherwise ignored.
-        core.manager
-            .acknowledged(window, ack.flags & ACK_DIRTY != 0, now);
-    }
-    shared.carry_out(core);
-    Ok(())
-}
-
-fn list_windows(
-    shared: &Shared,
-    body: &ListWindowsRequest,
-    out: &mut Vec<u8>,
-) -> Result<(), Status> {
-    if body.reserved != 0 {
-        return Err(Status::Invalid);
-    }
-    let core = shared.core();
-    let mut windows = core.manager.published_windows(Slot(body.first_slot));
-    let listed: Vec<ListedWindow> = windows
-        .by_ref()
-        .take(MAX_LISTED_WINDOWS)
-        .map(|report| ListedWindow {
-            context: report.context.0,
-            slot: report.window.slot.0,
-            generation: report.window.generation,
-            bytes: report.bytes as u32,
-            device_address: report.address.0,
-            aperture_offset: report.aperture.0,
-            revoked: u32::from(report.state != WindowState::Live),
-            reserved: 0,
-        })
-        .collect();
-    let next_slot = windows.next().map_or(0, |report| report.window.slot.0);
-    append(
-        out,
-        &ListWindowsResponse {
-            count: listed.len() as u32,
-            next_slot,
-        },
-    );
-    out.extend_from_slice(listed.as_bytes());
-    Ok(())
-}
-
-fn list_contexts(
-    shared: &Shared,
-    body: &ListContextsRequest,
-    out: &mut Vec<u8>,
-) -> Result<(), Status> {
-    if body.reserved != 0 {
-        return Err(Status::Invalid);
-    }
-    let core = shared.core();
-    let id = core
-        .manager
-        .next_context(ContextId(body.first_context))
-        .ok_or(Status::NoContext)?;
-    let (Some(report), Some(info)) = (core.manager.context(id), core.contexts.get(&id)) else {
-        return Err(Status::NoContext);
-    };
-    let (commands, computed) = info.usage.so_far();
-    append(
-        out,
-        &ContextInfoResponse {
-            context: id.0,
-            process: info.process,
-            name: info.name,
-            priority: info.priority,
-            failed: if report.failed {
-                Status::ContextFailed.code()
-            } else {
-                0
-            },
-            objects: report.objects,
-            object_bytes: report.object_bytes,
-            windows: report.windows,
-            window_bytes: report.window_bytes,
-            faults: report.faults,
-            lists: info.lists,
-            compute_ns: computed.0,
-            transferred_bytes: info.transferred_bytes,
-            dma_ns: info.dma.0,
-            commands,
-        },
-    );
-    Ok(())
-}
-
-fn list_cancel(
-    shared: &Shared,
-    context: ContextId,
-    body: &ListCancelRequest,
-) -> Result<(), Status> {
-    if body.reserved != 0 {
-        return Err(Status::Invalid);
-    }
-    let core = shared.core();
-    let info = core.contexts.get(&context).ok_or(Status::NoContext)?;
-    let found = info.cancelled.cancel(body.number);
-    // Whoever waits for a window to move looks at the flag again.
-    shared.carry_out(core);
-    found.then_some(()).ok_or(Status::NoObject)
 }
