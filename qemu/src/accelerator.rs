@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! KVM or TCG: which one really boots a guest here.
 //!
 //! `/dev/kvm` may exist, open, and still be unable to run a stock kernel (in

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The host's end of the conversation with the agent in the guest.
 
 use std::collections::HashMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Finds QEMU, builds its command line, boots a guest, and talks to it over
 //! QMP and to the agent inside it.
 //!

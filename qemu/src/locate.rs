@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Finding a QEMU that can run the card: the system's own, or one in a root
 //! directory of another distribution release.
 

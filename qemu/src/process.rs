@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Child processes that cannot outlive this one.
 //!
 //! Every child gets `SIGKILL` from the kernel when this process ends in any

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! QEMU's control channel: commands with answers, and events.
 
 use std::collections::VecDeque;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Quoting for a shell, so that a recorded command line can be run again.
 
 use std::ffi::OsStr;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Reading the guest's serial log for the kernel's last words.
 
 use std::fs;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Folders for UNIX sockets: short paths, because a socket's address holds
 //! 108 bytes, and none left behind, not even by a process that was killed.
 

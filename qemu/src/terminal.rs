@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The terminal's modes, which QEMU changes while it uses our terminal.
 
 use std::io::{self, IsTerminal};

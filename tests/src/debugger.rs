@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! As much of a debugger as stops and continues a guest, the way gdb does at
 //! a breakpoint: over QEMU's stub, in GDB's remote serial protocol.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A guest for one test: booted with the options the test needs, stopped when
 //! the test ends, its logs kept and named when it fails.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A guest's memory, written from outside: what a guest whose kernel has gone wrong
 //! could do to the card.
 

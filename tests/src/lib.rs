@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the end-to-end tests share: a guest that boots with cards, and a
 //! debugger's end of QEMU.
 //!

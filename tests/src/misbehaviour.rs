@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Cards that turn against their driver while programs use them.
 
 use crate::{Builder, TestGuest};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The C library in a guest: its examples, compiled against `augur.h` and
 //! `libaugur.a`.
 

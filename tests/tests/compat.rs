@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! 32-bit programs in the guest: the driver's structures are the same for them.
 
 // What tests share stops at the first surprise as well.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The Debian guest that `make image-debian` makes: the driver as DKMS built it,
 //! loaded by udev, with the tools and the Python package.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The driver under a kernel that watches it: `make debug-kernel`. KASAN, UBSAN,
 //! lockdep and kmemleak see what other kernels do not; fault injection lets
 //! allocations fail. Not among the ordinary tests: the kernel is compiled first.

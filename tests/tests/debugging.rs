@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `augur driver-debug`: symbols at the right addresses, and gdb itself.
 
 // What tests share stops at the first surprise as well.

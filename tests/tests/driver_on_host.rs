@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The parts of the kernel module that need no kernel, compiled for the host
 //! with its sanitizers.
 

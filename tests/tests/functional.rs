@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The driver and the card from inside a guest: each subtest of `augur-test`
 //! that needs nobody outside the guest.
 

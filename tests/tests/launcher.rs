@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a guest gives back to the host, with no card involved in the answer.
 
 use std::io::Write as _;

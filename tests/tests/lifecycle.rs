@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What happens to guest, driver and card when something stops, resets,
 //! reloads, is killed, or is looked at by a debugger.
 

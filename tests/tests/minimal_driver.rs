@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The example of a second driver (`guest-driver/examples/minimal`) on the same
 //! card: what its walk-through says, happens.
 

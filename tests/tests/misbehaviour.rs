@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Cards that turn against their driver: it answers with errors, and neither
 //! the guest nor the driver come to harm.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The guest goes down in other ways than a reset: another kernel takes over, it sleeps,
 //! or it is switched off.
 

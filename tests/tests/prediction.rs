@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Mapping ahead of use, with a guest: nothing is lost by it, whatever the guest
 //! claims, models and profiles go through the driver, and the host records.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A long run that is not part of the others: `make stress`.
 
 #![allow(clippy::unwrap_used)]

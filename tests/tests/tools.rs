@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `augur-smi` in a guest: each of its commands, as people and programs read it.
 
 #![allow(clippy::unwrap_used)]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The card's process, `augurd`, started for one guest.
 
 use std::fs::{self, File};

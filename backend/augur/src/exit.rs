@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Exit codes, and the one place where an error becomes a line on stderr.
 
 use std::fmt;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A guest with its cards, booted from the parts that [`crate::build`] makes.
 
 use std::ffi::OsString;

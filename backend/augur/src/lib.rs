@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The host command `augur` as a library, so that the tests that boot guests
 //! build and boot them exactly as the command does.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `augur`: turns arguments into a [`Command`] and its result into an exit
 //! code, and knows nothing else.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a run is about to do, said before it is done.
 
 use augur_qemu::accelerator;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Steps that take time: no silence on a terminal or in a log, and none of
 //! their chatter unless they fail.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Recording what a running card knows of its guest's accesses, as a trace file.
 
 use std::io::{BufRead, BufReader};

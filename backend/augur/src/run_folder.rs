@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The folder that each run leaves behind: logs, QEMU's command line, results.
 
 use std::fs;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Sizes in bytes, as people write them on a command line.
 
 use std::fmt;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Sending the files below a directory to the host.
 
 use std::ffi::OsStr;

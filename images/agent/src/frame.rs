@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Frames on the byte stream, and finding the first of a conversation.
 //!
 //! | offset | size | field                          |

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the host and the program in the guest say to each other.
 //!
 //! Both ends share one byte stream, a virtio-serial port named

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The agent: the guest's init starts it, and it runs what the host asks for.
 //!
 //! One thread reads the host's messages; each running command has one thread

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The messages, and their payloads.
 
 /// Sixteen bytes that tell one conversation from every other.

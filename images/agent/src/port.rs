@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The guest's end of the virtio-serial port.
 
 use std::fs::{self, File, OpenOptions};

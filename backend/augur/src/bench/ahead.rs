@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `augur bench ahead`: what mapping ahead of use brings a guest's programs.
 //!
 //! One guest has a card for each way of mapping, alike in everything else: on
@@ -9,15 +10,14 @@
 
 mod comparison;
 
-use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use augur_card::PredictorMode;
 use clap::Args;
-use serde::Deserialize;
 
+use super::job::{self, OnCard};
 use crate::card_process::CardOptions;
 use crate::exit;
 use crate::guest::{Guest, GuestOptions, Parts};
@@ -26,7 +26,7 @@ use crate::project::Project;
 use crate::size::Size;
 
 pub use comparison::Comparison;
-use comparison::{Figure, Row};
+use comparison::Row;
 
 /// The aperture of all cards.
 const APERTURE: Size = Size(32 << 20);
@@ -72,12 +72,6 @@ impl Arguments {
             ExitCode::from(exit::FAILED)
         })
     }
-}
-
-#[derive(Deserialize)]
-struct Line {
-    card: usize,
-    figure: Figure,
 }
 
 /// The card's threads that predict and learn.
@@ -134,26 +128,15 @@ pub fn measure_in(guest: &Guest, mib: u64) -> anyhow::Result<Comparison> {
     let _beat = Heartbeat::start("mapping on demand and ahead of use");
     let numbers: Vec<String> = (0..rows.len()).map(|card| card.to_string()).collect();
     let words = [
-        "augur-job",
         "aperture",
         "--mib",
         &mib.to_string(),
         "--cards",
         &numbers.join(","),
     ];
-    let job = guest.machine().begin(&words)?;
-    let mut said = Vec::new();
-    let code = guest
-        .machine()
-        .follow(&job, &mut said, &mut io::stderr(), JOBS)?;
-    ensure!(code <= 1, "augur-job ended with exit code {code}");
-    for line in said
-        .split(|&byte| byte == b'\n')
-        .filter(|line| !line.is_empty())
-    {
-        let line: Line = serde_json::from_slice(line).context("augur-job printed no figures")?;
-        let row = rows.get_mut(line.card).context("a card too many")?;
-        row.figures.push(line.figure);
+    for OnCard { card, figure } in job::figures(guest, &words, JOBS)? {
+        let row = rows.get_mut(card).context("a card too many")?;
+        row.figures.push(figure);
     }
     for (row, (after, before)) in rows.iter_mut().zip(learning(guest).into_iter().zip(before)) {
         row.learning = after.saturating_sub(before);

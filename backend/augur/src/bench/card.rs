@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `augur bench card`: what the card costs and moves, in a guest beside a peer
 //! and in this process, against what it is hoped to.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The least of a driver: it asks the card in this process directly, without a
 //! guest or a transport, and plays the guest's part.
 

@@ -8,7 +8,6 @@
 //! to do.
 
 use std::fmt::Write as _;
-use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use anyhow::{Context as _, ensure};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+use super::job::{self, OnCard};
 use crate::card_process::CardOptions;
 use crate::exit;
 use crate::guest::{Guest, GuestOptions, Parts};
@@ -74,12 +74,6 @@ struct Figure {
     wrong: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Line {
-    card: usize,
-    figure: Figure,
-}
-
 /// One of [`CARDS`], and what it gave.
 #[derive(Debug, Serialize)]
 struct Row {
@@ -126,7 +120,6 @@ impl Arguments {
     fn measure(&self, guest: &Guest) -> anyhow::Result<Vec<Row>> {
         let _beat = Heartbeat::start("one network on four cards");
         let words = [
-            "augur-job",
             "network",
             "--layers",
             &self.layers.to_string(),
@@ -137,24 +130,15 @@ impl Arguments {
             "--rounds",
             &self.rounds.to_string(),
         ];
-        let job = guest.machine().begin(&words)?;
-        let mut said = Vec::new();
-        let code = guest
-            .machine()
-            .follow(&job, &mut said, &mut io::stderr(), JOB)?;
-        ensure!(code <= 1, "augur-job ended with exit code {code}");
-        let lines = said.split(|&byte| byte == b'\n');
-        let rows = lines
-            .filter(|line| !line.is_empty())
-            .map(|line| {
-                let line: Line =
-                    serde_json::from_slice(line).context("augur-job printed no figures")?;
-                let &(name, divides, places) = CARDS.get(line.card).context("a card too many")?;
+        let rows = job::figures(guest, &words, JOB)?
+            .into_iter()
+            .map(|OnCard { card, figure }| {
+                let &(name, divides, places) = CARDS.get(card).context("a card too many")?;
                 Ok(Row {
                     name,
                     divides,
                     places,
-                    figure: line.figure,
+                    figure,
                 })
             })
             .collect::<anyhow::Result<Vec<_>>>()?;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `augur bench priority`: what the order in which DMA channels work is worth.
 //!
 //! The card runs in this process with its own threads; only the guest is missing. A

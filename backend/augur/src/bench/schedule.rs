@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `augur bench schedule`: one program, under one or all units of tracking.
 
 mod calibrate;

@@ -6,7 +6,6 @@
 //! factorisation runs on each, tile by tile in one list, on two engines: with whole
 //! tensors its commands come one after another, for all of them write one matrix.
 
-use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use augur_card::Policy;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+use super::job::{self, OnCard};
 use crate::card_process::CardOptions;
 use crate::exit;
 use crate::guest::{Guest, GuestOptions, Parts, card_schedule};
@@ -120,12 +120,6 @@ struct Figure {
     wrong: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Line {
-    card: usize,
-    figure: Figure,
-}
-
 /// A unit of tracking, and what it gave.
 #[derive(Clone, Debug)]
 struct Row {
@@ -157,7 +151,6 @@ pub fn measure_in(guest: &Guest, first_card: usize, work: &Work) -> anyhow::Resu
         .map(|card| card.to_string())
         .collect();
     let words = [
-        "augur-job",
         "cholesky",
         "--size",
         &work.size.to_string(),
@@ -168,21 +161,13 @@ pub fn measure_in(guest: &Guest, first_card: usize, work: &Work) -> anyhow::Resu
         "--cards",
         &numbers.join(","),
     ];
-    let job = guest.machine().begin(&words)?;
-    let mut said = Vec::new();
-    let code = guest
-        .machine()
-        .follow(&job, &mut said, &mut io::stderr(), JOB)?;
-    ensure!(code <= 1, "augur-job ended with exit code {code}");
-    let lines = said.split(|&byte| byte == b'\n');
     let mut rows = Vec::new();
-    for line in lines.filter(|line| !line.is_empty()) {
-        let line: Line = serde_json::from_slice(line).context("augur-job printed no figures")?;
-        let unit = line.card.checked_sub(first_card);
+    for OnCard { card, figure } in job::figures(guest, &words, JOB)? {
+        let unit = card.checked_sub(first_card);
         let unit = unit.and_then(|index| UNITS.get(index)).copied();
         rows.push(Row {
             unit: unit.context("a card too many")?,
-            figure: line.figure,
+            figure,
         });
     }
     ensure!(rows.len() == UNITS.len(), "a card is missing");

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Things made from a recipe: kept under a name that holds a hash of the
 //! recipe's inputs, and put in place by one rename.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Writing the archive that the kernel unpacks as its first file system
 //! ("newc" cpio, described in the kernel's
 //! Documentation/driver-api/early-userspace/buffer-format.rst).

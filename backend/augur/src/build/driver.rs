@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The card's kernel module, and the example of a second one, compiled by the
 //! tool root's compiler against the guest kernel's headers.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The guest's first and only file system, packed from parts: busybox and the
 //! kernel's own modules (kept), the card's driver, the guest's programs, and
 //! the files of one run.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Building what a guest is made of, each part from a recipe below `images/`
 //! or from the sources, and again only when an input changes.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! qemu-storage-daemon, of the same release as the tool root's QEMU: the peer
 //! that the benchmark puts beside the card. Fetched when a benchmark asks for
 //! it, by nobody else.

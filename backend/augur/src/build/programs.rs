@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The Rust programs of a run, built by cargo: the card's process for the
 //! host, and static programs for the guest.
 

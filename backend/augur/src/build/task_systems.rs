@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! libgomp, StarPU and TBB with a program on each: the task systems that a
 //! benchmark puts beside the card's scheduler. Fetched and built when it asks for
 //! them, by nobody else.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The tool root: a directory with a QEMU, the guest's kernel and the compiler
 //! for its driver, unpacked from a Debian archive. See `images/tool-root`.
 

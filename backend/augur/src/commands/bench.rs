@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `augur bench`: measures the card, in a guest and in this process, and its
 //! parts on a virtual clock.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `augur doctor`: what this machine lacks, and the command that mends it.
 
 use std::path::Path;

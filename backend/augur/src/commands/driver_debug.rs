@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `augur driver-debug`: a guest that gdb attaches to.
 
 use std::process::ExitCode;

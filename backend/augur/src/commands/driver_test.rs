@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `augur driver-test`: from an edit of the driver to a verdict.
 
 use std::io;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `augur guest`: run one command in a guest with the card.
 
 use std::io;

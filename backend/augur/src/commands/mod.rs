@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The subcommands of `augur`: one module each, one line each in [`Command`].
 //!
 //! A module holds its arguments (a `clap::Args` struct, whose documentation is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `augur run`: the main job, on a photograph, from nothing to a report.
 
 use std::fs::File;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `augur shell`: an interactive guest with the card, its driver and tools.
 
 use std::process::ExitCode;

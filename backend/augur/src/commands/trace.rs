@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `augur trace`: makes access traces, from others' and from nothing, and
 //! shows them.
 

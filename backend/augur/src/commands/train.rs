@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `augur train`: a model for the card's predictor, from recorded traces.
 
 use std::cell::RefCell;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a debugger needs of a running guest: QEMU's stub, symbols of the kernel
 //! and of the driver at the addresses where they are, and a script for gdb that
 //! puts them together.

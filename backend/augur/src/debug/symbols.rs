@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A file of symbols without code, for a debugger: what the running guest says
 //! of its kernel's functions and data, modules included (`/proc/kallsyms`), as
 //! an ELF executable.

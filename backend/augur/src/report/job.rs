@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the job in the guest says of itself: `report.json`, as far as the page
 //! shows it.
 

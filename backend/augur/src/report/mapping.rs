@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The aperture over time under several ways of mapping: bytes visible, and windows
 //! mapped on demand and ahead of use, used and taken back.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The report of a run: one HTML file that needs nothing else, made from what
 //! the job in the guest wrote to its results.
 //!

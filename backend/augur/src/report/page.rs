@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The page around the timeline: pictures, steps, counters.
 
 use std::fmt::Write;

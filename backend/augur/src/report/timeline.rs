@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The timeline as SVG: bytes visible through the aperture over time, behind
 //! them the job's steps as bands, and a tick for each stretch with faults.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What jobs took with each way of mapping, side by side: the table, and what the
 //! report draws. Knows nothing of guests and cards.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Figures: what was measured, over the repeats of one run, and what was hoped
 //! for.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the guest's `augur-bench --json` says, and the figures it makes.
 
 use serde::Deserialize;

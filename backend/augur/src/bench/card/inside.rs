@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Time inside the card: its own code in this process, without a guest, a
 //! transport or a thread switch in between.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What this machine's `memcpy` does between two memory files: the measure of
 //! the card's DMA, which copies between two memory files as well.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! qemu-storage-daemon beside the card: a vhost-user block device without a
 //! disk, in the same guest.
 

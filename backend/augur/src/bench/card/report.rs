@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! How the figures are shown: a table, or one JSON object.
 
 use std::io::{self, Write as _};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Programs that want something of the card at the same time, on one thread that
 //! never waits for any of them.
 

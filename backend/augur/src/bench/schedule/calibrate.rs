@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What analysis costs on this machine, in the terms in which the profile
 //! charges it to the modelled card: for each tracked cell, and for each edge.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Reads a program from JSON lines.
 //!
 //! The file is somebody else's: every line is checked where it is read, and an

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Whether an instruction costs the same however many came before: one endless
 //! program, measured at growing lengths, with what it holds in memory.
 //!

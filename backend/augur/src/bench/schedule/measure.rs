@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Measures one program under one policy: its graph, a run on the modelled
 //! card, and what analysis and scheduling cost this machine.
 

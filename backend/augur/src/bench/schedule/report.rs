@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! How a measurement is shown: one JSON object a line, or a table.
 
 use std::io::{self, Write};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Programs on cards of many sizes: makespans against the lower bound and the
 //! policies against each other, in virtual time only.
 

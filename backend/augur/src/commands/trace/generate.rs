@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `augur trace generate`: access streams of kernels, made from their loops.
 
 use std::path::PathBuf;

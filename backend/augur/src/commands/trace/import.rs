@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `augur trace import`: others' traces as the project's own.
 
 use std::path::PathBuf;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `augur trace record`: the accesses of a running card, or of one booted for it.
 
 use std::io;

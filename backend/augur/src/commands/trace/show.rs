@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `augur trace show`: what a trace is like, and what a policy makes of it.
 
 use std::path::{Path, PathBuf};

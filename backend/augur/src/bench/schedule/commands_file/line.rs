@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a line of a program may say, and why one is refused.
 
 use augur_scheduler::list::ListError;
