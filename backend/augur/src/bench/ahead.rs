@@ -43,7 +43,7 @@ const DEMAND_WINDOWS: [Size; 4] = [
 /// that the aperture has room for; smaller ones fault more and learn more slowly.
 const PREDICTED_WINDOW: Size = Size(1 << 20);
 /// What each job moves unless told otherwise, in MiB.
-pub const MIB: u64 = 256;
+const MIB: u64 = 256;
 /// How long all jobs may take together; some seconds on an idle machine.
 const JOBS: Duration = Duration::from_secs(1200);
 /// How long powering off may take.

@@ -24,6 +24,9 @@ use crate::size::Size;
 
 /// The photograph that is processed when none is given.
 const PHOTO: &str = "images/photo/raccoon.jpg";
+/// What each of two jobs moves through an aperture of an eighth of both, mapped in
+/// several ways, in MiB.
+const AHEAD_MIB: u64 = 128;
 /// The longest side of an image, in pixels.
 const LONGEST_SIDE: u32 = 8192;
 /// Memory of a guest with a small image, in MiB.
@@ -108,7 +111,7 @@ impl Arguments {
         let folder = guest.power_off(END)?;
         // A guest of its own: QEMU's table of shared memory has room for the
         // apertures of eight cards.
-        let ahead = ahead::measure(&parts, ahead::MIB)?;
+        let ahead = ahead::measure(&parts, AHEAD_MIB)?;
         print!("{}", ahead.table());
 
         let name = folder
