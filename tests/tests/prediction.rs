@@ -236,7 +236,10 @@ fn record_until(guest: &TestGuest, socket: &str, trace: &Path, signal: &str) {
     guest.succeed(&["augur-test", "smoke"]);
     assert!(!trace.exists(), "the trace is there before it is complete");
     let id = child.id().to_string();
-    let sent = Command::new("kill").args(["-s", signal, &id]).status();
+    // The shell's own: a bare machine has no other.
+    let sent = Command::new("sh")
+        .args(["-c", "kill -s \"$0\" \"$1\"", signal, &id])
+        .status();
     assert!(sent.unwrap().success());
     errors.read_to_string(&mut line).unwrap();
     let output = child.wait_with_output().unwrap();
