@@ -82,7 +82,8 @@ pub struct Arguments {
     pub keep_in_place: bool,
 
     /// Mapping of memory ahead of its use: off, classic (what the experts' own
-    /// records say) or full (the learned scorer as well) [default: off]
+    /// records say) or full (the learned scorer as well), for drivers that set up
+    /// a touch ring [default: full]
     #[arg(long, value_name = "MODE")]
     pub predictor: Option<PredictorMode>,
 

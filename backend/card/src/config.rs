@@ -17,11 +17,11 @@ const PROBATION: Nanos = Nanos(250_000_000);
 #[serde(rename_all = "lowercase")]
 pub enum PredictorMode {
     /// Windows are mapped on demand only.
-    #[default]
     Off,
     /// By the experts' own records.
     Classic,
     /// By the learned scorer over the experts.
+    #[default]
     Full,
 }
 
@@ -141,7 +141,7 @@ impl Default for CardConfig {
             tracking: Policy::Adaptive,
             divides_commands: true,
             moves_objects: true,
-            predictor: PredictorMode::Off,
+            predictor: PredictorMode::default(),
             speculative_bytes: 0,
             ahead_window_bytes: 512 << 10,
             submit_queues: 2,

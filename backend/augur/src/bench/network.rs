@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use augur_card::PredictorMode;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +95,7 @@ impl Arguments {
             memory: MEMORY,
             keeps_whole: !divides,
             keeps_in_place: !places,
+            predictor: PredictorMode::Off,
             ..CardOptions::default()
         });
         let options = GuestOptions {

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use augur_card::Policy;
+use augur_card::{Policy, PredictorMode};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
@@ -102,6 +102,7 @@ pub fn cards() -> Vec<CardOptions> {
         .map(|tracking| CardOptions {
             memory: MEMORY,
             tracking,
+            predictor: PredictorMode::Off,
             records_schedule: true,
             ..CardOptions::default()
         })

@@ -58,6 +58,9 @@ pub(crate) struct Prediction {
     ring: Mutex<Option<TouchRingReader>>,
     /// The driver of the ring obeys ZAP events.
     zaps: AtomicBool,
+    /// There is a ring: a driver that reports touches knows of windows that it did
+    /// not ask for. Others see none, unless they choose a mode.
+    reported: AtomicBool,
     /// What the configuration says of contexts that say nothing.
     mode: PredictorMode,
     /// What contexts say for themselves.
@@ -78,9 +81,10 @@ impl Prediction {
             inbox: Inbox::default(),
             ring: Mutex::default(),
             zaps: AtomicBool::new(false),
+            reported: AtomicBool::new(false),
             mode,
             modes: Mutex::default(),
-            predicting: AtomicBool::new(mode != PredictorMode::Off),
+            predicting: AtomicBool::new(false),
             models: Models::default(),
             recorder: Recorder::default(),
             last_model: Mutex::default(),
@@ -100,7 +104,17 @@ impl Prediction {
 
     /// How windows of a context are mapped.
     pub fn mode(&self, context: ContextId) -> PredictorMode {
-        self.modes().get(&context).copied().unwrap_or(self.mode)
+        let own = self.modes().get(&context).copied();
+        own.unwrap_or_else(|| self.default_mode())
+    }
+
+    /// How windows are mapped of contexts that say nothing.
+    fn default_mode(&self) -> PredictorMode {
+        if self.reported.load(Ordering::Relaxed) {
+            self.mode
+        } else {
+            PredictorMode::Off
+        }
     }
 
     /// Chooses how windows of a context are mapped; `None` as the card is
@@ -111,11 +125,15 @@ impl Prediction {
             Some(mode) => modes.insert(context, mode),
             None => modes.remove(&context),
         };
-        let any = self.mode != PredictorMode::Off
-            || modes.values().any(|&mode| mode != PredictorMode::Off);
-        self.predicting.store(any, Ordering::Relaxed);
+        self.note_predicting(&modes);
         drop(modes);
         self.inbox.wake();
+    }
+
+    fn note_predicting(&self, modes: &BTreeMap<ContextId, PredictorMode>) {
+        let any = self.default_mode() != PredictorMode::Off
+            || modes.values().any(|&mode| mode != PredictorMode::Off);
+        self.predicting.store(any, Ordering::Relaxed);
     }
 
     /// Whether windows are mapped ahead for a context.
@@ -261,7 +279,10 @@ impl Prediction {
     fn set_ring(&self, ring: Option<TouchRingReader>, zaps: bool) {
         let zaps = zaps && ring.is_some();
         self.zaps.store(zaps, Ordering::Relaxed);
+        self.reported.store(ring.is_some(), Ordering::Relaxed);
         *self.ring.lock().unwrap_or_else(PoisonError::into_inner) = ring;
+        self.note_predicting(&self.modes());
+        self.inbox.wake();
     }
 
     fn leave_last_model(&self, file: Vec<u8>) {

@@ -17,12 +17,31 @@ use super::*;
 
 const RING: u64 = 40 << 20;
 
-fn predicting(mode: PredictorMode) -> Driver {
+/// A driver without a touch ring.
+fn silent(mode: PredictorMode) -> Driver {
     Driver::start(CardConfig {
         predictor: mode,
         ahead_window_bytes: 64 << 10,
         ..small()
     })
+}
+
+fn predicting(mode: PredictorMode) -> Driver {
+    let driver = silent(mode);
+    report_touches(&driver);
+    driver
+}
+
+/// Sets up an empty touch ring: the driver takes windows that it did not ask for.
+pub fn report_touches(driver: &Driver) {
+    let ring = TouchRingRequest {
+        address: RING,
+        entries: 64,
+        flags: 0,
+    };
+    driver
+        .ask::<[u8; 0]>(Request::TouchRing, 0, ring.as_bytes())
+        .unwrap();
 }
 
 fn counters(driver: &Driver) -> CountersResponse {
@@ -39,6 +58,24 @@ fn stream(driver: &mut Driver, address: u64, pages: u64, round: u64) {
         let mut found = [0; 8];
         driver.read(address + page * 4096, &mut found);
         assert_eq!(u64::from_le_bytes(found), round << 32 | page, "page {page}");
+    }
+}
+
+#[test]
+fn a_driver_without_a_touch_ring_sees_what_it_asked_for_alone() {
+    let mut driver = silent(PredictorMode::Full);
+    let object = driver.object(4 << 20);
+    for round in 1..=4 {
+        stream(&mut driver, object.device_address, 1024, round);
+    }
+    assert_eq!(counters(&driver).maps_ahead, 0);
+    report_touches(&driver);
+    let end = Instant::now() + PATIENCE;
+    let mut round = 4;
+    while counters(&driver).maps_ahead == 0 {
+        assert!(Instant::now() < end, "nothing is mapped ahead");
+        round += 1;
+        stream(&mut driver, object.device_address, 1024, round);
     }
 }
 
@@ -127,17 +164,10 @@ fn objects_may_go_while_their_next_pages_are_predicted() {
 #[test]
 fn false_touches_are_refused_and_change_nothing() {
     let mut driver = predicting(PredictorMode::Full);
-    let ring = TouchRingRequest {
-        address: RING,
-        entries: 64,
-        flags: 0,
-    };
-    driver
-        .ask::<[u8; 0]>(Request::TouchRing, 0, ring.as_bytes())
-        .unwrap();
     let outside = TouchRingRequest {
         address: u64::MAX - 7,
-        ..ring
+        entries: 64,
+        flags: 0,
     };
     assert_eq!(
         driver.ask::<[u8; 0]>(Request::TouchRing, 0, outside.as_bytes()),

@@ -9,6 +9,7 @@ use augur_abi::submit::SubmitStatus;
 use augur_card::{CardConfig, DmaOrder, PredictorMode};
 
 use super::driver::*;
+use super::prediction::report_touches;
 use super::*;
 
 /// Bytes of a bulk transfer, and how many of them are queued.
@@ -16,12 +17,14 @@ const BULK: u32 = 16 << 20;
 const LISTS: usize = 64;
 
 fn busy(predictor: PredictorMode) -> Driver {
-    Driver::start(CardConfig {
+    let driver = Driver::start(CardConfig {
         dma_channels: 1,
         predictor,
         memory_bytes: 256 << 20,
         ..small()
-    })
+    });
+    report_touches(&driver);
+    driver
 }
 
 /// Begins bulk transfers into an object, on the one channel.

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use augur_client::Device;
+use augur_client::prediction::PredictorMode;
 use augur_client::units::Bytes;
 use clap::Parser;
 use serde::Serialize;
@@ -83,6 +84,8 @@ fn main() -> ExitCode {
 }
 
 fn measure(device: &Device, arguments: &Arguments) -> Result<Figures, Box<dyn std::error::Error>> {
+    // What a fault costs is what a program waits for that nobody foresaw.
+    device.set_predictor(PredictorMode::Off)?;
     Ok(Figures {
         latency: latency::measure(device, arguments.requests)?,
         transfers: transfers::measure(device, arguments.bytes.0)?,
