@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use augur_client::prediction::PredictorMode;
 use augur_client::{Advice, CommandList, DataType, Device, Error, Object, Priority};
 
 use crate::harness::{Failure, Options, Outcome, check};
@@ -113,6 +114,8 @@ fn wait_for_windows(device: &Device, bytes: u64, others: u64) -> Outcome {
 /// Advice changes how many faults a range costs; pins hold and are bounded.
 pub fn advice(options: &Options) -> Outcome {
     let device = options.open()?;
+    // What advice changes, and not what the card foresees anyway.
+    device.set_predictor(PredictorMode::Off)?;
     let window = u64::from(device.information().demand_window_bytes);
     let aperture = device.information().aperture_bytes;
     const BYTES: u64 = 1 << 20;
@@ -138,6 +141,7 @@ pub fn advice(options: &Options) -> Outcome {
     })?;
 
     let other = options.open()?;
+    other.set_predictor(PredictorMode::Off)?;
     let object = other.create_object(BYTES)?;
     let known = other.driver_counters()?.windows;
     object.advise(0, BYTES, Advice::WillNeed)?;
