@@ -169,6 +169,10 @@ impl Configuration {
             // On a busy host the timer's interrupts come too late for the kernel's check,
             // which panics then. Under KVM Linux leaves the check out by itself.
             words.push("no_timer_check");
+            // There a processor of the guest may also not run for half a minute. Its
+            // watchdogs ought to find the driver's mistakes, not the host's load.
+            words.push("watchdog_thresh=60");
+            words.push("rcupdate.rcu_cpu_stall_timeout=120");
         }
         words.extend(self.kernel_arguments.iter().map(String::as_str));
         words.join(" ")
