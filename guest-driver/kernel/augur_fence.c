@@ -156,25 +156,20 @@ static struct augur_fence *augur_fences_find(struct augur_context *context, u64 
 }
 
 /**
- * augur_ioctl_wait - DRM_IOCTL_AUGUR_WAIT
- * @dev: The device.
- * @data: struct drm_augur_wait.
- * @file: The open file.
+ * augur_fences_wait - wait for the end of a list
+ * @context: The context.
+ * @args: What DRM_AUGUR_WAIT takes, and what it gives when the list has ended.
+ *
+ * Return: what DRM_AUGUR_WAIT does.
  */
-int augur_ioctl_wait(struct drm_device *dev, void *data, struct drm_file *file)
+int augur_fences_wait(struct augur_context *context, struct drm_augur_wait *args)
 {
-	struct augur_context *context = file->driver_priv;
-	struct drm_augur_wait *args = data;
-	struct augur_fence *fence;
+	struct augur_fence *fence = augur_fences_find(context, args->fence);
 	long left;
 	int ret = 0;
 
-	if (args->timeout_ns < 0)
-		return -EINVAL;
-	fence = augur_fences_find(context, args->fence);
 	if (!fence)
 		return -ENOENT;
-
 	if (!dma_fence_is_signaled(&fence->base))
 		augur_queue_look(&context->adev->queues[fence->queue], &fence->base,
 				 !args->timeout_ns);
@@ -195,4 +190,17 @@ int augur_ioctl_wait(struct drm_device *dev, void *data, struct drm_file *file)
 	}
 	dma_fence_put(&fence->base);
 	return ret;
+}
+
+/**
+ * augur_ioctl_wait - DRM_IOCTL_AUGUR_WAIT
+ * @dev: The device.
+ * @data: struct drm_augur_wait.
+ * @file: The open file.
+ */
+int augur_ioctl_wait(struct drm_device *dev, void *data, struct drm_file *file)
+{
+	struct drm_augur_wait *args = data;
+
+	return args->timeout_ns < 0 ? -EINVAL : augur_fences_wait(file->driver_priv, args);
 }

@@ -14,6 +14,7 @@
 #include "augur_card_abi.h"
 
 struct augur_context;
+struct drm_augur_wait;
 struct drm_device;
 struct drm_file;
 
@@ -57,6 +58,7 @@ void augur_fences_forget(struct augur_context *context);
 void augur_fences_fini(struct augur_context *context);
 void augur_fences_add(struct augur_context *context, u64 number,
 		      struct augur_fence *fence);
+int augur_fences_wait(struct augur_context *context, struct drm_augur_wait *args);
 int augur_ioctl_wait(struct drm_device *dev, void *data, struct drm_file *file);
 
 #endif

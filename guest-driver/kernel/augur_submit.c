@@ -263,15 +263,9 @@ struct dma_fence *augur_submit_own(struct augur_context *context, struct augur_l
 	return ERR_PTR(ret);
 }
 
-/**
- * augur_ioctl_submit - DRM_IOCTL_AUGUR_SUBMIT
- * @dev: The device.
- * @data: struct drm_augur_submit.
- * @file: The open file.
- */
-int augur_ioctl_submit(struct drm_device *dev, void *data, struct drm_file *file)
+static int augur_submit_one(struct augur_context *context, struct drm_file *file,
+			    struct drm_augur_submit *args)
 {
-	struct drm_augur_submit *args = data;
 	const struct drm_augur_list list = {
 		.commands = args->commands,
 		.commands_size = args->commands_size,
@@ -286,13 +280,36 @@ int augur_ioctl_submit(struct drm_device *dev, void *data, struct drm_file *file
 		.out_syncs = args->out_syncs,
 		.in_sync_count = args->in_sync_count,
 		.out_sync_count = args->out_sync_count,
-		.flags = args->flags,
-		.pad = args->pad,
 	};
-	int ret = augur_submit(file->driver_priv, file, &lists, &list);
+	int ret = augur_submit(context, file, &lists, &list);
 
-	args->fence = lists.fence;
+	args->wait.fence = lists.fence;
 	return ret;
+}
+
+/**
+ * augur_ioctl_submit - DRM_IOCTL_AUGUR_SUBMIT
+ * @dev: The device.
+ * @data: struct drm_augur_submit.
+ * @file: The open file.
+ */
+int augur_ioctl_submit(struct drm_device *dev, void *data, struct drm_file *file)
+{
+	struct augur_context *context = file->driver_priv;
+	struct drm_augur_submit *args = data;
+	bool wait = args->flags & DRM_AUGUR_SUBMIT_WAIT;
+	int ret;
+
+	if (args->flags & ~DRM_AUGUR_SUBMIT_WAIT || args->wait_error ||
+	    args->wait.timeout_ns < 0 || (args->wait.timeout_ns && !wait))
+		return -EINVAL;
+	ret = augur_submit_one(context, file, args);
+	if (ret || !wait)
+		return ret;
+	ret = augur_fences_wait(context, &args->wait);
+	/* An error would say that the list was not submitted, or restart the call. */
+	args->wait_error = ret == -ERESTARTSYS ? EINTR : -ret;
+	return 0;
 }
 
 /**

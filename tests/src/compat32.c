@@ -118,7 +118,13 @@ void _start(void)
 	submit.commands_size = sizeof(fill);
 	submit.command_count = 1;
 	step(5, ioctl(file, DRM_IOCTL_AUGUR_SUBMIT, &submit) == 0);
-	finished(6, file, submit.fence);
+	finished(6, file, submit.wait.fence);
+	submit.flags = DRM_AUGUR_SUBMIT_WAIT;
+	submit.wait.timeout_ns = 0x7fffffffffffffffll;
+	step(12, ioctl(file, DRM_IOCTL_AUGUR_SUBMIT, &submit) == 0 && !submit.wait_error &&
+		 submit.wait.status == AUGUR_STATUS_OK && submit.wait.finished_ns &&
+		 submit.wait.finished_ns >= submit.wait.started_ns);
+	finished(13, file, submit.wait.fence);
 
 	out.header.opcode = AUGUR_OP_TRANSFER_OUT;
 	out.header.operand_count = 1;

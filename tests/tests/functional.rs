@@ -79,7 +79,10 @@ fn commands_compute_what_the_reference_computes() {
 #[test]
 fn programs_order_lists_by_timelines_and_wait_for_them_as_futures() {
     let guest = Builder::new("fences").boot();
-    subtests(&guest, &["timelines", "futures", "mmap-slices"]);
+    subtests(
+        &guest,
+        &["timelines", "futures", "submit-wait", "mmap-slices"],
+    );
     guest.finish();
 }
 

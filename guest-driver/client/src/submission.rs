@@ -31,6 +31,21 @@ pub struct Completion {
 }
 
 impl Completion {
+    /// How a list ended, as the driver says it.
+    fn of(wait: &uapi::Wait) -> Result<Self, Error> {
+        match Status::from_code(wait.status) {
+            Some(Status::Ok) => Ok(Self {
+                started_ns: wait.started_ns,
+                finished_ns: wait.finished_ns,
+            }),
+            Some(status) => Err(Error::ListFailed {
+                status,
+                command: wait.failed_command,
+            }),
+            None => Err(Error::UnknownStatus(wait.status)),
+        }
+    }
+
     /// Nanoseconds from the first command's start to the last one's end, by
     /// the card's clock.
     pub fn nanos(&self) -> u64 {
@@ -63,17 +78,7 @@ impl Submission {
             ..Default::default()
         };
         kernel::call(&self.device.file, &mut argument)?;
-        match Status::from_code(argument.status) {
-            Some(Status::Ok) => Ok(Completion {
-                started_ns: argument.started_ns,
-                finished_ns: argument.finished_ns,
-            }),
-            Some(status) => Err(Error::ListFailed {
-                status,
-                command: argument.failed_command,
-            }),
-            None => Err(Error::UnknownStatus(argument.status)),
-        }
+        Completion::of(&argument)
     }
 
     /// Whether the list has ended, well or not, without waiting.
@@ -102,12 +107,12 @@ impl Device {
         self.run_on(0, list)
     }
 
-    /// Submits a list on a queue and waits until it has ended.
+    /// Submits a list on a queue and waits until it has ended, in one system call.
     ///
     /// # Errors
     /// As [`Submission::wait`], or the kernel refused the list.
     pub fn run_on(&self, queue: u32, list: &CommandList<'_>) -> Result<Completion, Error> {
-        self.scope(|scope| scope.submit(queue, list)?.wait(None))
+        self.scope(|scope| scope.run(queue, list))
     }
 
     /// The list with this number, as [`Submission::fence`] gave it: for programs
@@ -213,6 +218,23 @@ impl Device {
         list: &CommandList<'_>,
         order: &Order<'_>,
     ) -> Result<Submission, Error> {
+        // SAFETY: the caller's promise.
+        let submit = unsafe { self.submit_flagged(queue, list, order, 0) }?;
+        Ok(self.submission(submit.wait.fence))
+    }
+
+    /// Submits a list with `uapi::SUBMIT_*`. Return: the argument as the driver
+    /// left it; a wait has no time limit.
+    ///
+    /// # Safety
+    /// As [`Device::submit_unguarded`].
+    unsafe fn submit_flagged(
+        &self,
+        queue: u32,
+        list: &CommandList<'_>,
+        order: &Order<'_>,
+        flags: u32,
+    ) -> Result<uapi::Submit, Error> {
         let list = self.describe(list)?;
         let [after, passes] = [order.after, order.passes]
             .map(|points| points.iter().map(Point::sync).collect::<Vec<_>>());
@@ -227,15 +249,16 @@ impl Device {
             out_syncs: passes.as_ptr().expose_provenance() as u64,
             in_sync_count: u32::try_from(after.len()).unwrap_or(u32::MAX),
             out_sync_count: u32::try_from(passes.len()).unwrap_or(u32::MAX),
+            flags,
             ..Default::default()
         };
+        if flags & uapi::SUBMIT_WAIT != 0 {
+            argument.wait.timeout_ns = kernel::deadline(None);
+        }
         // SAFETY: commands, transfers and points are copied during the call;
         // the caller keeps the memory that the transfers name.
         unsafe { kernel::ioctl(&self.file, &mut argument) }?;
-        Ok(Submission {
-            device: self.clone(),
-            fence: argument.fence,
-        })
+        Ok(argument)
     }
 }
 
@@ -260,6 +283,21 @@ impl<'memory> Scope<'memory> {
         let submission = unsafe { self.device.submit_unguarded(queue, list, &Order::default()) }?;
         self.pending.borrow_mut().push(submission.clone());
         Ok(submission)
+    }
+
+    /// Submits a list and waits until it has ended.
+    fn run(&self, queue: u32, list: &CommandList<'memory>) -> Result<Completion, Error> {
+        let (order, flags) = (Order::default(), uapi::SUBMIT_WAIT);
+        // SAFETY: as in `submit`; a list that has not ended when the call
+        // returns is waited for like all others.
+        let submit = unsafe { self.device.submit_flagged(queue, list, &order, flags) }?;
+        if submit.wait_error == 0 {
+            return Completion::of(&submit.wait);
+        }
+        // A signal ended the wait, or what this wait meets again.
+        let submission = self.device.submission(submit.wait.fence);
+        self.pending.borrow_mut().push(submission.clone());
+        submission.wait(None)
     }
 }
 

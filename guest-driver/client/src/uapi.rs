@@ -92,6 +92,15 @@ uapi_structures! {
         pub point: u64,
     }
 
+    pub struct Wait {
+        pub fence: u64,
+        pub timeout_ns: i64,
+        pub status: u32,
+        pub failed_command: u32,
+        pub started_ns: u64,
+        pub finished_ns: u64,
+    }
+
     pub struct Submit {
         pub commands: u64,
         pub commands_size: u32,
@@ -104,17 +113,8 @@ uapi_structures! {
         pub in_sync_count: u32,
         pub out_sync_count: u32,
         pub flags: u32,
-        pub pad: u32,
-        pub fence: u64,
-    }
-
-    pub struct Wait {
-        pub fence: u64,
-        pub timeout_ns: i64,
-        pub status: u32,
-        pub failed_command: u32,
-        pub started_ns: u64,
-        pub finished_ns: u64,
+        pub wait_error: u32,
+        pub wait: Wait,
     }
 
     pub struct List {
@@ -322,6 +322,9 @@ pub const TRANSFER_BUFFER: u32 = 1 << 1;
 pub const PRIME_CLOSE_ON_EXEC: u32 = 0o2_000_000;
 /// Flag of [`PrimeHandle`]: the dma-buf may be written.
 pub const PRIME_READ_WRITE: u32 = 2;
+
+/// Flag of [`Submit`]: wait for the list's end as well.
+pub const SUBMIT_WAIT: u32 = 1 << 0;
 
 /// Lists of one [`SubmitLists`], at most.
 pub const MAX_LISTS: usize = 64;

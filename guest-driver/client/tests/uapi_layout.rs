@@ -65,7 +65,7 @@ fn c_compiler_agrees_on_structures_and_numbers() {
         "drm_augur_sync" => Sync { handle, pad, point, }
         "drm_augur_submit" => Submit {
             commands, commands_size, command_count, transfers, transfer_count, queue, in_syncs,
-            out_syncs, in_sync_count, out_sync_count, flags, pad, fence,
+            out_syncs, in_sync_count, out_sync_count, flags, wait_error, wait,
         }
         "drm_augur_list" => List {
             commands, commands_size, command_count, transfers, transfer_count, pad,

@@ -294,7 +294,7 @@ pub unsafe extern "C" fn augur_run(device: *const Device, list: *const List) -> 
     // SAFETY: handles of the caller.
     let both = unsafe { reference(device).and_then(|device| Ok((device, reference(list)?))) };
     returned(both.and_then(|(device, list)| {
-        device.submit(0, list.commands())?.wait(None)?;
+        device.run(list.commands())?;
         Ok(())
     }))
 }

@@ -315,6 +315,37 @@ struct drm_augur_sync {
 };
 
 /**
+ * struct drm_augur_wait - argument of DRM_AUGUR_WAIT
+ *
+ * Returns 0 when the list has ended, -ETIME at the timeout, -ENOENT for a fence
+ * that was never given out or whose result was dropped (a context keeps the
+ * results of its last 1024 lists), -EIO when the card was lost. How the list
+ * ended is in @status.
+ */
+struct drm_augur_wait {
+	/** @fence: From DRM_AUGUR_SUBMIT. */
+	__u64 fence;
+
+	/** @timeout_ns: Absolute CLOCK_MONOTONIC time; 0 only asks. */
+	__s64 timeout_ns;
+
+	/** @status: Out: AUGUR_STATUS_*. */
+	__u32 status;
+
+	/** @failed_command: Out: index of the command that failed. */
+	__u32 failed_command;
+
+	/** @started_ns: Out: card clock when the first command started. */
+	__u64 started_ns;
+
+	/** @finished_ns: Out: card clock when the last command ended. */
+	__u64 finished_ns;
+};
+
+/* Wait for the list's end as well: its round trip is one call. */
+#define DRM_AUGUR_SUBMIT_WAIT	0x1
+
+/**
  * struct drm_augur_submit - argument of DRM_AUGUR_SUBMIT
  *
  * Lists of one context on one queue begin in order of submission. A list begins
@@ -326,6 +357,11 @@ struct drm_augur_sync {
  * &drm_augur_transfer.flags, -E2BIG when list and transfers are larger than
  * drm_augur_query_device.max_submit_bytes, -EFAULT for memory that cannot be
  * pinned. Waits, interruptibly, while 256 lists of the context are in flight.
+ *
+ * After any error the list was not submitted. With DRM_AUGUR_SUBMIT_WAIT it was when
+ * this returns 0, whatever became of the wait: a signal ends the wait with EINTR in
+ * @wait_error rather than the call, which would submit the list again if it were
+ * restarted. @wait can be handed to DRM_AUGUR_WAIT as it is to go on waiting.
  */
 struct drm_augur_submit {
 	/** @commands: Address of the command list (augur_card_abi.h). */
@@ -361,14 +397,21 @@ struct drm_augur_submit {
 	/** @out_sync_count: Entries of @out_syncs, at most 64. */
 	__u32 out_sync_count;
 
-	/** @flags: Zero. */
+	/** @flags: DRM_AUGUR_SUBMIT_WAIT, or zero. */
 	__u32 flags;
 
-	/** @pad: Zero. */
-	__u32 pad;
+	/**
+	 * @wait_error: Zero; out: 0 when the list has ended or DRM_AUGUR_SUBMIT_WAIT was
+	 * not asked for, else EINTR or the errno that DRM_AUGUR_WAIT would have given.
+	 */
+	__u32 wait_error;
 
-	/** @fence: Out: number of this list in the context, for DRM_AUGUR_WAIT. */
-	__u64 fence;
+	/**
+	 * @wait: Out: @wait.fence is the number of this list in the context. With
+	 * DRM_AUGUR_SUBMIT_WAIT the rest is as for DRM_AUGUR_WAIT; without it,
+	 * @wait.timeout_ns is zero.
+	 */
+	struct drm_augur_wait wait;
 };
 
 /* Lists of one DRM_AUGUR_SUBMIT_LISTS. */
@@ -437,34 +480,6 @@ struct drm_augur_submit_lists {
 	 * the others have the numbers behind it.
 	 */
 	__u64 fence;
-};
-
-/**
- * struct drm_augur_wait - argument of DRM_AUGUR_WAIT
- *
- * Returns 0 when the list has ended, -ETIME at the timeout, -ENOENT for a fence
- * that was never given out or whose result was dropped (a context keeps the
- * results of its last 1024 lists), -EIO when the card was lost. How the list
- * ended is in @status.
- */
-struct drm_augur_wait {
-	/** @fence: From DRM_AUGUR_SUBMIT. */
-	__u64 fence;
-
-	/** @timeout_ns: Absolute CLOCK_MONOTONIC time; 0 only asks. */
-	__s64 timeout_ns;
-
-	/** @status: Out: AUGUR_STATUS_*. */
-	__u32 status;
-
-	/** @failed_command: Out: index of the command that failed. */
-	__u32 failed_command;
-
-	/** @started_ns: Out: card clock when the first command started. */
-	__u64 started_ns;
-
-	/** @finished_ns: Out: card clock when the last command ended. */
-	__u64 finished_ns;
 };
 
 /**

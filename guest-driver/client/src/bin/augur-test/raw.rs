@@ -263,19 +263,17 @@ pub fn run_list(device: &Device, commands: &[u8], command_count: u32) -> io::Res
         commands: commands.as_ptr().expose_provenance() as u64,
         commands_size: u32::try_from(commands.len()).map_err(|_| invalid())?,
         command_count,
+        flags: uapi::SUBMIT_WAIT,
         ..Default::default()
     };
+    submit.wait.timeout_ns = i64::MAX;
     // SAFETY: the driver copies the commands during the call; there are no
     // transfers, so the list reaches no memory of the program.
     if let Err(error) = unsafe { call(device, &mut submit) } {
         return error.raw_os_error().map(Taken::Refused).ok_or(error);
     }
-    let mut wait = uapi::Wait {
-        fence: submit.fence,
-        timeout_ns: i64::MAX,
-        ..Default::default()
-    };
-    // SAFETY: the argument holds no address.
-    unsafe { call(device, &mut wait) }?;
-    Ok(Taken::Ended(wait.status, wait.failed_command))
+    if submit.wait_error != 0 {
+        return Err(io::Error::from_raw_os_error(submit.wait_error as i32));
+    }
+    Ok(Taken::Ended(submit.wait.status, submit.wait.failed_command))
 }

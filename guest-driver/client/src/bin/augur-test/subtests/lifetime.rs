@@ -14,12 +14,17 @@ const AT_LAST: Duration = Duration::from_secs(60);
 
 /// A list that takes the card far longer than a millisecond.
 pub fn long_list(object: &Object) -> Result<CommandList<'static>, Error> {
+    products(object, 8)
+}
+
+/// A list of as many products of large matrices; each takes some milliseconds.
+pub fn products(object: &Object, count: u32) -> Result<CommandList<'static>, Error> {
     const SIZE: u32 = 1024;
     let bytes = u64::from(SIZE * SIZE * 4);
     let matrix = |index| object.tensor(DataType::F32, index * bytes, &[SIZE, SIZE]);
     let (a, b, c) = (matrix(0)?, matrix(1)?, matrix(2)?);
     let mut list = CommandList::new();
-    for _ in 0..8 {
+    for _ in 0..count {
         list.matmul(&c, &a, &b, true)?;
     }
     Ok(list)

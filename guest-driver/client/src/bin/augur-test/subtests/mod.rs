@@ -21,6 +21,7 @@ mod ordering;
 mod random_touch;
 mod recovery;
 mod sharing;
+mod submit_wait;
 mod transfers;
 
 use crate::harness::Subtest;
@@ -134,6 +135,12 @@ pub const ALL: &[Subtest] = &[
         summary: "several lists of one submission: in order, all of them or none",
         alone: true,
         run: batches::lists,
+    },
+    Subtest {
+        name: "submit-wait",
+        summary: "lists are submitted and waited for in one call, once each among signals",
+        alone: true,
+        run: submit_wait::run,
     },
     Subtest {
         name: "object-wait",
