@@ -5,24 +5,17 @@
  * maps the aperture, has an engine execute one command, and sees its result in a
  * window. docs/developing-a-driver.md walks through it.
  *
- * Each card becomes /dev/augur-minimalN. A byte written there fills a page of device
- * memory with it, by an engine; reading returns the page, from the aperture. No DRM,
- * no memory of programs, one context, one object, one window, one request at a time.
+ * Each card gets a file "fill" in sysfs: a number written there fills a page of device
+ * memory with that byte, by an engine; reading says which byte the aperture shows
+ * there. One context, one object, one window, one request at a time.
  */
 #include <linux/completion.h>
-#include <linux/fs.h>
-#include <linux/idr.h>
 #include <linux/io.h>
-#include <linux/kref.h>
-#include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/random.h>
-#include <linux/slab.h>
-#include <linux/uaccess.h>
 #include <linux/virtio.h>
 #include <linux/virtio_config.h>
-#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include <augur_card_abi.h>
@@ -31,43 +24,27 @@
 #define MINIMAL_QUEUES		3
 /* Buffers for events: more than one object's windows ever need at a time. */
 #define MINIMAL_EVENTS		16
-/* Bytes of the one object. */
-#define MINIMAL_BYTES		AUGUR_PAGE_BYTES
 /* An answer takes microseconds; a card that takes this long is given up. */
 #define MINIMAL_TIMEOUT		msecs_to_jiffies(10000)
 /* After this long without a window the card is asked again (datasheet, Windows). */
 #define MINIMAL_ASK_AGAIN	msecs_to_jiffies(100)
 
-/* Numbers of the cards, for the names of their files. */
-static DEFINE_IDA(minimal_numbers);
-
-/*
- * Locks: window_lock is never held across a request, so that windows can be given
- * back while somebody waits for an answer.
- */
 struct minimal_card {
-	struct kref ref;
 	struct virtio_device *vdev;
-	struct miscdevice misc;
-	int number;
-	char name[24];
 	struct virtqueue *vqs[MINIMAL_QUEUES];
-
-	/* The aperture: what the card shows of its memory. */
-	void *aperture;
+	void *aperture;		/* what the card shows of its memory */
 	u64 aperture_bytes;
 	u32 context;
-	u64 device_address;
+	u64 device_address;	/* of the one object, a page */
 
-	/* One chain at a time, in these buffers, from here to answer_done. */
-	struct mutex call_lock;
+	struct mutex call_lock;	/* one chain at a time, in these buffers */
 	bool dead;
-	struct completion answer_done;
+	struct completion answered;
 	u32 answer_bytes;
 	u8 request[512];
 	u8 answer[128];
 
-	/* For window: held while it is read, so that it is not given back then. */
+	/* Held while the window is read, never across a request. */
 	struct mutex window_lock;
 	bool window_live;
 	struct augur_event window;
@@ -76,62 +53,45 @@ struct minimal_card {
 	struct augur_event events[MINIMAL_EVENTS];
 };
 
-/*
- * Chains: readable descriptors, then writable ones. The card copies the request and
- * writes the answer; nothing of either may be touched or freed in between.
- */
-
 /* The card has used a chain of the control queue or of the submit queue. */
 static void minimal_answered(struct virtqueue *vq)
 {
 	struct minimal_card *card = vq->vdev->priv;
-	u32 bytes;
 
-	while (virtqueue_get_buf(vq, &bytes)) {
-		card->answer_bytes = bytes;
-		complete(&card->answer_done);
-	}
+	while (virtqueue_get_buf(vq, &card->answer_bytes))
+		complete(&card->answered);
 }
 
-/* Puts card->request into a queue and waits for card->answer. */
+/*
+ * Puts card->request into a queue and waits for card->answer: a chain of a readable
+ * and a writable descriptor. Both are the card's until it has used the chain.
+ */
 static int minimal_call(struct minimal_card *card, u32 queue, u32 request_bytes,
 			u32 answer_bytes)
 {
 	struct scatterlist out, in, *sgs[] = { &out, &in };
+	const __le32 *status = (void *)card->answer;
 	int ret;
 
-	lockdep_assert_held(&card->call_lock);
 	if (card->dead)
 		return -EIO;
-	memset(card->answer, 0, sizeof(card->answer));
 	sg_init_one(&out, card->request, request_bytes);
 	sg_init_one(&in, card->answer, answer_bytes);
-	reinit_completion(&card->answer_done);
+	reinit_completion(&card->answered);
 	ret = virtqueue_add_sgs(card->vqs[queue], sgs, 1, 1, card, GFP_KERNEL);
 	if (ret)
 		return ret;
 	virtqueue_kick(card->vqs[queue]);
-	if (!wait_for_completion_timeout(&card->answer_done, MINIMAL_TIMEOUT)) {
-		/* The card may write to the answer until it is reset. */
+	if (!wait_for_completion_timeout(&card->answered, MINIMAL_TIMEOUT)) {
+		/* It may write to the answer until it is reset. */
 		dev_err(&card->vdev->dev, "the card does not answer\n");
 		card->dead = true;
 		return -EIO;
 	}
-	/* Every answer begins with a status. */
-	return card->answer_bytes < sizeof(__le32) ? -EIO : 0;
-}
-
-/* What a status is for a program. */
-static int minimal_error(__le32 status)
-{
-	switch (le32_to_cpu(status)) {
-	case AUGUR_STATUS_OK:
-		return 0;
-	case AUGUR_STATUS_NO_MEMORY:
-		return -ENOMEM;
-	default:
+	/* Every answer begins with a status, and ends there after an error. */
+	if (card->answer_bytes < answer_bytes || *status != cpu_to_le32(AUGUR_STATUS_OK))
 		return -EIO;
-	}
+	return 0;
 }
 
 /* Asks the control queue something: a body behind the header, and so the answer. */
@@ -142,7 +102,7 @@ static int minimal_request(struct minimal_card *card, u16 opcode, const void *bo
 	struct augur_request_header *header = (void *)card->request;
 	int ret;
 
-	mutex_lock(&card->call_lock);
+	guard(mutex)(&card->call_lock);
 	*header = (struct augur_request_header) {
 		.opcode = cpu_to_le16(opcode),
 		.context = cpu_to_le32(card->context),
@@ -150,39 +110,29 @@ static int minimal_request(struct minimal_card *card, u16 opcode, const void *bo
 	memcpy(header + 1, body, body_bytes);
 	ret = minimal_call(card, AUGUR_QUEUE_CONTROL, sizeof(*header) + body_bytes,
 			   sizeof(*status) + answer_bytes);
-	/* An answer with an error has only a header. */
-	if (!ret)
-		ret = minimal_error(status->status);
-	if (!ret && card->answer_bytes < sizeof(*status) + answer_bytes)
-		ret = -EIO;
-	if (!ret && answer_bytes)
+	if (!ret && answer)
 		memcpy(answer, status + 1, answer_bytes);
-	mutex_unlock(&card->call_lock);
 	return ret;
 }
 
-/*
- * Windows: which part of device memory stands where in the aperture. The card says so
- * by events, in order, and takes a window back by REVOKE.
- */
-
-/* The event says what of device memory the aperture shows, and where. */
+/* MAP: the event says what of device memory the aperture shows, and where. */
 static void minimal_install(struct minimal_card *card, const struct augur_event *event)
 {
 	u64 offset = le64_to_cpu(event->aperture_offset);
+	u32 bytes = le32_to_cpu(event->bytes);
 
 	/* The card is not trusted with where the kernel reads. */
-	if (offset > card->aperture_bytes ||
-	    le32_to_cpu(event->bytes) > card->aperture_bytes - offset)
+	if (bytes < AUGUR_PAGE_BYTES || offset > card->aperture_bytes ||
+	    bytes > card->aperture_bytes - offset)
 		return;
-	mutex_lock(&card->window_lock);
-	card->window = *event;
-	card->window_live = true;
-	mutex_unlock(&card->window_lock);
+	scoped_guard(mutex, &card->window_lock) {
+		card->window = *event;
+		card->window_live = true;
+	}
 	wake_up_all(&card->window_changed);
 }
 
-/* Gives a window back. It was only read, so the card needs no copy of it. */
+/* REVOKE: gives a window back. It was only read, so the card needs no copy of it. */
 static void minimal_revoke(struct minimal_card *card, const struct augur_event *event)
 {
 	const struct {
@@ -194,33 +144,13 @@ static void minimal_revoke(struct minimal_card *card, const struct augur_event *
 		.ack.generation = event->generation,
 	};
 
-	mutex_lock(&card->window_lock);
-	/* Whoever reads holds the lock: from here on nobody does. */
-	if (card->window.slot == event->slot && card->window.generation == event->generation)
-		card->window_live = false;
-	mutex_unlock(&card->window_lock);
+	/* Whoever reads holds the lock: after this nobody does. */
+	scoped_guard(mutex, &card->window_lock)
+		if (card->window.slot == event->slot &&
+		    card->window.generation == event->generation)
+			card->window_live = false;
 	/* If it fails the card is dead, and so is the window. */
 	minimal_request(card, AUGUR_REQUEST_REVOKE_ACK, &body, sizeof(body), NULL, 0);
-}
-
-static void minimal_event(struct minimal_card *card, const struct augur_event *event)
-{
-	switch (le16_to_cpu(event->kind)) {
-	case AUGUR_EVENT_MAP:
-		minimal_install(card, event);
-		break;
-	case AUGUR_EVENT_REVOKE:
-		minimal_revoke(card, event);
-		break;
-	default:
-		/*
-		 * FAULT_FAILED, CONTEXT_FAILED: whoever waits runs into its limit. RESYNC
-		 * says that events found no buffer, for which there are too many here; a
-		 * driver with more windows lists them anew (datasheet, Events).
-		 */
-		dev_warn_ratelimited(&card->vdev->dev, "event %u, status %u\n",
-				     le16_to_cpu(event->kind), le32_to_cpu(event->status));
-	}
 }
 
 /* Lends the card a buffer for one event. */
@@ -232,6 +162,11 @@ static int minimal_post(struct minimal_card *card, struct augur_event *buffer)
 	return virtqueue_add_inbuf(card->vqs[AUGUR_QUEUE_EVENTS], &in, 1, buffer, GFP_KERNEL);
 }
 
+/*
+ * Takes events in their order. Others than these two say that something failed: who
+ * waits for a window then asks until a signal ends that. A driver with more windows than
+ * buffers must list them anew after RESYNC (datasheet, Events).
+ */
 static void minimal_events_work(struct work_struct *work)
 {
 	struct minimal_card *card = container_of(work, struct minimal_card, events_work);
@@ -245,8 +180,12 @@ static void minimal_events_work(struct work_struct *work)
 			event = *buffer;
 			minimal_post(card, buffer);
 			virtqueue_kick(vq);
-			if (bytes == sizeof(event))
-				minimal_event(card, &event);
+			if (bytes != sizeof(event))
+				continue;
+			if (event.kind == cpu_to_le16(AUGUR_EVENT_MAP))
+				minimal_install(card, &event);
+			else if (event.kind == cpu_to_le16(AUGUR_EVENT_REVOKE))
+				minimal_revoke(card, &event);
 		}
 	} while (!virtqueue_enable_cb(vq));
 }
@@ -258,10 +197,6 @@ static void minimal_events_arrived(struct virtqueue *vq)
 	schedule_work(&card->events_work);
 }
 
-/*
- * Work: a command for an engine, and its result through the aperture.
- */
-
 /* Has an engine fill the object with a byte, and waits until it has. */
 static int minimal_fill(struct minimal_card *card, u8 value)
 {
@@ -271,62 +206,53 @@ static int minimal_fill(struct minimal_card *card, u8 value)
 		struct augur_fill_params fill;
 		struct augur_operand destination;
 	} *list = (void *)card->request;
-	struct augur_submit_status *status = (void *)card->answer;
-	int ret;
+	const u32 list_bytes = sizeof(*list) - sizeof(list->head);
 
 	BUILD_BUG_ON(sizeof(*list) > sizeof(card->request));
-	mutex_lock(&card->call_lock);
-	memset(list, 0, sizeof(*list));
-	list->head.context = cpu_to_le32(card->context);
-	list->head.list_bytes = cpu_to_le32(sizeof(*list) - sizeof(list->head));
-	list->head.command_count = cpu_to_le32(1);
-	list->command.opcode = cpu_to_le16(AUGUR_OP_FILL);
-	list->command.operand_count = cpu_to_le16(1);
-	list->command.bytes = list->head.list_bytes;
-	list->fill.value = cpu_to_le64(value);
-	list->destination.address = cpu_to_le64(card->device_address);
-	list->destination.data_type = AUGUR_TYPE_U8;
-	list->destination.rank = 1;
-	list->destination.shape[0] = cpu_to_le32(MINIMAL_BYTES);
-	list->destination.stride[0] = cpu_to_le64(1);
-	ret = minimal_call(card, AUGUR_QUEUE_SUBMIT, sizeof(*list), sizeof(*status));
-	if (!ret)
-		ret = minimal_error(status->status);
-	mutex_unlock(&card->call_lock);
-	return ret;
+	guard(mutex)(&card->call_lock);
+	*list = (typeof(*list)) {
+		.head.context = cpu_to_le32(card->context),
+		.head.list_bytes = cpu_to_le32(list_bytes),
+		.head.command_count = cpu_to_le32(1),
+		.command.opcode = cpu_to_le16(AUGUR_OP_FILL),
+		.command.operand_count = cpu_to_le16(1),
+		.command.bytes = cpu_to_le32(list_bytes),
+		.fill.value = cpu_to_le64(value),
+		.destination.address = cpu_to_le64(card->device_address),
+		.destination.data_type = AUGUR_TYPE_U8,
+		.destination.rank = 1,
+		.destination.shape[0] = cpu_to_le32(AUGUR_PAGE_BYTES),
+		.destination.stride[0] = cpu_to_le64(1),
+	};
+	return minimal_call(card, AUGUR_QUEUE_SUBMIT, sizeof(*list),
+			    sizeof(struct augur_submit_status));
 }
 
-/* Copies the object out of its window, if it has one. */
-static bool minimal_copy(struct minimal_card *card, void *to)
+/* Return: the byte that fills the object, or an error; -EAGAIN when no window shows it. */
+static int minimal_look(struct minimal_card *card)
 {
 	const struct augur_event *window = &card->window;
-	u64 offset, bytes;
-	bool there;
+	const u8 *page;
+	u64 offset;
 
-	mutex_lock(&card->window_lock);
+	guard(mutex)(&card->window_lock);
 	offset = card->device_address - le64_to_cpu(window->device_address);
-	bytes = le32_to_cpu(window->bytes);
-	there = card->window_live && offset < bytes && bytes - offset >= MINIMAL_BYTES;
-	if (there)
-		memcpy(to, card->aperture + le64_to_cpu(window->aperture_offset) + offset,
-		       MINIMAL_BYTES);
-	mutex_unlock(&card->window_lock);
-	return there;
+	if (!card->window_live || offset > le32_to_cpu(window->bytes) - AUGUR_PAGE_BYTES)
+		return -EAGAIN;
+	page = card->aperture + le64_to_cpu(window->aperture_offset) + offset;
+	return memchr_inv(page, page[0], AUGUR_PAGE_BYTES) ? -EIO : page[0];
 }
 
-/* Asks for a window until there is one. */
-static int minimal_read_object(struct minimal_card *card, void *to)
+static ssize_t fill_show(struct device *dev, struct device_attribute *attribute, char *text)
 {
+	struct minimal_card *card = dev_to_virtio(dev)->priv;
 	const struct augur_fault_request fault = {
 		.device_address = cpu_to_le64(card->device_address),
 	};
 	struct augur_fault_response answer;
-	unsigned long end = jiffies + MINIMAL_TIMEOUT;
-	long ret;
+	int byte, ret;
 
-	while (!minimal_copy(card, to)) {
-		if (time_after(jiffies, end))
-			return -EIO;
+	while ((byte = minimal_look(card)) == -EAGAIN) {
 		ret = minimal_request(card, AUGUR_REQUEST_FAULT, &fault, sizeof(fault), &answer,
 				      sizeof(answer));
 		if (ret)
@@ -337,124 +263,50 @@ static int minimal_read_object(struct minimal_card *card, void *to)
 		if (ret < 0)
 			return ret;
 	}
-	return 0;
+	return byte < 0 ? byte : sysfs_emit(text, "%#04x\n", byte);
 }
 
-/*
- * The file that programs open.
- */
-
-static void minimal_release_card(struct kref *ref)
+static ssize_t fill_store(struct device *dev, struct device_attribute *attribute,
+			  const char *text, size_t bytes)
 {
-	struct minimal_card *card = container_of(ref, struct minimal_card, ref);
-
-	ida_free(&minimal_numbers, card->number);
-	kfree(card);
-}
-
-static int minimal_open(struct inode *inode, struct file *file)
-{
-	struct minimal_card *card = container_of(file->private_data, struct minimal_card, misc);
-
-	kref_get(&card->ref);
-	file->private_data = card;
-	return 0;
-}
-
-static int minimal_close(struct inode *inode, struct file *file)
-{
-	struct minimal_card *card = file->private_data;
-
-	kref_put(&card->ref, minimal_release_card);
-	return 0;
-}
-
-static ssize_t minimal_write(struct file *file, const char __user *from, size_t bytes,
-			     loff_t *at)
-{
-	struct minimal_card *card = file->private_data;
 	u8 value;
-	int ret;
+	int ret = kstrtou8(text, 0, &value);
 
-	if (!bytes)
-		return 0;
-	if (get_user(value, from + bytes - 1))
-		return -EFAULT;
-	ret = minimal_fill(card, value);
+	if (!ret)
+		ret = minimal_fill(dev_to_virtio(dev)->priv, value);
 	return ret ? ret : bytes;
 }
+static DEVICE_ATTR_RW(fill);
 
-static ssize_t minimal_read(struct file *file, char __user *to, size_t bytes, loff_t *at)
-{
-	struct minimal_card *card = file->private_data;
-	ssize_t ret;
-	void *copy;
+static struct attribute *minimal_attrs[] = { &dev_attr_fill.attr, NULL };
+ATTRIBUTE_GROUPS(minimal);
 
-	copy = kmalloc(MINIMAL_BYTES, GFP_KERNEL);
-	if (!copy)
-		return -ENOMEM;
-	ret = minimal_read_object(card, copy);
-	if (!ret)
-		ret = simple_read_from_buffer(to, bytes, at, copy, MINIMAL_BYTES);
-	kfree(copy);
-	return ret;
-}
-
-static const struct file_operations minimal_fops = {
-	.owner = THIS_MODULE,
-	.open = minimal_open,
-	.release = minimal_close,
-	.read = minimal_read,
-	.write = minimal_write,
-};
-
-/*
- * The card's life.
- */
-
-/* The only reads of the config space: later ones can end the virtual machine. */
-static int minimal_check_config(struct minimal_card *card)
-{
-	struct augur_config config;
-
-	virtio_cread_bytes(card->vdev, 0, &config, sizeof(config));
-	if (le64_to_cpu(config.magic) != AUGUR_CONFIG_MAGIC)
-		return -ENODEV;
-	if (le16_to_cpu(config.abi_major) != AUGUR_ABI_MAJOR)
-		return -EPROTONOSUPPORT;
-	card->aperture_bytes = le64_to_cpu(config.aperture_bytes);
-	return 0;
-}
-
-static int minimal_map_aperture(struct minimal_card *card)
+/* Checks that this is a card, and maps its aperture. */
+static int minimal_map(struct minimal_card *card)
 {
 	struct device *dev = &card->vdev->dev;
 	struct virtio_shm_region region;
+	struct augur_config config;
 
-	if (!virtio_get_shm_region(card->vdev, &region, 0) ||
+	/* The only read of the config space: later ones can end the virtual machine. */
+	virtio_cread_bytes(card->vdev, 0, &config, sizeof(config));
+	card->aperture_bytes = le64_to_cpu(config.aperture_bytes);
+	if (le64_to_cpu(config.magic) != AUGUR_CONFIG_MAGIC ||
+	    le16_to_cpu(config.abi_major) != AUGUR_ABI_MAJOR ||
+	    !virtio_get_shm_region(card->vdev, &region, 0) ||
 	    region.len < card->aperture_bytes)
 		return -ENODEV;
-	if (!devm_request_mem_region(dev, region.addr, region.len, card->name))
+	if (!devm_request_mem_region(dev, region.addr, region.len, "augur-minimal"))
 		return -EBUSY;
 	/* The card's process maps the same pages write-back. */
 	card->aperture = devm_memremap(dev, region.addr, card->aperture_bytes, MEMREMAP_WB);
 	return PTR_ERR_OR_ZERO(card->aperture);
 }
 
-static int minimal_find_queues(struct minimal_card *card)
-{
-	struct virtqueue_info queues[MINIMAL_QUEUES] = {
-		[AUGUR_QUEUE_CONTROL] = { "control", minimal_answered },
-		[AUGUR_QUEUE_EVENTS] = { "events", minimal_events_arrived },
-		[AUGUR_QUEUE_SUBMIT] = { "submit", minimal_answered },
-	};
-
-	return virtio_find_vqs(card->vdev, MINIMAL_QUEUES, card->vqs, queues, NULL);
-}
-
 /* Begins a driver life, opens a context, allocates the object. */
 static int minimal_greet(struct minimal_card *card)
 {
+	const struct augur_map_header *header = card->aperture;
 	const struct augur_hello_request hello = {
 		.nonce = cpu_to_le64(get_random_u64() | 1),
 		.abi_major = cpu_to_le16(AUGUR_ABI_MAJOR),
@@ -465,9 +317,8 @@ static int minimal_greet(struct minimal_card *card)
 		.name = "minimal",
 	};
 	const struct augur_object_create_request object = {
-		.bytes = cpu_to_le64(MINIMAL_BYTES),
+		.bytes = cpu_to_le64(AUGUR_PAGE_BYTES),
 	};
-	const struct augur_map_header *header = card->aperture;
 	struct augur_hello_response greeted;
 	struct augur_context_create_response opened;
 	struct augur_object_create_response created;
@@ -478,16 +329,13 @@ static int minimal_greet(struct minimal_card *card)
 	if (ret)
 		return ret;
 	/* Now the aperture shows the map header. */
-	if (le64_to_cpu(header->magic) != AUGUR_MAP_HEADER_MAGIC ||
-	    header->life != hello.nonce)
+	if (le64_to_cpu(header->magic) != AUGUR_MAP_HEADER_MAGIC || header->life != hello.nonce)
 		return -EIO;
-
 	ret = minimal_request(card, AUGUR_REQUEST_CONTEXT_CREATE, &context, sizeof(context),
 			      &opened, sizeof(opened));
 	if (ret)
 		return ret;
 	card->context = le32_to_cpu(opened.context);
-
 	ret = minimal_request(card, AUGUR_REQUEST_OBJECT_CREATE, &object, sizeof(object),
 			      &created, sizeof(created));
 	if (!ret)
@@ -495,95 +343,54 @@ static int minimal_greet(struct minimal_card *card)
 	return ret;
 }
 
-/* Ends everything that the card or an open file may still do. */
-static void minimal_stop(struct minimal_card *card)
-{
-	mutex_lock(&card->call_lock);
-	card->dead = true;
-	mutex_unlock(&card->call_lock);
-	mutex_lock(&card->window_lock);
-	card->window_live = false;
-	mutex_unlock(&card->window_lock);
-	virtio_reset_device(card->vdev);
-	cancel_work_sync(&card->events_work);
-	card->vdev->config->del_vqs(card->vdev);
-}
-
-static int minimal_start(struct minimal_card *card)
-{
-	int ret;
-
-	for (u32 i = 0; i < MINIMAL_EVENTS; i++) {
-		ret = minimal_post(card, &card->events[i]);
-		if (ret)
-			return ret;
-	}
-	virtio_device_ready(card->vdev);
-	virtqueue_kick(card->vqs[AUGUR_QUEUE_EVENTS]);
-	ret = minimal_greet(card);
-	if (ret)
-		return ret;
-	card->misc = (struct miscdevice) {
-		.minor = MISC_DYNAMIC_MINOR,
-		.name = card->name,
-		.fops = &minimal_fops,
-		.parent = &card->vdev->dev,
-	};
-	return misc_register(&card->misc);
-}
-
-static int minimal_probe(struct virtio_device *vdev)
-{
-	struct minimal_card *card;
-	int ret;
-
-	card = kzalloc(sizeof(*card), GFP_KERNEL);
-	if (!card)
-		return -ENOMEM;
-	card->number = ida_alloc(&minimal_numbers, GFP_KERNEL);
-	if (card->number < 0) {
-		ret = card->number;
-		kfree(card);
-		return ret;
-	}
-	kref_init(&card->ref);
-	card->vdev = vdev;
-	vdev->priv = card;
-	snprintf(card->name, sizeof(card->name), "augur-minimal%d", card->number);
-	mutex_init(&card->call_lock);
-	mutex_init(&card->window_lock);
-	init_completion(&card->answer_done);
-	init_waitqueue_head(&card->window_changed);
-	INIT_WORK(&card->events_work, minimal_events_work);
-
-	ret = minimal_check_config(card);
-	if (!ret)
-		ret = minimal_map_aperture(card);
-	if (!ret)
-		ret = minimal_find_queues(card);
-	if (ret)
-		goto err_put;
-	ret = minimal_start(card);
-	if (ret)
-		goto err_stop;
-	dev_info(&vdev->dev, "%llu MiB of aperture, /dev/%s\n", card->aperture_bytes >> 20,
-		 card->name);
-	return 0;
-
-err_stop:
-	minimal_stop(card);
-err_put:
-	kref_put(&card->ref, minimal_release_card);
-	return ret;
-}
-
+/* Ends everything that the card may still do. */
 static void minimal_remove(struct virtio_device *vdev)
 {
 	struct minimal_card *card = vdev->priv;
 
-	misc_deregister(&card->misc);
-	minimal_stop(card);
-	kref_put(&card->ref, minimal_release_card);
+	scoped_guard(mutex, &card->call_lock)
+		card->dead = true;
+	virtio_reset_device(vdev);
+	cancel_work_sync(&card->events_work);
+	vdev->config->del_vqs(vdev);
+}
+
+static int minimal_probe(struct virtio_device *vdev)
+{
+	struct virtqueue_info queues[MINIMAL_QUEUES] = {
+		[AUGUR_QUEUE_CONTROL] = { "control", minimal_answered },
+		[AUGUR_QUEUE_EVENTS] = { "events", minimal_events_arrived },
+		[AUGUR_QUEUE_SUBMIT] = { "submit", minimal_answered },
+	};
+	struct minimal_card *card;
+	int ret;
+
+	card = devm_kzalloc(&vdev->dev, sizeof(*card), GFP_KERNEL);
+	if (!card)
+		return -ENOMEM;
+	card->vdev = vdev;
+	vdev->priv = card;
+	mutex_init(&card->call_lock);
+	mutex_init(&card->window_lock);
+	init_completion(&card->answered);
+	init_waitqueue_head(&card->window_changed);
+	INIT_WORK(&card->events_work, minimal_events_work);
+
+	ret = minimal_map(card);
+	if (!ret)
+		ret = virtio_find_vqs(vdev, MINIMAL_QUEUES, card->vqs, queues, NULL);
+	if (ret)
+		return ret;
+
+	for (u32 i = 0; !ret && i < MINIMAL_EVENTS; i++)
+		ret = minimal_post(card, &card->events[i]);
+	virtio_device_ready(vdev);
+	virtqueue_kick(card->vqs[AUGUR_QUEUE_EVENTS]);
+	if (!ret)
+		ret = minimal_greet(card);
+	if (ret)
+		minimal_remove(vdev);
+	return ret;
 }
 
 static const struct virtio_device_id minimal_ids[] = {
@@ -592,8 +399,10 @@ static const struct virtio_device_id minimal_ids[] = {
 };
 MODULE_DEVICE_TABLE(virtio, minimal_ids);
 
+/* The core removes the groups, and waits for who uses them, before it calls remove. */
 static struct virtio_driver minimal_driver = {
 	.driver.name = "augur_minimal",
+	.driver.dev_groups = minimal_groups,
 	.id_table = minimal_ids,
 	.probe = minimal_probe,
 	.remove = minimal_remove,
