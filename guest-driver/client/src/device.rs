@@ -2,6 +2,7 @@
 //! An open card: finding it, asking it, allocating on it.
 
 use std::fs::{File, OpenOptions};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -98,7 +99,13 @@ impl Device {
                     source,
                 },
             })?;
-        let driver = kernel::driver_name(&file)?;
+        let driver = kernel::driver_name(&file).map_err(|error| match error.raw_os_error() {
+            Some(libc::ENOTTY) => Error::Open {
+                path: path.into(),
+                source: io::Error::other("it is not an accelerator's device file"),
+            },
+            _ => error,
+        })?;
         if driver != DRIVER_NAME {
             return Err(Error::OtherDriver {
                 path: path.into(),

@@ -16,8 +16,9 @@ use crate::{model, profile};
 /// card that is lost is shown as far as the driver still knows it.
 ///
 /// Memory is what objects have; aperture is the part of it that programs see
-/// through windows now. Engine times are the card's own; power and temperature
-/// are modelled by the card's profile, not measured.
+/// through windows now. Engine times are the card's own, and how busy engines
+/// are is seen over a tenth of a second; power and temperature are modelled by
+/// the card's profile, not measured.
 ///
 /// Exit codes: 0 shown or done; 2 wrong arguments; 3 no card, or it refused.
 ///

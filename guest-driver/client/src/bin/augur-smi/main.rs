@@ -156,10 +156,7 @@ fn show(arguments: &Arguments) -> Result<String, Failure> {
             ))
         }
         _ => {
-            let cards = devices
-                .iter()
-                .map(Overview::of)
-                .collect::<Result<Vec<_>, _>>()?;
+            let cards = Overview::of_all(&devices)?;
             Ok(either(
                 arguments,
                 || json!({ "cards": cards.iter().map(Overview::to_json).collect::<Vec<_>>() }),

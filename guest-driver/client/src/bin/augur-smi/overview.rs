@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Everything that is shown of one card, asked for once.
+//! Everything that is shown of one card, asked for at one moment.
+
+use std::thread;
+use std::time::Duration;
 
 use augur_abi::CardState;
 use augur_abi::control::{ContextInfoResponse, CountersResponse};
@@ -9,6 +12,9 @@ use augur_client::{Device, Error};
 use serde_json::{Map, Value, json};
 
 use crate::sensors::Sensors;
+
+/// Over which time the use of engines is measured.
+const SAMPLE: Duration = Duration::from_millis(100);
 
 /// One card at one moment.
 #[derive(Clone, Debug)]
@@ -21,18 +27,58 @@ pub struct Overview {
     pub driver: QueryDriver,
     /// The card's counters; `None` when it is lost.
     pub counters: Option<CountersResponse>,
+    /// How busy the engines are; `None` when the card is lost.
+    pub busy: Option<Busy>,
     /// Power, temperature, frequency.
     pub sensors: Sensors,
     /// Contexts but our own; empty when the card is lost.
     pub contexts: Vec<ContextInfoResponse>,
 }
 
+/// Parts of the time of all engines of a kind, 0 to 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Busy {
+    /// Of the compute engines.
+    pub compute: f64,
+    /// Of the DMA channels.
+    pub dma: f64,
+}
+
+impl Busy {
+    /// What the engines did between two looks, by the card's clock. Their time
+    /// is counted when a command ends, which may have begun before.
+    fn between(device: &QueryDevice, before: &CountersResponse, after: &CountersResponse) -> Self {
+        let nanos = after.time_ns.saturating_sub(before.time_ns);
+        let share = |before: u64, after: u64, engines: u32| {
+            let whole = nanos.saturating_mul(engines.into()).max(1);
+            (after.saturating_sub(before) as f64 / whole as f64).clamp(0.0, 1.0)
+        };
+        Self {
+            compute: share(before.compute_ns, after.compute_ns, device.compute_engines),
+            dma: share(before.dma_ns, after.dma_ns, device.dma_channels),
+        }
+    }
+}
+
 impl Overview {
-    /// Asks the card. One that is lost is shown as far as the driver knows it.
+    /// Asks the cards, twice, to see how busy they are.
     ///
     /// # Errors
-    /// The driver cannot be asked.
-    pub fn of(device: &Device) -> Result<Self, Error> {
+    /// A driver cannot be asked.
+    pub fn of_all(devices: &[Device]) -> Result<Vec<Self>, Error> {
+        let before: Vec<_> = devices
+            .iter()
+            .map(|device| unless_lost(device.counters()))
+            .collect::<Result<_, _>>()?;
+        thread::sleep(SAMPLE);
+        let cards = devices.iter().zip(&before);
+        cards
+            .map(|(device, before)| Self::of(device, before.as_ref()))
+            .collect()
+    }
+
+    /// Asks a card. One that is lost is shown as far as the driver knows it.
+    fn of(device: &Device, before: Option<&CountersResponse>) -> Result<Self, Error> {
         let counters = unless_lost(device.counters())?;
         let contexts = unless_lost(device.contexts())?;
         let own = device.information().context;
@@ -45,6 +91,9 @@ impl Overview {
             } else {
                 Sensors::default()
             },
+            busy: before
+                .zip(counters.as_ref())
+                .map(|(before, after)| Busy::between(device.information(), before, after)),
             counters,
             contexts: contexts
                 .unwrap_or_default()
@@ -84,6 +133,8 @@ impl Overview {
             "max_contexts": self.device.max_contexts,
             "max_submit_bytes": self.device.max_submit_bytes,
             "heartbeat": self.driver.heartbeat,
+            "compute_share": self.busy.map(|busy| busy.compute),
+            "dma_share": self.busy.map(|busy| busy.dma),
             "sensors": self.sensors.to_json(),
             "contexts": contexts,
             "counters": self.counters.as_ref().map(|counters| named(card_counters(counters))),
@@ -133,4 +184,33 @@ pub fn name(context: &ContextInfoResponse) -> String {
         .chars()
         .map(|letter| if letter.is_control() { '?' } else { letter })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn engines_are_as_busy_as_their_share_of_the_time() {
+        let device = QueryDevice {
+            compute_engines: 2,
+            dma_channels: 1,
+            ..Default::default()
+        };
+        let look = |time_ns, compute_ns, dma_ns| CountersResponse {
+            time_ns,
+            compute_ns,
+            dma_ns,
+            ..Default::default()
+        };
+        let busy = |after| Busy::between(&device, &look(1000, 100, 0), &after);
+        let half = Busy {
+            compute: 0.5,
+            dma: 0.25,
+        };
+        assert_eq!(busy(look(2000, 1100, 250)), half);
+        // A long command that ended within the sample, and a card that began anew.
+        assert_eq!(busy(look(1001, 9000, 9000)).compute, 1.0);
+        assert_eq!(busy(look(0, 0, 0)), Busy::default());
+    }
 }

@@ -48,15 +48,29 @@ pub fn render(card: &Overview, counters: bool) -> String {
 
 fn usage(table: &mut Table, card: &Overview, now: &CountersResponse) {
     let device = &card.device;
+    let busy = card.busy.unwrap_or_default();
     table.row(&format!(
-        "memory    {} {:>10} of {:<10} in {} objects",
+        "compute   {} {:>8.0} % busy          {:.3} s in all",
+        bar((busy.compute * 100.0).round() as u64, 100),
+        busy.compute * 100.0,
+        now.compute_ns as f64 * 1e-9
+    ));
+    table.row(&format!(
+        "DMA       {} {:>8.0} % busy          {} in, {} out",
+        bar((busy.dma * 100.0).round() as u64, 100),
+        busy.dma * 100.0,
+        Bytes(now.dma_in_bytes),
+        Bytes(now.dma_out_bytes)
+    ));
+    table.row(&format!(
+        "memory    {} {:>10} of {:<10} objects {}",
         bar(now.object_bytes, device.usable_bytes),
         Bytes(now.object_bytes),
         Bytes(device.usable_bytes),
         now.objects
     ));
     table.row(&format!(
-        "aperture  {} {:>10} of {:<10} in {} windows",
+        "aperture  {} {:>10} of {:<10} windows {}",
         bar(now.window_bytes, device.aperture_bytes),
         Bytes(now.window_bytes),
         Bytes(device.aperture_bytes),
@@ -77,26 +91,6 @@ fn usage(table: &mut Table, card: &Overview, now: &CountersResponse) {
         "lists     {:<12} failed    {:<12} commands  {:<12}",
         now.lists, now.failed_lists, now.commands
     ));
-    table.row(&format!(
-        "orderings {:<12} splits    {:<12} merges    {:<12}",
-        now.edges, now.splits, now.merges
-    ));
-    table.row(&format!(
-        "near      {:<12} stolen    {:<12} regions   {:<12}",
-        now.near_commands, now.stolen_commands, now.tracked_regions
-    ));
-    table.row(&format!(
-        "held      {:<12} in runs   {:<12} moved     {:<12}",
-        now.held_ranges,
-        now.held_runs,
-        Bytes(now.relocated_bytes)
-    ));
-    table.row(&format!(
-        "DMA in    {:<12} DMA out   {:<12} compute   {:.3} s",
-        Bytes(now.dma_in_bytes),
-        Bytes(now.dma_out_bytes),
-        now.compute_ns as f64 * 1e-9
-    ));
 }
 
 fn contexts(table: &mut Table, contexts: &[ContextInfoResponse]) {
@@ -106,7 +100,7 @@ fn contexts(table: &mut Table, contexts: &[ContextInfoResponse]) {
     }
     table.row(&format!(
         "{:>7} {:>8} {:<16} {:>10} {:>10} {:>8} {:>8}",
-        "context", "process", "program", "memory", "windows", "faults", "lists"
+        "context", "process", "program", "memory", "aperture", "faults", "lists"
     ));
     table.rule('-');
     for context in contexts {
@@ -166,6 +160,7 @@ mod tests {
     use augur_client::uapi::{QueryDevice, QueryDriver};
 
     use super::*;
+    use crate::overview::Busy;
     use crate::sensors::Sensors;
 
     fn card() -> Overview {
@@ -185,6 +180,10 @@ mod tests {
                 window_bytes: 128 << 20,
                 faults: 4711,
                 ..Default::default()
+            }),
+            busy: Some(Busy {
+                compute: 0.335,
+                dma: 0.0,
             }),
             sensors: Sensors {
                 power: Some(12.34),
@@ -206,6 +205,7 @@ mod tests {
         }
         assert!(text.contains("evil?[2J") && !text.contains('\x1b'));
         assert!(text.contains("power     12.3 W       temp.     -"));
+        assert!(text.contains("compute   [####        ]       34 % busy"));
         assert!(text.contains("4711") && text.contains("state: running"));
         assert!(text.contains("[######      ]    128 MiB of 256 MiB"));
     }
@@ -214,6 +214,7 @@ mod tests {
     fn a_lost_card_is_said_to_be_lost() {
         let lost = Overview {
             counters: None,
+            busy: None,
             contexts: Vec::new(),
             ..card()
         };
