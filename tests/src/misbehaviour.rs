@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Cards that turn against their driver while programs use them.
 
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::fixture::LIMIT;
 use crate::{Builder, TestGuest};
 
 /// The card begins to misbehave.
@@ -8,9 +14,20 @@ pub const SIGUSR1: i32 = 10;
 /// It behaves again.
 pub const SIGUSR2: i32 = 12;
 
-/// Signals the card's process.
+/// Signals the card's process, and waits until it has turned.
 pub fn turn(guest: &mut TestGuest, signal: i32) {
-    guest.guest().cards_mut()[0].process().signal(signal);
+    let turns = |log: &Path| {
+        let said = fs::read_to_string(log).unwrap();
+        said.matches("the card has turned").count()
+    };
+    let card = &mut guest.guest().cards_mut()[0];
+    let before = turns(card.log());
+    card.process().signal(signal);
+    let began = Instant::now();
+    while turns(card.log()) == before {
+        assert!(began.elapsed() < LIMIT, "the card did not turn");
+        thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// Lets programs use a card that misbehaves; afterwards the driver can be

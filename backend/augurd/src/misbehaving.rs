@@ -44,6 +44,8 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     std::thread::spawn(move || {
         for signal in signals.forever() {
             misbehaviour::arm(signal == SIGUSR1);
+            // Tests wait for it.
+            log::warn!("the card has turned");
         }
     });
     if let Some(listener) = socket.take_listener() {
