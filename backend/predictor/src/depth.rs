@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How far ahead pages are mapped: as far as the experts see while the link has
-//! room, less and less while its queue stands.
+//! How far ahead pages are mapped: as far as the experts see while aperture and link
+//! have room, less and less while the link's queue stands.
+//!
+//! A page mapped so many steps ahead holds a frame for so many steps of its stream, and
+//! all streams do that: together they get a share of the aperture, or what comes early
+//! pushes out what is in use.
 //!
 //! A link that moves all it can gains nothing from being asked sooner, but pages
 //! that come early push out pages that are needed first, and these have to be moved
@@ -21,6 +25,11 @@ const LARGEST: f32 = 32.0;
 const CUT: f32 = 0.7;
 /// Steps that it grows by in a span in which the queue was short.
 const GROWTH: f32 = 1.0;
+/// The share of the aperture for pages that are mapped ahead and not needed yet.
+const EARLY: f32 = 0.125;
+/// As many steps as this are no limit to a stream, and as few as this it may always.
+const FAR: f32 = 16.0;
+const NEAR: f32 = 3.0;
 /// How long a queue may stand, in parts of what mapping ahead saves: with less a link
 /// could fall idle before a stream has seen a page come and asks for the next ones.
 const TARGET: f32 = 0.5;
@@ -33,6 +42,8 @@ const LOOKS: u32 = 8;
 #[derive(Debug)]
 pub struct Depth {
     steps: f32,
+    /// Frames for pages that come early.
+    room: f32,
     /// What the queue may stand at, and the length of a span, in nanoseconds.
     target: f32,
     span: f32,
@@ -47,10 +58,11 @@ pub struct Depth {
 
 impl Depth {
     /// No limit yet.
-    pub fn new(costs: Costs) -> Self {
+    pub fn new(costs: Costs, frames: u32) -> Self {
         let saved = costs.fault - costs.first_touch;
         Self {
             steps: UNLIMITED,
+            room: EARLY * frames as f32,
             target: TARGET * saved,
             span: SPAN * saved,
             transfer: costs.transfer,
@@ -78,9 +90,11 @@ impl Depth {
         self.since = now;
     }
 
-    /// Whether a page that is expected after `rank` others is mapped already.
-    pub fn reaches(&self, rank: u8) -> bool {
-        f32::from(rank) < self.steps || self.steps >= UNLIMITED
+    /// Whether a page that one of `streams` expects after `rank` others is mapped already.
+    pub fn reaches(&self, rank: u8, streams: f32) -> bool {
+        let rank = f32::from(rank);
+        let room = (self.room / streams).max(NEAR);
+        (rank < self.steps || self.steps >= UNLIMITED) && (rank < room || room >= FAR)
     }
 }
 
@@ -97,30 +111,43 @@ mod tests {
 
     #[test]
     fn a_queue_that_stands_brings_the_next_page_only_and_room_brings_back_all() {
-        let mut depth = Depth::new(Costs::default());
-        assert!(depth.reaches(254));
+        let mut depth = Depth::new(Costs::default(), 4096);
+        assert!(depth.reaches(254, 1.0));
         watch(&mut depth, 0, 1000, |_| 40);
-        assert!(depth.reaches(0) && !depth.reaches(1));
+        assert!(depth.reaches(0, 1.0) && !depth.reaches(1, 1.0));
         watch(&mut depth, 1000, 200, |_| 0);
-        assert!(depth.reaches(2) && !depth.reaches(8), "step by step");
+        assert!(
+            depth.reaches(2, 1.0) && !depth.reaches(8, 1.0),
+            "step by step"
+        );
         watch(&mut depth, 1200, 4000, |_| 0);
-        assert!(depth.reaches(254));
+        assert!(depth.reaches(254, 1.0));
     }
 
     #[test]
     fn bursts_that_drain_and_a_link_just_kept_at_work_change_nothing() {
-        let mut depth = Depth::new(Costs::default());
+        let mut depth = Depth::new(Costs::default(), 4096);
         watch(&mut depth, 0, 2000, |look| (40 - look % 41) as usize);
         watch(&mut depth, 2000, 2000, |_| 15);
-        assert!(depth.reaches(254));
+        assert!(depth.reaches(254, 1.0));
     }
 
     #[test]
     fn a_queue_seen_now_and_then_does_not_stand() {
-        let mut depth = Depth::new(Costs::default());
+        let mut depth = Depth::new(Costs::default(), 4096);
         for look in 0..u64::from(LOOKS) - 1 {
             depth.look(100, Nanos(look * 1_000_000));
         }
-        assert!(depth.reaches(254));
+        assert!(depth.reaches(254, 1.0));
+    }
+
+    #[test]
+    fn streams_share_what_the_aperture_has_for_pages_that_come_early() {
+        let depth = Depth::new(Costs::default(), 64);
+        assert!(depth.reaches(7, 1.0) && !depth.reaches(8, 1.0));
+        assert!(depth.reaches(2, 4.0) && !depth.reaches(3, 4.0));
+        assert!(depth.reaches(2, 100.0), "the next pages always");
+        let depth = Depth::new(Costs::default(), 128);
+        assert!(depth.reaches(254, 1.0), "no limit where there is room");
     }
 }

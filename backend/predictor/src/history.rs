@@ -15,6 +15,8 @@ pub struct StreamHistory {
     count: usize,
     /// Accesses in a row with the same delta.
     pub run: u32,
+    /// The event of the last access.
+    last: u32,
 }
 
 impl StreamHistory {
@@ -74,8 +76,11 @@ pub struct History {
     pub events: u32,
     /// Mean touches of a page that was touched at all while it was mapped.
     touches_of_a_stay: f32,
+    streams_at_work: f32,
 }
 
+/// Events over which streams are counted.
+const STREAMS_OVER: u32 = 256;
 /// log2 of the pages of a [`ZoneRecord`].
 pub const ZONE_SHIFT: u32 = 6;
 
@@ -88,6 +93,7 @@ impl History {
             zones: Table::new(14),
             events: 0,
             touches_of_a_stay: 1.0,
+            streams_at_work: 1.0,
         }
     }
 
@@ -103,6 +109,10 @@ impl History {
         zone.touched |= 1 << (page & 63);
         zone.last = self.events;
         let history = self.streams.entry(stream.key());
+        let between = self.events.wrapping_sub(history.last).min(STREAMS_OVER) as f32;
+        history.last = self.events;
+        self.streams_at_work +=
+            (between - self.streams_at_work) / self.events.clamp(1, STREAMS_OVER) as f32;
         if history.page(0) == Some(page) {
             return false;
         }
@@ -113,6 +123,12 @@ impl History {
     /// The history of a stream.
     pub fn stream(&self, stream: Stream) -> StreamHistory {
         self.streams.get(stream.key()).copied().unwrap_or_default()
+    }
+
+    /// How many streams there are of late: the mean of the events from one of a stream
+    /// to its next, which is their number whatever their shares.
+    pub fn streams_at_work(&self) -> f32 {
+        self.streams_at_work.max(1.0)
     }
 
     /// What is known of a page.

@@ -69,7 +69,7 @@ impl Predictor {
             },
             labels: Labels::new(),
             decision: Decision::new(config.costs),
-            depth: Depth::new(config.costs),
+            depth: Depth::new(config.costs, config.frames),
             proposals: Proposals::default(),
             candidates: Vec::new(),
             features: Vec::new(),
@@ -359,9 +359,11 @@ impl Prefetcher for Predictor {
         self.judge(observation.stream, page, fault, residency);
         let threshold = self.decision.threshold();
         self.correct(context, threshold);
+        let streams = self.history.streams_at_work();
         let candidates = std::mem::take(&mut self.candidates);
         for candidate in &candidates {
-            let issued = squash(candidate.odds) > threshold && self.depth.reaches(candidate.rank);
+            let issued =
+                squash(candidate.odds) > threshold && self.depth.reaches(candidate.rank, streams);
             if issued {
                 self.predicted.push(self.expected(context, candidate));
             }
