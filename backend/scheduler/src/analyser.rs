@@ -13,9 +13,8 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::attributes::Attributes;
-use crate::clock::Nanos;
 use crate::granularity::Decision;
-use crate::graph::{Graph, Outcome, Release, Sequence};
+use crate::graph::{Ended, Graph, Outcome, Release, Sequence};
 use crate::list::{CommandList, Operand};
 use crate::policy::Policy;
 use crate::region::Region;
@@ -221,17 +220,24 @@ impl Analyser {
     /// Ends a released instruction; false, and nothing changes, when it is not
     /// in flight or not released.
     pub fn finish(&mut self, sequence: Sequence, outcome: Outcome) -> bool {
-        self.end(sequence, outcome).is_some()
+        let ended = self.end(sequence, outcome);
+        ended.map(|ended| self.graph.let_go_later(ended)).is_some()
     }
 
-    /// As [`Analyser::finish`]; returns what the instruction would have cost.
+    /// Ends a released instruction as [`Graph::end`] does.
     #[inline(always)]
-    pub(crate) fn end(&mut self, sequence: Sequence, outcome: Outcome) -> Option<Nanos> {
+    pub(crate) fn end(&mut self, sequence: Sequence, outcome: Outcome) -> Option<Ended> {
         if outcome == Outcome::Failed && self.replayer.is_behind() {
             // What was overwritten before the failure must not be named later.
             self.catch_up();
         }
-        self.graph.finish(sequence, outcome)
+        self.graph.end(sequence, outcome)
+    }
+
+    /// Lets go what waited for one that has ended, as [`Graph::let_go`] does.
+    #[inline(always)]
+    pub(crate) fn let_go(&mut self, ended: Ended, release: impl FnMut(Release, &Attributes, u32)) {
+        self.graph.let_go(ended, release);
     }
 
     /// Finds the longest chain behind each of these instructions.

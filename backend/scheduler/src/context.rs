@@ -5,6 +5,7 @@
 //! has ended; that is [`crate::scheduler`]'s.
 
 mod intake;
+mod queues;
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
@@ -17,10 +18,10 @@ use crate::grouping::Grouping;
 use crate::list::Unit;
 use crate::policy::Policy;
 use crate::profile::Profile;
-use crate::ready::{Ready, ReadyQueue};
 use crate::scheduler::Config;
 use crate::totals::Totals;
 use intake::Queued;
+use queues::Queues;
 
 #[derive(Debug)]
 pub struct Context {
@@ -35,17 +36,14 @@ pub struct Context {
     pending: usize,
     running: usize,
     flying: FlyingLists,
-    compute: ReadyQueue,
-    dma: ReadyQueue,
-    /// Costs of what is in flight.
-    work: u64,
-    compute_engines: u64,
+    ready: Queues,
     /// Service charged for a nanosecond: 2^32 by the weight.
     rate: u64,
     served: u128,
     /// Released at once, to be made ready in order.
     released: Vec<Release>,
-    /// Ended without having run.
+    /// To end without having run, and ended so.
+    doomed: Vec<Sequence>,
     poisoned: Vec<Taken>,
 }
 
@@ -66,13 +64,11 @@ impl Context {
             pending: 0,
             running: 0,
             flying: FlyingLists::default(),
-            compute: ReadyQueue::new(config.compute_engines),
-            dma: ReadyQueue::new(config.dma_engines),
-            work: 0,
-            compute_engines: config.compute_engines as u64,
+            ready: Queues::new(config.compute_engines, config.dma_engines),
             rate: rate(weight),
             served,
             released: Vec::new(),
+            doomed: Vec::new(),
             poisoned: Vec::new(),
         }
     }
@@ -112,10 +108,7 @@ impl Context {
     /// What was done for it so far.
     pub fn totals(&self) -> Totals {
         let (splits, merges) = self.analyser.granularity_changes();
-        let (compute, dma) = (
-            self.compute.taken_near_and_stolen(),
-            self.dma.taken_near_and_stolen(),
-        );
+        let (near, stolen) = self.ready.taken_near_and_stolen();
         Totals {
             regions: self.analyser.cells() as u64,
             lookups: self.analyser.cells_touched(),
@@ -123,8 +116,8 @@ impl Context {
             splits,
             merges,
             replayed: self.analyser.replayed(),
-            near: compute.0 + dma.0,
-            stolen: compute.1 + dma.1,
+            near,
+            stolen,
         }
     }
 
@@ -139,10 +132,7 @@ impl Context {
 
     /// Instructions for engines of a kind that may run.
     pub fn ready_count(&self, unit: Unit) -> usize {
-        match unit {
-            Unit::Compute => self.compute.len(),
-            Unit::Dma => self.dma.len(),
-        }
+        self.ready.len(unit)
     }
 
     /// Notes that a list has ended.
@@ -155,47 +145,41 @@ impl Context {
         held.for_each(|sequence| self.analyser.lift(sequence));
     }
 
-    /// Makes released instructions ready, near the engine that released them,
-    /// and ends those that must not run: [`Context::take_poisoned`] has them.
-    #[inline(always)]
+    /// Makes ready what analysis has released, near the engine that made room
+    /// for it, and ends what must not run: [`Context::take_poisoned`] has it.
     pub fn release(&mut self, engine: Option<(Unit, usize)>) {
-        match self.analyser.released() {
-            [] => {}
-            &[only] if !only.poisoned => {
-                self.analyser.pop_released();
-                self.make_ready(only.sequence, engine);
-            }
-            _ => self.release_many(engine),
+        if self.analyser.released().is_empty() {
+            return;
         }
-    }
-
-    fn release_many(&mut self, engine: Option<(Unit, usize)>) {
         let mut released = std::mem::take(&mut self.released);
-        while !self.analyser.released().is_empty() {
-            self.analyser.swap_released(&mut released);
-            // The first in program order is taken first from what is near.  What
-            // one instruction has released is in that order already.
-            if !released.is_sorted_by(|one, next| one.sequence > next.sequence) {
-                released.sort_unstable_by_key(|release| Reverse(release.sequence));
-            }
-            for release in released.drain(..) {
-                if release.poisoned {
-                    self.end_poisoned(release.sequence);
-                } else {
-                    self.make_ready(release.sequence, engine);
-                }
+        self.analyser.swap_released(&mut released);
+        // The first in program order is taken first from what is near.
+        if !released.is_sorted_by(|one, next| one.sequence > next.sequence) {
+            released.sort_unstable_by_key(|release| Reverse(release.sequence));
+        }
+        for Release { sequence, poisoned } in released.drain(..) {
+            if poisoned {
+                self.doomed.push(sequence);
+            } else if let Some((attributes, level)) = self.analyser.graph().place(sequence) {
+                self.ready.push(sequence, attributes, level, engine);
             }
         }
         self.released = released;
+        if !self.doomed.is_empty() {
+            self.end_doomed(engine);
+        }
     }
 
+    /// Ends what must not run, and what must not run because of that.
     #[cold]
-    fn end_poisoned(&mut self, sequence: Sequence) {
-        let known = self.analyser.graph().place(sequence);
-        let list = known.map(|(it, _)| it.list);
-        let instruction = list.and_then(|list| self.flying.instruction(list, sequence));
-        self.poisoned.extend(instruction);
-        self.end(sequence, Outcome::Failed);
+    fn end_doomed(&mut self, engine: Option<(Unit, usize)>) {
+        while let Some(sequence) = self.doomed.pop() {
+            let known = self.analyser.graph().place(sequence);
+            let list = known.map(|(it, _)| it.list);
+            let instruction = list.and_then(|list| self.flying.instruction(list, sequence));
+            self.poisoned.extend(instruction);
+            self.end(sequence, Outcome::Failed, engine);
+        }
     }
 
     /// Whether something has ended without having run.
@@ -209,60 +193,50 @@ impl Context {
         std::mem::take(&mut self.poisoned)
     }
 
-    #[inline(always)]
-    fn make_ready(&mut self, sequence: Sequence, engine: Option<(Unit, usize)>) {
-        let Some((attributes, level)) = self.analyser.graph().place(sequence) else {
-            return;
-        };
-        let (rank, unit) = (attributes.rank, attributes.unit);
-        // What hangs on it takes as long as half of what is left.
-        let decides = rank.0.saturating_mul(2 * self.compute_engines) >= self.work;
-        let ready = Ready {
-            sequence,
-            urgent: decides.then_some(rank),
-            level,
-            group: attributes.group,
-        };
-        let near = match engine {
-            Some((kind, number)) if kind == unit => Some(number),
-            _ => None,
-        };
-        let queue = match unit {
-            Unit::Compute => &mut self.compute,
-            Unit::Dma => &mut self.dma,
-        };
-        queue.push(ready, near);
-    }
-
     /// Takes what an engine runs next and charges its cost.
     #[inline]
     pub fn take(&mut self, unit: Unit, engine: usize) -> Option<Taken> {
-        let sequence = match unit {
-            Unit::Compute => self.compute.pop(engine),
-            Unit::Dma => self.dma.pop(engine),
-        }?;
+        let sequence = self.ready.pop(unit, engine)?;
         let (attributes, _) = self.analyser.graph().place(sequence)?;
         self.running += 1;
         self.served += u128::from(attributes.cost.0.max(1)) * u128::from(self.rate);
         self.flying.take(attributes.list, sequence)
     }
 
-    /// Ends an instruction that was taken; false when it has ended already.
+    /// Ends an instruction that was taken, and makes ready what waited for
+    /// nothing else, near the engine that ran it; false when it has ended
+    /// already.
     #[inline(always)]
-    pub fn finish(&mut self, sequence: Sequence, outcome: Outcome) -> bool {
-        let ended = self.end(sequence, outcome);
+    pub fn finish(&mut self, sequence: Sequence, outcome: Outcome, engine: (Unit, usize)) -> bool {
+        let ended = self.end(sequence, outcome, Some(engine));
         self.running -= usize::from(ended);
+        if !self.doomed.is_empty() {
+            self.end_doomed(Some(engine));
+        }
         ended
     }
 
     #[inline(always)]
-    fn end(&mut self, sequence: Sequence, outcome: Outcome) -> bool {
+    fn end(
+        &mut self,
+        sequence: Sequence,
+        outcome: Outcome,
+        engine: Option<(Unit, usize)>,
+    ) -> bool {
         let oldest = self.analyser.graph().oldest();
-        let Some(cost) = self.analyser.end(sequence, outcome) else {
+        let Some(ended) = self.analyser.end(sequence, outcome) else {
             return false;
         };
-        self.work = self.work.saturating_sub(cost.0);
         self.pending -= 1;
+        let (ready, doomed) = (&mut self.ready, &mut self.doomed);
+        ready.end_work(ended.cost);
+        self.analyser.let_go(ended, |release, attributes, level| {
+            if release.poisoned {
+                doomed.push(release.sequence);
+            } else {
+                ready.push(release.sequence, attributes, level, engine);
+            }
+        });
         if sequence == oldest {
             self.flying.forget_before(self.analyser.graph().oldest());
         }

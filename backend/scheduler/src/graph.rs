@@ -19,7 +19,7 @@ use crate::clock::Nanos;
 use crate::pool::Pool;
 use crate::replay::Recording;
 use crate::ring::Ring;
-use edge::{Edge, Waiter};
+use edge::{Edge, EdgeList, Waiter};
 use node::Node;
 use replayed::{Replayed, ReplayedLists};
 
@@ -78,11 +78,21 @@ pub struct Graph {
     edge_total: u64,
     released: Vec<Release>,
     lists: ReplayedLists,
-    /// Parts of a list that wait for what has ended: kept for their room.
-    over: Vec<usize>,
     /// Is told of every edge that is asked for.
     pub(crate) recording: Option<Box<Recording>>,
     horizon: u64,
+}
+
+/// An instruction that has ended, and what waited for it.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    sequence: Sequence,
+    failed: bool,
+    /// What it would have cost.
+    pub(crate) cost: Nanos,
+    edges: EdgeList,
+    /// The replayed list that it is in.
+    list: Option<u32>,
 }
 
 /// An instruction all of whose edges are released.
@@ -93,6 +103,16 @@ pub struct Release {
     /// It must not run: something it reads was written by an instruction that
     /// failed.  It is to be finished as [`Outcome::Failed`].
     pub poisoned: bool,
+}
+
+impl Release {
+    #[inline(always)]
+    fn of(sequence: Sequence, node: &Node) -> Self {
+        Self {
+            sequence,
+            poisoned: node.is_poisoned(),
+        }
+    }
 }
 
 impl Graph {
@@ -108,7 +128,6 @@ impl Graph {
             edge_total: 0,
             released: Vec::new(),
             lists: ReplayedLists::default(),
-            over: Vec::new(),
             recording: None,
             horizon,
         }
@@ -236,7 +255,9 @@ impl Graph {
         if let Some(node) = self.nodes.get_mut(sequence) {
             node.level = opened.level;
             node.pending += opened.waits;
-            node.release(sequence, opened.poisoned, &mut self.released);
+            if node.release(opened.poisoned) {
+                self.released.push(Release::of(sequence, node));
+            }
         }
     }
 
@@ -254,8 +275,9 @@ impl Graph {
     pub(crate) fn lift(&mut self, sequence: Sequence) {
         if let Some(node) = self.nodes.get_mut(sequence)
             && node.pending > 0
+            && node.release(false)
         {
-            node.release(sequence, false, &mut self.released);
+            self.released.push(Release::of(sequence, node));
         }
     }
 
@@ -275,49 +297,81 @@ impl Graph {
         &self.released
     }
 
-    /// Ends `sequence` and releases what waited for it only, the latest first.  Returns what it
-    /// would have cost; nothing, and does nothing, when it is not in flight.
+    /// Ends `sequence`; nothing, and changes nothing, when it is not in flight.
+    /// What waited for it is to be let go by [`Graph::let_go`].
     #[inline(always)]
-    pub(crate) fn finish(&mut self, sequence: Sequence, outcome: Outcome) -> Option<Nanos> {
+    pub(crate) fn end(&mut self, sequence: Sequence, outcome: Outcome) -> Option<Ended> {
         let node = self.nodes.get_mut(sequence)?;
         if node.ended || node.pending != 0 {
             return None;
         }
         node.ended = true;
-        let cost = node.attributes.cost;
-        let (replayed, list, edges) = (node.replayed, node.list, node.take_edges());
-        let failed = outcome == Outcome::Failed;
-        if failed {
+        let ended = Ended {
+            sequence,
+            failed: outcome == Outcome::Failed,
+            cost: node.attributes.cost,
+            edges: node.take_edges(),
+            list: node.replayed.then_some(node.list),
+        };
+        if ended.failed {
             self.failed.insert(sequence);
         }
         self.in_flight -= 1;
-        let (nodes, released) = (&mut self.nodes, &mut self.released);
-        let lists = &self.lists;
-        let mut let_go = |after: Sequence, reads: bool| {
-            if let Some(node) = nodes.get_mut(after) {
-                node.release(after, failed && reads, released);
+        Some(ended)
+    }
+
+    /// Calls `release` with each instruction that waited for nothing else, the
+    /// latest first, what scheduling goes by, and the length of the chain before it.
+    #[inline(always)]
+    pub(crate) fn let_go(
+        &mut self,
+        ended: Ended,
+        mut release: impl FnMut(Release, &Attributes, u32),
+    ) {
+        if !ended.edges.is_empty() {
+            self.let_go_others(ended.edges, ended.failed, &mut release);
+        }
+        if let Some(list) = ended.list
+            && let Some(Replayed { first, template }) = self.lists.get(list)
+        {
+            let after = template.successors((ended.sequence - first) as usize);
+            for after in after.iter().rev() {
+                let poison = ended.failed && after.reads();
+                node::let_go(&mut self.nodes, first + after.place(), poison, &mut release);
             }
-        };
-        node::drain(edges, &mut self.edges, |edge| match edge.waiter() {
-            Waiter::One(after, reads) => let_go(after, reads),
+        }
+        if ended.sequence == self.nodes.base() {
+            self.forget_ended();
+        }
+    }
+
+    /// Lets go what waits by edges, not by what a replayed list knows of itself.
+    #[inline(never)]
+    fn let_go_others(
+        &mut self,
+        edges: EdgeList,
+        failed: bool,
+        release: &mut impl FnMut(Release, &Attributes, u32),
+    ) {
+        let (nodes, lists) = (&mut self.nodes, &self.lists);
+        edges.drain(&mut self.edges, |edge| match edge.waiter() {
+            Waiter::One(after, reads) => node::let_go(nodes, after, failed && reads, release),
             Waiter::Part(list, group) => {
                 if let Some(Replayed { first, template }) = lists.get(list) {
                     for after in template.waiting(group).iter().rev() {
-                        let_go(first + after.place(), after.reads());
+                        let poison = failed && after.reads();
+                        node::let_go(nodes, first + after.place(), poison, release);
                     }
                 }
             }
         });
-        if replayed && let Some(Replayed { first, template }) = lists.get(list) {
-            let after = template.successors((sequence - first) as usize);
-            for after in after.iter().rev() {
-                let_go(first + after.place(), after.reads());
-            }
-        }
-        if sequence == self.nodes.base() {
-            self.forget_ended();
-        }
-        Some(cost)
+    }
+
+    /// Lets go what waited for `ended`; [`Graph::pop_released`] has it.
+    pub(crate) fn let_go_later(&mut self, ended: Ended) {
+        let mut released = std::mem::take(&mut self.released);
+        self.let_go(ended, |release, _, _| released.push(release));
+        self.released = released;
     }
 
     /// Forgets what has ended, from the oldest on.

@@ -98,20 +98,44 @@ impl ReadyQueue {
     }
 
     /// Adds an instruction, near the engine that released it if one did.
+    #[inline(always)]
     pub fn push(&mut self, ready: Ready, engine: Option<usize>) {
         self.len += 1;
-        if let Some(rank) = ready.urgent {
-            self.urgent.push((rank, Reverse(ready.sequence)));
+        if ready.urgent.is_none()
+            && ready.group.is_none()
+            && let Some(engine) = engine.and_then(|engine| self.engines.get_mut(engine))
+        {
+            engine.near.push_back(ready.sequence);
+        } else {
+            let Ready {
+                sequence,
+                urgent,
+                level,
+                group,
+            } = ready;
+            self.push_farther(sequence, urgent, level, group, engine);
+        }
+    }
+
+    /// Adds one that is not simply near an engine.
+    #[inline(never)]
+    fn push_farther(
+        &mut self,
+        sequence: Sequence,
+        urgent: Option<Nanos>,
+        level: u32,
+        group: Option<Group>,
+        engine: Option<usize>,
+    ) {
+        if let Some(rank) = urgent {
+            self.urgent.push((rank, Reverse(sequence)));
             return;
         }
-        let releaser = engine.and_then(|engine| self.engines.get_mut(engine));
-        let Some(group) = ready.group else {
-            match releaser {
-                Some(engine) => engine.near.push_back(ready.sequence),
-                None => self.anywhere.push(ready.level, ready.sequence),
-            }
+        let Some(group) = group else {
+            self.anywhere.push(level, sequence);
             return;
         };
+        let releaser = engine.and_then(|engine| self.engines.get(engine));
         if self.groups.is_empty() {
             let nobody = Members {
                 ready: Queue::EMPTY,
@@ -130,65 +154,77 @@ impl ReadyQueue {
             _ => group,
         };
         if let Some(members) = self.groups.get_mut(usize::from(adopted.number)) {
-            self.members.push(&mut members.ready, ready.sequence);
+            self.members.push(&mut members.ready, sequence);
             if members.owner == NONE && members.ready.len() == 1 {
-                let first = Reverse(ready.sequence);
-                self.open.push((ready.level, first, adopted));
+                self.open.push((level, Reverse(sequence), adopted));
             }
         }
     }
 
     /// Takes the instruction that `engine` runs next.
+    #[inline]
     pub fn pop(&mut self, engine: usize) -> Option<Sequence> {
         if self.len == 0 {
             return None;
         }
-        let taken = self
-            .pop_urgent()
-            .or_else(|| self.pop_near(engine))
-            .or_else(|| self.pop_group(engine))
-            .or_else(|| self.anywhere.pop());
-        let taken = match taken {
-            Some(taken) => taken,
-            None => {
-                let stolen = self.steal()?;
-                self.stolen += 1;
-                stolen
+        let own = if self.urgent.is_empty() {
+            self.pop_own(engine)
+        } else {
+            None
+        };
+        let taken = match own {
+            Some(own) => {
+                self.near += 1;
+                own
             }
+            None => self.pop_farther(engine)?,
         };
         self.len -= 1;
         Some(taken)
+    }
+
+    /// What the engine's own work has released, or more of its group.
+    #[inline(always)]
+    fn pop_own(&mut self, engine: usize) -> Option<Sequence> {
+        let engine = self.engines.get_mut(engine)?;
+        engine.near.pop_back().or_else(|| {
+            let members = self.groups.get_mut(usize::from(engine.group?.number))?;
+            self.members.pop(&mut members.ready)
+        })
+    }
+
+    /// Takes one that is urgent, or not the engine's own.
+    #[inline(never)]
+    fn pop_farther(&mut self, engine: usize) -> Option<Sequence> {
+        let taken = self
+            .pop_urgent()
+            .or_else(|| self.pop_group(engine))
+            .or_else(|| self.anywhere.pop());
+        if taken.is_some() {
+            return taken;
+        }
+        let stolen = self.steal()?;
+        self.stolen += 1;
+        Some(stolen)
     }
 
     fn pop_urgent(&mut self) -> Option<Sequence> {
         self.urgent.pop().map(|(_, Reverse(sequence))| sequence)
     }
 
-    fn pop_near(&mut self, engine: usize) -> Option<Sequence> {
-        let near = self.engines.get_mut(engine)?.near.pop_back();
-        self.near += u64::from(near.is_some());
-        near
-    }
-
-    /// From the engine's group, or from the best one that nobody has.
+    /// From the best group that nobody has; of the engine's own nothing is
+    /// ready.  That is kept while there is no other: its next instructions may be
+    /// released any moment.
     fn pop_group(&mut self, engine: usize) -> Option<Sequence> {
         let state = self.engines.get_mut(engine)?;
-        if let Some(group) = state.group {
-            let members = self.groups.get_mut(usize::from(group.number))?;
-            let next = self.members.pop(&mut members.ready);
-            // Keep the group while there is no other: its next instructions
-            // may be released any moment.
-            if next.is_some() || self.open.is_empty() {
-                self.near += u64::from(next.is_some());
-                return next;
-            }
-            state.group = None;
+        let (_, _, group) = self.open.pop()?;
+        if let Some(old) = state.group.replace(group)
+            && let Some(members) = self.groups.get_mut(usize::from(old.number))
+        {
             members.owner = NONE;
         }
-        let (_, _, group) = self.open.pop()?;
         let members = self.groups.get_mut(usize::from(group.number))?;
         members.owner = engine as u32;
-        state.group = Some(group);
         self.members.pop(&mut members.ready)
     }
 

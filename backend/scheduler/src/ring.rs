@@ -14,22 +14,16 @@ const FIRST_ROOM: usize = 64;
 /// Entries of the instructions from the oldest remembered to the newest.
 #[derive(Debug)]
 pub struct Ring<T> {
-    /// Grows to `room` entries in its first turn.
+    /// None, or a power of two of them.
     slots: Vec<T>,
-    /// None, or a power of two.
-    room: usize,
-    /// The sequence that lies in the first slot, of the first turn.
-    origin: Sequence,
     base: Sequence,
     next: Sequence,
 }
 
-impl<T: Copy> Ring<T> {
+impl<T: Copy + Default> Ring<T> {
     pub fn new() -> Self {
         Self {
             slots: Vec::new(),
-            room: 0,
-            origin: 0,
             base: 0,
             next: 0,
         }
@@ -54,77 +48,89 @@ impl<T: Copy> Ring<T> {
 
     #[inline]
     fn place(&self, sequence: Sequence) -> usize {
-        sequence.wrapping_sub(self.origin) as usize & self.room.wrapping_sub(1)
+        sequence as usize & self.slots.len().wrapping_sub(1)
+    }
+
+    #[inline]
+    fn knows(&self, sequence: Sequence) -> bool {
+        sequence.wrapping_sub(self.base) < self.next - self.base
     }
 
     #[inline]
     pub fn get(&self, sequence: Sequence) -> Option<&T> {
-        if sequence.wrapping_sub(self.base) >= self.next - self.base {
-            return None;
-        }
         let place = self.place(sequence);
-        self.slots.get(place)
+        self.slots.get(place).filter(|_| self.knows(sequence))
     }
 
     #[inline]
     pub fn get_mut(&mut self, sequence: Sequence) -> Option<&mut T> {
-        if sequence.wrapping_sub(self.base) >= self.next - self.base {
+        if !self.knows(sequence) {
             return None;
         }
+        self.known_mut(sequence)
+    }
+
+    /// As [`Ring::get_mut`] for one that is remembered for certain: of another
+    /// it may be somebody else's entry.
+    #[inline]
+    pub fn known_mut(&mut self, sequence: Sequence) -> Option<&mut T> {
+        debug_assert!(self.knows(sequence), "{sequence}");
         let place = self.place(sequence);
         self.slots.get_mut(place)
     }
 
     #[inline]
     pub fn push(&mut self, entry: T) {
-        if self.len() >= self.room {
-            self.reserve(1);
+        if self.len() >= self.slots.len() {
+            self.make_room(1);
         }
         let place = self.place(self.next);
-        match self.slots.get_mut(place) {
-            Some(slot) => *slot = entry,
-            None => self.slots.push(entry),
+        if let Some(slot) = self.slots.get_mut(place) {
+            *slot = entry;
         }
         self.next += 1;
     }
 
     /// Pushes many at once.
+    #[inline]
     pub fn extend(&mut self, mut entries: impl ExactSizeIterator<Item = T>) {
         let count = entries.len();
-        if count == 0 {
-            return;
+        if self.len() + count > self.slots.len() {
+            self.make_room(count);
         }
-        self.reserve(count);
         let place = self.place(self.next);
-        let old = self.slots.get_mut(place..).unwrap_or_default();
-        for (slot, entry) in old.iter_mut().zip(entries.by_ref()) {
+        let (start, end) = self.slots.split_at_mut(place);
+        for (slot, entry) in end.iter_mut().zip(entries.by_ref()) {
             *slot = entry;
         }
-        let unused = self.room - self.slots.len();
-        self.slots.extend(entries.by_ref().take(unused));
-        for (slot, entry) in self.slots.iter_mut().zip(entries) {
+        for (slot, entry) in start.iter_mut().zip(entries) {
             *slot = entry;
         }
         self.next += count as u64;
     }
 
+    /// Calls `change` with the entries from `sequence`, which is remembered, on.
+    #[inline]
+    pub fn for_each_since(&mut self, sequence: Sequence, change: impl FnMut(&mut T)) {
+        let count = (self.next - sequence) as usize;
+        let place = self.place(sequence);
+        let (start, end) = self.slots.split_at_mut(place);
+        end.iter_mut().chain(start).take(count).for_each(change);
+    }
+
     /// Makes room for so many more.
-    fn reserve(&mut self, more: usize) {
-        let needed = self.len() + more;
-        if needed <= self.room {
-            return;
+    #[cold]
+    fn make_room(&mut self, more: usize) {
+        let room = (self.len() + more).next_power_of_two().max(FIRST_ROOM);
+        let mut slots = vec![T::default(); room];
+        for sequence in self.base..self.next {
+            let old = self.slots.get(self.place(sequence));
+            let place = sequence as usize & (room - 1);
+            if let (Some(slot), Some(&entry)) = (slots.get_mut(place), old) {
+                *slot = entry;
+            }
         }
-        let room = needed.next_power_of_two().max(FIRST_ROOM);
-        let mut slots = Vec::with_capacity(room);
-        // From the oldest to the end of the slots, and on from their start.
-        let (length, oldest) = (self.len(), self.place(self.base));
-        let (start, end) = self.slots.split_at(oldest.min(self.slots.len()));
-        let end = end.get(..length).unwrap_or(end);
-        slots.extend_from_slice(end);
-        slots.extend_from_slice(start.get(..length - end.len()).unwrap_or_default());
         self.slots = slots;
-        self.room = room;
-        self.origin = self.base;
     }
 
     /// Forgets all before `sequence`.

@@ -224,6 +224,7 @@ impl Scheduler {
     }
 
     /// The instruction that `engine` runs next, if one may run.
+    #[inline]
     pub fn take(&mut self, engine: Engine, now: Nanos) -> Option<Work> {
         let id = match self.turn[..] {
             [only] => only,
@@ -266,10 +267,10 @@ impl Scheduler {
         let Some(context) = self.contexts.get_mut(work.context.0) else {
             return;
         };
-        if !context.finish(work.sequence, outcome) {
+        let engine = (work.engine.unit(), work.engine.number());
+        if !context.finish(work.sequence, outcome, engine) {
             return;
         }
-        context.release(Some((work.engine.unit(), work.engine.number())));
         if context.is_analysing() || context.has_poisoned() {
             self.end_poisoned(work.context);
             self.advance(work.context, Some(work.engine));
@@ -310,6 +311,7 @@ impl Scheduler {
 
     /// Instructions that a context has submitted and that have not ended.
     #[must_use]
+    #[inline]
     pub fn pending(&self, context: ContextId) -> usize {
         self.contexts.get(context.0).map_or(0, Context::pending)
     }

@@ -115,7 +115,7 @@ impl Context {
                 let own = queued.holds.get(queued.next).copied().unwrap_or(0);
                 let attributes = Attributes::new(instruction, operands, number, &mut self.grouping);
                 self.analyser.submit_as(attributes, operands, holds + own);
-                self.work = self.work.saturating_add(instruction.cost.0);
+                self.ready.add_work(instruction.cost);
                 queued.next += 1;
             }
             held(queued.id, first, queued.next - before);
@@ -182,8 +182,9 @@ impl Context {
         let first = self.analyser.graph().next();
         let number = self.flying.number_of(queued.id, queued.next, first);
         let instructions = queued.list.instructions();
-        let costs = instructions.iter().map(|it| it.cost.0);
-        self.work = costs.fold(self.work, u64::saturating_add);
+        for instruction in instructions {
+            self.ready.add_work(instruction.cost);
+        }
         let holds = &queued.holds;
         if let Some(hints) = template.hints.get() {
             let known = instructions.iter().zip(hints);

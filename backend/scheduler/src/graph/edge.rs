@@ -2,6 +2,7 @@
 //! An edge of the graph, from the side of the instruction that is waited for.
 
 use super::Sequence;
+use crate::pool::Pool;
 
 /// What waits for an instruction, in one word: one instruction and whether it
 /// reads what this one writes, or a part of a replayed list.
@@ -33,6 +34,37 @@ impl Edge {
             Waiter::One(self.0 >> 2, self.0 & 2 != 0)
         } else {
             Waiter::Part((self.0 >> 1) as u32, (self.0 >> 33) as usize)
+        }
+    }
+}
+
+/// Who waits for one instruction: most have one, the others lie in the pool.
+#[derive(Clone, Copy, Debug)]
+pub struct EdgeList {
+    pub first: Edge,
+    pub others: u32,
+}
+
+impl EdgeList {
+    /// Whether nobody waits.
+    #[inline]
+    pub fn is_empty(self) -> bool {
+        self.first == Edge::NONE
+    }
+
+    pub fn iter(self, pool: &Pool<Edge>) -> impl Iterator<Item = Edge> + '_ {
+        let first = (!self.is_empty()).then_some(self.first);
+        first.into_iter().chain(pool.iter(self.others))
+    }
+
+    /// Calls `visit` with each, the latest first, and gives its room back.
+    #[inline]
+    pub fn drain(mut self, pool: &mut Pool<Edge>, mut visit: impl FnMut(Edge)) {
+        while let Some(edge) = pool.pop(&mut self.others) {
+            visit(edge);
+        }
+        if !self.is_empty() {
+            visit(self.first);
         }
     }
 }

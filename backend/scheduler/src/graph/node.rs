@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One instruction in flight, as the graph remembers it.
 
-use super::edge::Edge;
+use super::edge::{Edge, EdgeList};
 use super::{Release, Sequence};
 use crate::attributes::Attributes;
 use crate::pool::{EMPTY, Pool};
+use crate::ring::Ring;
 
 /// All that is looked at when it is released, taken and ended lies in one cache
 /// line.
@@ -22,8 +23,8 @@ pub struct Node {
     pub level: u32,
     /// Which replayed list it is in, counted from the graph's first ever.
     pub list: u32,
-    /// Who waits for it, but for what a replayed list knows of itself: most
-    /// have one, the others lie in the pool.
+    /// Who waits for it, but for what a replayed list knows of itself: an
+    /// [`EdgeList`] in its parts, which takes less room.
     first: Edge,
     others: u32,
     pub replayed: bool,
@@ -34,6 +35,12 @@ pub struct Node {
 }
 
 const _: () = assert!(size_of::<Node>() == 64);
+
+impl Default for Node {
+    fn default() -> Self {
+        Self::fresh(0, Attributes::default())
+    }
+}
 
 impl Node {
     /// The instruction `sequence`, which is about to be analysed.
@@ -81,41 +88,50 @@ impl Node {
         }
     }
 
-    /// Takes all that wait for it, the latest first, to be handed to [`drain`].
-    #[inline]
-    pub fn take_edges(&mut self) -> (Edge, u32) {
-        (
-            std::mem::replace(&mut self.first, Edge::NONE),
-            std::mem::replace(&mut self.others, EMPTY),
-        )
-    }
-
     /// All that wait for it.
-    pub fn edges<'a>(&self, pool: &'a Pool<Edge>) -> impl Iterator<Item = Edge> + 'a {
-        let first = (self.first != Edge::NONE).then_some(self.first);
-        first.into_iter().chain(pool.iter(self.others))
+    #[inline]
+    pub fn edges(&self) -> EdgeList {
+        EdgeList {
+            first: self.first,
+            others: self.others,
+        }
     }
 
-    /// Takes one reason to wait from it; it is the instruction `sequence`.
+    /// Takes all that wait for it.
     #[inline]
-    pub fn release(&mut self, sequence: Sequence, poison: bool, released: &mut Vec<Release>) {
+    pub fn take_edges(&mut self) -> EdgeList {
+        let edges = self.edges();
+        (self.first, self.others) = (Edge::NONE, EMPTY);
+        edges
+    }
+
+    /// Takes one reason to wait from it, and says whether that was the last.
+    #[inline(always)]
+    pub fn release(&mut self, poison: bool) -> bool {
         self.poisoned |= poison;
         self.pending -= 1;
-        if self.pending == 0 {
-            let poisoned = self.poisoned;
-            released.push(Release { sequence, poisoned });
-        }
+        self.pending == 0
+    }
+
+    /// Whether it must not run.
+    #[inline]
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned
     }
 }
 
-/// Calls `visit` with what [`Node::take_edges`] took, the latest first, and gives
-/// its room back.
-#[inline]
-pub fn drain((first, mut others): (Edge, u32), pool: &mut Pool<Edge>, mut visit: impl FnMut(Edge)) {
-    while let Some(edge) = pool.pop(&mut others) {
-        visit(edge);
-    }
-    if first != Edge::NONE {
-        visit(first);
+/// Takes one reason to wait from `after`, and calls `release` when it was the
+/// last.
+#[inline(always)]
+pub fn let_go(
+    nodes: &mut Ring<Node>,
+    after: Sequence,
+    poison: bool,
+    release: &mut impl FnMut(Release, &Attributes, u32),
+) {
+    if let Some(node) = nodes.known_mut(after)
+        && node.release(poison)
+    {
+        release(Release::of(after, node), &node.attributes, node.level);
     }
 }

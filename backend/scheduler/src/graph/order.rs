@@ -14,7 +14,7 @@ impl Graph {
         let Some(node) = self.nodes.get(sequence) else {
             return;
         };
-        for edge in node.edges(&self.edges) {
+        for edge in node.edges().iter(&self.edges) {
             match edge.waiter() {
                 Waiter::One(after, _) => visit(after),
                 Waiter::Part(list, group) => {

@@ -65,50 +65,25 @@ impl Graph {
     ) -> Sequence {
         let first = self.next();
         let list = self.lists.next();
-        let mut floor = 0;
-        let mut over = std::mem::take(&mut self.over);
-        let mut waiting = &template.waiting[..];
-        for (group, part) in template.boundary().iter().enumerate() {
-            let (own, rest) = waiting.split_at_checked(part.len()).unwrap_or_default();
-            waiting = rest;
-            match self.nodes.get_mut(first.wrapping_sub(part.back.into())) {
-                Some(node) if !node.ended => {
-                    floor = floor.max(node.level + 1);
-                    let edge = match own {
-                        [only] => Edge::one(first + only.place(), only.reads()),
-                        _ => Edge::part(list, group),
-                    };
-                    node.add(edge, &mut self.edges);
-                    self.edge_total += own.len() as u64;
-                }
-                _ => over.push(group),
-            }
-        }
         let steps = template.steps.iter().zip(attributes);
         self.nodes.extend(steps.map(|(step, attributes)| {
-            let (waits, level) = (step.waits + held, step.level + floor);
-            Node::replayed(first, list, waits, level, attributes)
+            Node::replayed(first, list, step.waits + held, step.level, attributes)
         }));
         for (sequence, &own) in (first..).zip(holds) {
             if let Some(node) = self.nodes.get_mut(sequence) {
                 node.pending += own;
             }
         }
-        for group in over.drain(..) {
-            for after in template.waiting(group) {
-                if let Some(node) = self.nodes.get_mut(first + after.place()) {
-                    node.pending -= 1;
-                }
-            }
+        let floor = self.await_boundary(template, first, list);
+        if floor > 0 {
+            self.nodes.for_each_since(first, |node| node.level += floor);
         }
-        self.over = over;
         for &place in template.roots.iter().rev() {
             let sequence = first + u64::from(place);
-            if self.nodes.get(sequence).is_some_and(|it| it.pending == 0) {
-                self.released.push(Release {
-                    sequence,
-                    poisoned: false,
-                });
+            if let Some(node) = self.nodes.get(sequence)
+                && node.pending == 0
+            {
+                self.released.push(Release::of(sequence, node));
             }
         }
         self.lists.push(Replayed {
@@ -118,5 +93,37 @@ impl Graph {
         self.in_flight += template.len();
         self.edge_total += template.inside() as u64;
         first
+    }
+
+    /// Makes the instructions of a list wait for those before it that are in
+    /// flight; returns the length of the longest chain before any of them.
+    fn await_boundary(&mut self, template: &Template, first: Sequence, list: u32) -> u32 {
+        let mut floor = 0;
+        // All that lies further back has ended.
+        let reach = first - self.nodes.base();
+        let boundary = template.boundary();
+        let known = boundary.partition_point(|part| u64::from(part.back) > reach);
+        for (group, part) in boundary.iter().enumerate().skip(known) {
+            let Some(node) = self.nodes.known_mut(first - u64::from(part.back)) else {
+                continue;
+            };
+            if node.ended {
+                continue;
+            }
+            floor = floor.max(node.level + 1);
+            let waiting = template.waiting(group);
+            let edge = match waiting {
+                [only] => Edge::one(first + only.place(), only.reads()),
+                _ => Edge::part(list, group),
+            };
+            node.add(edge, &mut self.edges);
+            self.edge_total += waiting.len() as u64;
+            for after in waiting {
+                if let Some(node) = self.nodes.known_mut(first + after.place()) {
+                    node.pending += 1;
+                }
+            }
+        }
+        floor
     }
 }

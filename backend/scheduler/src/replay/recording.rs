@@ -119,7 +119,6 @@ impl Recording {
                         inside.push((place as u32, Successor::new(instruction, reads)));
                     }
                     None => {
-                        step.waits += 1;
                         let back = (self.first - before) as u32;
                         outside.push((back, Successor::new(instruction, reads)));
                     }

@@ -43,7 +43,7 @@ pub struct Step {
     /// Where its part of the accesses and of the successors begins and ends.
     pub accesses: (u32, u32),
     pub successors: (u32, u32),
-    /// Instructions that it waits for, in the list and before.
+    /// Instructions of the list that it waits for.
     pub waits: u32,
     /// Longest chain of instructions of the list before it.
     pub level: u32,
@@ -56,13 +56,6 @@ pub struct Part {
     pub back: u32,
     pub start: u32,
     pub end: u32,
-}
-
-impl Part {
-    /// How many instructions wait.
-    pub fn len(self) -> usize {
-        (self.end - self.start) as usize
-    }
 }
 
 /// What analysis found for one list.
