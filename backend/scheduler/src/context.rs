@@ -23,6 +23,8 @@ use crate::totals::Totals;
 use intake::Queued;
 use queues::Queues;
 
+pub use queues::Releaser;
+
 #[derive(Debug)]
 pub struct Context {
     analyser: Analyser,
@@ -147,7 +149,7 @@ impl Context {
 
     /// Makes ready what analysis has released, near the engine that made room
     /// for it, and ends what must not run: [`Context::take_poisoned`] has it.
-    pub fn release(&mut self, engine: Option<(Unit, usize)>) {
+    pub fn release(&mut self, by: Releaser) {
         if self.analyser.released().is_empty() {
             return;
         }
@@ -161,24 +163,24 @@ impl Context {
             if poisoned {
                 self.doomed.push(sequence);
             } else if let Some((attributes, level)) = self.analyser.graph().place(sequence) {
-                self.ready.push(sequence, attributes, level, engine);
+                self.ready.push(sequence, attributes, level, by);
             }
         }
         self.released = released;
         if !self.doomed.is_empty() {
-            self.end_doomed(engine);
+            self.end_doomed(by);
         }
     }
 
     /// Ends what must not run, and what must not run because of that.
     #[cold]
-    fn end_doomed(&mut self, engine: Option<(Unit, usize)>) {
+    fn end_doomed(&mut self, by: Releaser) {
         while let Some(sequence) = self.doomed.pop() {
             let known = self.analyser.graph().place(sequence);
             let list = known.map(|(it, _)| it.list);
             let instruction = list.and_then(|list| self.flying.instruction(list, sequence));
             self.poisoned.extend(instruction);
-            self.end(sequence, Outcome::Failed, engine);
+            self.end(sequence, Outcome::Failed, by);
         }
     }
 
@@ -207,22 +209,17 @@ impl Context {
     /// nothing else, near the engine that ran it; false when it has ended
     /// already.
     #[inline(always)]
-    pub fn finish(&mut self, sequence: Sequence, outcome: Outcome, engine: (Unit, usize)) -> bool {
-        let ended = self.end(sequence, outcome, Some(engine));
+    pub fn finish(&mut self, sequence: Sequence, outcome: Outcome, by: Releaser) -> bool {
+        let ended = self.end(sequence, outcome, by);
         self.running -= usize::from(ended);
         if !self.doomed.is_empty() {
-            self.end_doomed(Some(engine));
+            self.end_doomed(by);
         }
         ended
     }
 
     #[inline(always)]
-    fn end(
-        &mut self,
-        sequence: Sequence,
-        outcome: Outcome,
-        engine: Option<(Unit, usize)>,
-    ) -> bool {
+    fn end(&mut self, sequence: Sequence, outcome: Outcome, by: Releaser) -> bool {
         let oldest = self.analyser.graph().oldest();
         let Some(ended) = self.analyser.end(sequence, outcome) else {
             return false;
@@ -234,7 +231,7 @@ impl Context {
             if release.poisoned {
                 doomed.push(release.sequence);
             } else {
-                ready.push(release.sequence, attributes, level, engine);
+                ready.push(release.sequence, attributes, level, by);
             }
         });
         if sequence == oldest {

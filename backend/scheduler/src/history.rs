@@ -31,6 +31,8 @@ pub struct History {
 // Analysis looks at the histories of a region's neighbours for every access: one
 // cache line each.
 const _: () = assert!(size_of::<History>() <= 64);
+// Nobody's successor is the first instruction.
+const _: () = assert!(NOBODY.wrapping_add(1) == 0);
 
 impl History {
     pub fn new(region: &Region) -> Self {
@@ -116,19 +118,24 @@ impl History {
     }
 
     /// Edges for a write of bytes within `hull`.  Readers have waited for the
-    /// writer, so where there are readers they are enough.
+    /// writer, so where there are readers they are enough.  What came before
+    /// `since` is waited for by somebody else whom the writer waits for.
     fn before_write(
         &mut self,
         hull: Span,
+        since: Sequence,
         writer: Sequence,
         graph: &mut Graph,
         readers: &ReaderPool,
     ) {
         if !self.readers.is_empty() {
             self.readers.for_each(self.hull, hull, readers, |reader| {
-                graph.depend(reader, writer, Conflict::WriteAfterRead);
+                if reader >= since {
+                    graph.depend(reader, writer, Conflict::WriteAfterRead);
+                }
             });
         } else if self.writer != NOBODY
+            && self.writer >= since
             && meets(self.written, hull)
             && graph.depend(self.writer, writer, Conflict::WriteAfterWrite) == Standing::Done
             && !graph.is_recent(self.writer)
@@ -170,11 +177,13 @@ pub fn write(
         return;
     };
     let (hull, is_run) = (own.hull, own.is_run);
-    own.before_write(hull, writer, graph, readers);
+    // Who wrote the same bytes last has waited for all that came before it.
+    let since = own.writer.wrapping_add(1);
+    own.before_write(hull, 0, writer, graph, readers);
     own.written_by(writer, readers);
     for link in links.get(cell as usize).map_or(&[][..], |it| it) {
         if let Some(other) = histories.get_mut(link.cell() as usize) {
-            other.before_write(hull, writer, graph, readers);
+            other.before_write(hull, since, writer, graph, readers);
             other.lose(link.covers(), is_run, hull, graph, readers);
         }
     }

@@ -7,9 +7,9 @@
 //! compute.
 
 use std::hash::{BuildHasher, Hash, Hasher};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use hashbrown::DefaultHashBuilder;
+use hashbrown::{DefaultHashBuilder, HashMap};
 use thiserror::Error;
 
 use crate::clock::Nanos;
@@ -143,7 +143,9 @@ pub enum ListError {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommandList {
     instructions: Vec<Instruction>,
-    operands: Vec<Operand>,
+    /// Of instructions that [`CommandList::share`] found alike, and in all parts
+    /// of a list, they are there once.
+    operands: Arc<Vec<Operand>>,
     limit: usize,
     name: ListName,
 }
@@ -154,7 +156,7 @@ impl CommandList {
     pub fn new(limit: usize) -> Self {
         Self {
             instructions: Vec::new(),
-            operands: Vec::new(),
+            operands: Arc::default(),
             limit,
             name: ListName::default(),
         }
@@ -192,16 +194,29 @@ impl CommandList {
                 }
             }
         }
-        let first = self.operands.len();
+        let all = Arc::make_mut(&mut self.operands);
+        let first = all.len();
         for operand in operands {
-            let mine = self.operands.get_mut(first..).unwrap_or_default();
+            let mine = all.get_mut(first..).unwrap_or_default();
             match mine.iter_mut().find(|other| other.region == operand.region) {
                 Some(other) if other.access == operand.access => {}
                 Some(other) => other.access = Access::ReadWrite,
-                None => self.operands.push(*operand),
+                None => all.push(*operand),
             }
         }
-        let mine = self.operands.get(first..).unwrap_or_default();
+        let count = all.len() - first;
+        self.add(Instruction {
+            first_operand: first as u32,
+            operands: count as u32,
+            cost,
+            unit,
+        });
+        Ok(())
+    }
+
+    /// Adds an instruction whose operands are there.
+    fn add(&mut self, instruction: Instruction) {
+        let mine = operands_of(&self.operands, &instruction);
         let name_under = |key: &DefaultHashBuilder, before: u64| {
             let mut hasher = key.build_hasher();
             hasher.write_u64(before);
@@ -214,13 +229,46 @@ impl CommandList {
             name_under(&KEYS.0, self.name.0),
             name_under(&KEYS.1, self.name.1),
         );
-        self.instructions.push(Instruction {
-            first_operand: first as u32,
-            operands: (self.operands.len() - first) as u32,
-            cost,
-            unit,
+        self.instructions.push(instruction);
+    }
+
+    /// Lets the newest instruction have its operands in common with an earlier
+    /// one that has the same, if `seen`, which is of this list, knows one: long
+    /// programs do the same again and again.
+    pub(crate) fn share(&mut self, seen: &mut HashMap<u64, u32>) {
+        let Some(newest) = self.instructions.last_mut() else {
+            return;
+        };
+        let own = operands_of(&self.operands, newest);
+        let first = newest.first_operand;
+        let known = *seen.entry(KEYS.0.hash_one(own)).or_insert(first);
+        let earlier = Instruction {
+            first_operand: known,
+            ..*newest
+        };
+        if known != first && operands_of(&self.operands, &earlier) == own {
+            *newest = earlier;
+            Arc::make_mut(&mut self.operands).truncate(first as usize);
+        }
+    }
+
+    /// The list as lists of `length` and a shorter one, which have its operands
+    /// in common.
+    #[must_use]
+    pub fn parts(&self, length: usize) -> Vec<Self> {
+        let parts = self.instructions.chunks(length.max(1)).map(|instructions| {
+            let mut part = Self {
+                instructions: Vec::with_capacity(instructions.len()),
+                operands: self.operands.clone(),
+                limit: length,
+                name: ListName::default(),
+            };
+            for &instruction in instructions {
+                part.add(instruction);
+            }
+            part
         });
-        Ok(())
+        parts.collect()
     }
 
     /// Number of instructions.
@@ -238,7 +286,10 @@ impl CommandList {
     /// Empties the list; its limit stays.
     pub fn clear(&mut self) {
         self.instructions.clear();
-        self.operands.clear();
+        match Arc::get_mut(&mut self.operands) {
+            Some(operands) => operands.clear(),
+            None => self.operands = Arc::default(),
+        }
         self.name = ListName::default();
     }
 
@@ -246,7 +297,7 @@ impl CommandList {
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Instruction, &[Operand])> {
         self.instructions
             .iter()
-            .map(|instruction| (instruction, self.operands_of(instruction)))
+            .map(|instruction| (instruction, operands_of(&self.operands, instruction)))
     }
 
     /// The instructions without their operands, in program order.
@@ -258,21 +309,22 @@ impl CommandList {
     #[must_use]
     pub fn get(&self, position: usize) -> Option<(&Instruction, &[Operand])> {
         let instruction = self.instructions.get(position)?;
-        Some((instruction, self.operands_of(instruction)))
+        Some((instruction, operands_of(&self.operands, instruction)))
     }
 
-    /// All operands of the list, in program order.
+    /// The operands of all instructions, by the first that has them: the list of
+    /// which this is a part may have more.
     #[must_use]
     pub fn operands(&self) -> &[Operand] {
         &self.operands
     }
+}
 
-    fn operands_of(&self, instruction: &Instruction) -> &[Operand] {
-        let first = instruction.first_operand as usize;
-        self.operands
-            .get(first..first + instruction.operands as usize)
-            .unwrap_or_default()
-    }
+fn operands_of<'a>(operands: &'a [Operand], instruction: &Instruction) -> &'a [Operand] {
+    let first = instruction.first_operand as usize;
+    operands
+        .get(first..first + instruction.operands as usize)
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -304,6 +356,42 @@ mod tests {
         assert_eq!(merged.len(), 2);
         assert_eq!(merged[0].access, Access::ReadWrite);
         assert_eq!(push(&mut list, &operands), Err(ListError::TooLong(1)));
+    }
+
+    #[test]
+    fn instructions_with_the_same_operands_have_them_in_common() {
+        let at = |start, access| operand(start, 64, access);
+        let mut plain = CommandList::new(100);
+        let mut shared = CommandList::new(100);
+        let mut seen = HashMap::new();
+        for step in 0..100u64 {
+            let start = step % 5 * 64;
+            let operands = [
+                at(start, Access::Read),
+                at(1024, Access::Write),
+                at(start, Access::Write),
+            ];
+            push(&mut plain, &operands).unwrap();
+            push(&mut shared, &operands).unwrap();
+            shared.share(&mut seen);
+        }
+        assert_eq!((plain.operands().len(), shared.operands().len()), (200, 10));
+        assert_eq!(plain.name(), shared.name());
+        assert!(
+            plain
+                .iter()
+                .map(|(_, it)| it)
+                .eq(shared.iter().map(|(_, it)| it))
+        );
+        let parts = shared.parts(30);
+        assert_eq!(parts.iter().map(CommandList::len).sum::<usize>(), 100);
+        let of_parts = parts.iter().flat_map(CommandList::iter);
+        assert!(
+            of_parts
+                .map(|(_, it)| it)
+                .eq(plain.iter().map(|(_, it)| it))
+        );
+        assert_eq!(parts[0].name(), plain.parts(30)[0].name());
     }
 
     #[test]

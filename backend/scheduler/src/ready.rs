@@ -97,13 +97,13 @@ impl ReadyQueue {
         (self.near, self.stolen)
     }
 
-    /// Adds an instruction, near the engine that released it if one did.
+    /// Adds an instruction, near the engine of this number, if there is one.
     #[inline(always)]
-    pub fn push(&mut self, ready: Ready, engine: Option<usize>) {
+    pub fn push(&mut self, ready: Ready, engine: usize) {
         self.len += 1;
         if ready.urgent.is_none()
             && ready.group.is_none()
-            && let Some(engine) = engine.and_then(|engine| self.engines.get_mut(engine))
+            && let Some(engine) = self.engines.get_mut(engine)
         {
             engine.near.push_back(ready.sequence);
         } else {
@@ -125,7 +125,7 @@ impl ReadyQueue {
         urgent: Option<Nanos>,
         level: u32,
         group: Option<Group>,
-        engine: Option<usize>,
+        engine: usize,
     ) {
         if let Some(rank) = urgent {
             self.urgent.push((rank, Reverse(sequence)));
@@ -135,7 +135,7 @@ impl ReadyQueue {
             self.anywhere.push(level, sequence);
             return;
         };
-        let releaser = engine.and_then(|engine| self.engines.get(engine));
+        let releaser = self.engines.get(engine);
         if self.groups.is_empty() {
             let nobody = Members {
                 ready: Queue::EMPTY,
@@ -256,6 +256,9 @@ mod tests {
     use super::*;
     use std::num::NonZeroU32;
 
+    /// No engine has this number.
+    const ELSE: usize = usize::MAX;
+
     fn ready(sequence: u64, level: u32, group: Option<u16>) -> Ready {
         Ready {
             sequence,
@@ -271,11 +274,11 @@ mod tests {
     #[test]
     fn near_work_comes_first_then_the_deepest_then_what_can_be_stolen() {
         let mut queue = ReadyQueue::new(2);
-        queue.push(ready(0, 5, None), None);
-        queue.push(ready(1, 9, None), None);
-        queue.push(ready(2, 1, None), Some(0));
-        queue.push(ready(3, 1, None), Some(0));
-        queue.push(ready(4, 1, None), Some(1));
+        queue.push(ready(0, 5, None), ELSE);
+        queue.push(ready(1, 9, None), ELSE);
+        queue.push(ready(2, 1, None), 0);
+        queue.push(ready(3, 1, None), 0);
+        queue.push(ready(4, 1, None), 1);
         let order: Vec<_> = std::iter::from_fn(|| queue.pop(1)).collect();
         assert_eq!(order, [4, 1, 0, 2, 3]);
         assert_eq!(queue.len(), 0);
@@ -284,7 +287,7 @@ mod tests {
     #[test]
     fn what_decides_the_end_comes_before_what_is_near() {
         let mut queue = ReadyQueue::new(1);
-        queue.push(ready(0, 5, None), Some(0));
+        queue.push(ready(0, 5, None), 0);
         for (sequence, rank) in [(1, 10), (2, 30), (3, 20)] {
             let urgent = Some(Nanos(rank));
             queue.push(
@@ -292,7 +295,7 @@ mod tests {
                     urgent,
                     ..ready(sequence, 0, None)
                 },
-                None,
+                ELSE,
             );
         }
         let order: Vec<_> = std::iter::from_fn(|| queue.pop(0)).collect();
@@ -303,7 +306,7 @@ mod tests {
     fn an_engine_stays_in_its_group_and_the_other_takes_the_next() {
         let mut queue = ReadyQueue::new(2);
         for sequence in 0..6 {
-            queue.push(ready(sequence, 0, Some((sequence % 2) as u16)), None);
+            queue.push(ready(sequence, 0, Some((sequence % 2) as u16)), ELSE);
         }
         assert_eq!(queue.pop(0), Some(0));
         assert_eq!(queue.pop(1), Some(1));
@@ -318,12 +321,12 @@ mod tests {
     #[test]
     fn work_of_another_kind_follows_its_data_unless_its_group_is_elsewhere() {
         let mut queue = ReadyQueue::new(2);
-        queue.push(ready(0, 9, Some(1)), None);
-        queue.push(ready(1, 8, Some(11)), None);
+        queue.push(ready(0, 9, Some(1)), ELSE);
+        queue.push(ready(1, 8, Some(11)), ELSE);
         assert_eq!(queue.pop(0), Some(0));
         assert_eq!(queue.pop(1), Some(1));
-        queue.push(ready(2, 1, Some(12)), Some(0));
-        queue.push(ready(3, 7, Some(11)), Some(0));
+        queue.push(ready(2, 1, Some(12)), 0);
+        queue.push(ready(3, 7, Some(11)), 0);
         assert_eq!(queue.pop(1), Some(3));
         assert_eq!(queue.pop(0), Some(2));
     }

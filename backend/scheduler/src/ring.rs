@@ -14,16 +14,22 @@ const FIRST_ROOM: usize = 64;
 /// Entries of the instructions from the oldest remembered to the newest.
 #[derive(Debug)]
 pub struct Ring<T> {
-    /// None, or a power of two of them.
+    /// Grows to `room` entries in its first turn.
     slots: Vec<T>,
+    /// None, or a power of two.
+    room: usize,
+    /// The sequence that lies in the first slot, of the first turn.
+    origin: Sequence,
     base: Sequence,
     next: Sequence,
 }
 
-impl<T: Copy + Default> Ring<T> {
+impl<T: Copy> Ring<T> {
     pub fn new() -> Self {
         Self {
             slots: Vec::new(),
+            room: 0,
+            origin: 0,
             base: 0,
             next: 0,
         }
@@ -48,7 +54,7 @@ impl<T: Copy + Default> Ring<T> {
 
     #[inline]
     fn place(&self, sequence: Sequence) -> usize {
-        sequence as usize & self.slots.len().wrapping_sub(1)
+        sequence.wrapping_sub(self.origin) as usize & self.room.wrapping_sub(1)
     }
 
     #[inline]
@@ -58,8 +64,11 @@ impl<T: Copy + Default> Ring<T> {
 
     #[inline]
     pub fn get(&self, sequence: Sequence) -> Option<&T> {
+        if !self.knows(sequence) {
+            return None;
+        }
         let place = self.place(sequence);
-        self.slots.get(place).filter(|_| self.knows(sequence))
+        self.slots.get(place)
     }
 
     #[inline]
@@ -81,29 +90,32 @@ impl<T: Copy + Default> Ring<T> {
 
     #[inline]
     pub fn push(&mut self, entry: T) {
-        if self.len() >= self.slots.len() {
-            self.make_room(1);
+        if self.len() >= self.room {
+            self.reserve(1);
         }
         let place = self.place(self.next);
-        if let Some(slot) = self.slots.get_mut(place) {
-            *slot = entry;
+        match self.slots.get_mut(place) {
+            Some(slot) => *slot = entry,
+            None => self.slots.push(entry),
         }
         self.next += 1;
     }
 
     /// Pushes many at once.
-    #[inline]
     pub fn extend(&mut self, mut entries: impl ExactSizeIterator<Item = T>) {
         let count = entries.len();
-        if self.len() + count > self.slots.len() {
-            self.make_room(count);
+        if count == 0 {
+            return;
         }
+        self.reserve(count);
         let place = self.place(self.next);
-        let (start, end) = self.slots.split_at_mut(place);
-        for (slot, entry) in end.iter_mut().zip(entries.by_ref()) {
+        let old = self.slots.get_mut(place..).unwrap_or_default();
+        for (slot, entry) in old.iter_mut().zip(entries.by_ref()) {
             *slot = entry;
         }
-        for (slot, entry) in start.iter_mut().zip(entries) {
+        let unused = self.room - self.slots.len();
+        self.slots.extend(entries.by_ref().take(unused));
+        for (slot, entry) in self.slots.iter_mut().zip(entries) {
             *slot = entry;
         }
         self.next += count as u64;
@@ -113,24 +125,28 @@ impl<T: Copy + Default> Ring<T> {
     #[inline]
     pub fn for_each_since(&mut self, sequence: Sequence, change: impl FnMut(&mut T)) {
         let count = (self.next - sequence) as usize;
-        let place = self.place(sequence);
+        let place = self.place(sequence).min(self.slots.len());
         let (start, end) = self.slots.split_at_mut(place);
         end.iter_mut().chain(start).take(count).for_each(change);
     }
 
     /// Makes room for so many more.
-    #[cold]
-    fn make_room(&mut self, more: usize) {
-        let room = (self.len() + more).next_power_of_two().max(FIRST_ROOM);
-        let mut slots = vec![T::default(); room];
-        for sequence in self.base..self.next {
-            let old = self.slots.get(self.place(sequence));
-            let place = sequence as usize & (room - 1);
-            if let (Some(slot), Some(&entry)) = (slots.get_mut(place), old) {
-                *slot = entry;
-            }
+    fn reserve(&mut self, more: usize) {
+        let needed = self.len() + more;
+        if needed <= self.room {
+            return;
         }
+        let room = needed.next_power_of_two().max(FIRST_ROOM);
+        let mut slots = Vec::with_capacity(room);
+        // From the oldest to the end of the slots, and on from their start.
+        let (length, oldest) = (self.len(), self.place(self.base));
+        let (start, end) = self.slots.split_at(oldest.min(self.slots.len()));
+        let end = end.get(..length).unwrap_or(end);
+        slots.extend_from_slice(end);
+        slots.extend_from_slice(start.get(..length - end.len()).unwrap_or_default());
         self.slots = slots;
+        self.room = room;
+        self.origin = self.base;
     }
 
     /// Forgets all before `sequence`.
@@ -154,6 +170,10 @@ mod tests {
             } else {
                 ring.push(first * 3);
             }
+            // Each is changed, and back again.
+            ring.for_each_since(first, |entry| *entry += 1);
+            assert!((first..ring.next()).all(|new| ring.get(new) == Some(&(new * 3 + 1))));
+            ring.for_each_since(first, |entry| *entry -= 1);
             ring.forget_before(ring.next().saturating_sub(50 + sequence / 5));
             if sequence % 100 == 99 {
                 ring.forget_before(ring.next());

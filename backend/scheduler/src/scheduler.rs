@@ -267,8 +267,7 @@ impl Scheduler {
         let Some(context) = self.contexts.get_mut(work.context.0) else {
             return;
         };
-        let engine = (work.engine.unit(), work.engine.number());
-        if !context.finish(work.sequence, outcome, engine) {
+        if !context.finish(work.sequence, outcome, work.engine.releaser()) {
             return;
         }
         if context.is_analysing() || context.has_poisoned() {

@@ -34,6 +34,8 @@ pub struct Program {
     operations: Vec<u32>,
     names: Vec<String>,
     numbers: HashMap<String, u32>,
+    /// Where the list has which operands.
+    seen: HashMap<u64, u32>,
 }
 
 /// Why a program cannot be built.
@@ -169,6 +171,7 @@ impl Program {
         cost: Nanos,
     ) -> Result<(), ProgramError> {
         self.list.push(operands, cost, Unit::Compute)?;
+        self.list.share(&mut self.seen);
         let number = match self.numbers.get(operation) {
             Some(&number) => number,
             None => {

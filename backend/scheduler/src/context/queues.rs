@@ -10,6 +10,28 @@ use crate::graph::Sequence;
 use crate::list::Unit;
 use crate::ready::{Ready, ReadyQueue};
 
+/// No engine has this number.
+const NOBODY: usize = usize::MAX;
+
+/// The engine whose work has released an instruction.
+#[derive(Clone, Copy, Debug)]
+pub struct Releaser {
+    unit: Unit,
+    engine: usize,
+}
+
+impl Releaser {
+    /// No engine's work.
+    pub const NONE: Self = Self {
+        unit: Unit::Compute,
+        engine: NOBODY,
+    };
+
+    pub fn new(unit: Unit, engine: usize) -> Self {
+        Self { unit, engine }
+    }
+}
+
 #[derive(Debug)]
 pub struct Queues {
     compute: ReadyQueue,
@@ -46,20 +68,11 @@ impl Queues {
 
     /// Adds an instruction, `level` deep in the graph and near the engine that
     /// released it.
-    #[inline(always)]
-    pub fn push(
-        &mut self,
-        sequence: Sequence,
-        attributes: &Attributes,
-        level: u32,
-        engine: Option<(Unit, usize)>,
-    ) {
+    #[inline(never)]
+    pub fn push(&mut self, sequence: Sequence, attributes: &Attributes, level: u32, by: Releaser) {
         let (rank, unit) = (attributes.rank, attributes.unit);
         let decides = rank.0.saturating_mul(self.parts) >= self.work;
-        let near = match engine {
-            Some((kind, number)) if kind == unit => Some(number),
-            _ => None,
-        };
+        let near = if by.unit == unit { by.engine } else { NOBODY };
         let ready = Ready {
             sequence,
             urgent: decides.then_some(rank),

@@ -36,12 +36,6 @@ pub struct Node {
 
 const _: () = assert!(size_of::<Node>() == 64);
 
-impl Default for Node {
-    fn default() -> Self {
-        Self::fresh(0, Attributes::default())
-    }
-}
-
 impl Node {
     /// The instruction `sequence`, which is about to be analysed.
     #[inline]

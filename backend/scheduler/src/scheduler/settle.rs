@@ -4,7 +4,7 @@
 
 use super::{ContextId, Engine, ListEnd, ListId, Scheduler};
 use crate::clock::Nanos;
-use crate::context::Context;
+use crate::context::{Context, Releaser};
 use crate::graph::Outcome;
 
 /// What is left to do after an event.
@@ -32,7 +32,7 @@ impl Scheduler {
     /// Analyses what there is room for, and gives what was released to the
     /// engines, until nothing moves any more.
     pub(super) fn advance(&mut self, id: ContextId, engine: Option<Engine>) {
-        let near = engine.map(|engine| (engine.unit(), engine.number()));
+        let by = engine.map_or(Releaser::NONE, Engine::releaser);
         while let Some(context) = self.contexts.get_mut(id.0) {
             let lists = &mut self.lists;
             let analysed = context.analyse(|list, sequence, instructions| {
@@ -52,7 +52,7 @@ impl Scheduler {
                     }
                 }
             }
-            context.release(near);
+            context.release(by);
             if !context.has_poisoned() {
                 return;
             }

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::analyser::Limits;
 use crate::clock::Nanos;
+use crate::context::Releaser;
 use crate::graph::Sequence;
 use crate::list::Unit;
 use crate::policy::Policy;
@@ -50,6 +51,10 @@ impl Engine {
             Self::Compute(_) => Unit::Compute,
             Self::Dma(_) => Unit::Dma,
         }
+    }
+
+    pub(super) fn releaser(self) -> Releaser {
+        Releaser::new(self.unit(), self.number())
     }
 
     pub(super) fn number(self) -> usize {

@@ -15,8 +15,9 @@ use crate::profile::Profile;
 use crate::region::Region;
 use crate::workload::OBJECT_ALIGNMENT;
 
-/// Runs of one region that are told apart.
+/// Runs of one region that are told apart, and of all.
 const MAX_RUNS: u64 = 1 << 22;
+const ALL_RUNS: u64 = 1 << 25;
 
 /// Borders that may be there twice.
 const FEW_BORDERS: usize = 1 << 22;
@@ -234,6 +235,8 @@ fn cut(distinct: &[(Region, u32)], sector: u64) -> (Vec<Piece>, Vec<Vec<Atom>>) 
 /// Memory between the borders of all runs: no run begins or ends inside one.
 struct Intervals {
     shift: u32,
+    /// Runs of one region that are told apart.
+    most_runs: u64,
     /// The first sector of each interval, and the end of the last.
     borders: Vec<u64>,
 }
@@ -241,10 +244,13 @@ struct Intervals {
 impl Intervals {
     fn new(distinct: &[(Region, u32)], sector: u64) -> Self {
         let shift = sector.trailing_zeros();
+        let most_runs = most_runs(distinct);
         let mut borders = Vec::new();
         let mut full = FEW_BORDERS;
         for (region, _) in distinct {
-            for_each_stretch(region, shift, |first, end| borders.extend([first, end]));
+            for_each_stretch(region, shift, most_runs, |first, end| {
+                borders.extend([first, end]);
+            });
             // Most borders come again and again.
             if borders.len() >= full {
                 borders.sort_unstable();
@@ -254,12 +260,16 @@ impl Intervals {
         }
         borders.sort_unstable();
         borders.dedup();
-        Self { shift, borders }
+        Self {
+            shift,
+            most_runs,
+            borders,
+        }
     }
 
     /// Calls `visit` with each interval that `region` touches.
     fn of(&self, region: &Region, mut visit: impl FnMut(usize)) {
-        for_each_stretch(region, self.shift, |first, end| {
+        for_each_stretch(region, self.shift, self.most_runs, |first, end| {
             let start = self.borders.partition_point(|&border| border < first);
             let borders = self.borders.get(start..).unwrap_or_default();
             let inside = borders.iter().take_while(|&&border| border < end);
@@ -276,11 +286,25 @@ impl Intervals {
     }
 }
 
+/// Runs of one region that are told apart, so that of all there are no more than
+/// [`ALL_RUNS`].
+fn most_runs(distinct: &[(Region, u32)]) -> u64 {
+    let all = |most: &u64| -> u64 {
+        let runs = distinct.iter().map(|(region, _)| region.runs());
+        runs.filter(|runs| runs <= most).sum()
+    };
+    let halves = std::iter::successors(Some(MAX_RUNS), |most| Some(most / 2));
+    halves
+        .take_while(|&most| most > 1)
+        .find(|most| all(most) <= ALL_RUNS)
+        .unwrap_or(1)
+}
+
 /// Calls `visit` with the first sector of each run of `region` and the one
 /// behind its last; runs that share a sector or follow each other are one.  A
-/// region of more than [`MAX_RUNS`] is taken for all that it spans.
-fn for_each_stretch(region: &Region, shift: u32, mut visit: impl FnMut(u64, u64)) {
-    if region.runs() > MAX_RUNS {
+/// region of more than `most_runs` is taken for all that it spans.
+fn for_each_stretch(region: &Region, shift: u32, most_runs: u64, mut visit: impl FnMut(u64, u64)) {
+    if region.runs() > most_runs {
         visit(region.start() >> shift, ((region.end() - 1) >> shift) + 1);
         return;
     }
@@ -311,7 +335,9 @@ pub fn moving_policy(list: &CommandList, policy: Policy, profile: &Profile) -> P
         Policy::Tensor => operand.object.bytes(),
         Policy::Block(bits) => {
             let mut blocks = 0;
-            for_each_stretch(&operand.region, bits, |first, end| blocks += end - first);
+            for_each_stretch(&operand.region, bits, MAX_RUNS, |first, end| {
+                blocks += end - first;
+            });
             blocks << bits
         }
     };

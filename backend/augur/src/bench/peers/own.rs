@@ -15,8 +15,6 @@ use augur_scheduler::list::{CommandList, Unit};
 use augur_scheduler::policy::Policy;
 use augur_scheduler::scheduler::{Config, ContextId, Engine, ListId, Scheduler, SubmitError, Work};
 
-use crate::bench::schedule::measure::split;
-
 /// Instructions of one list: a lock is held while one is analysed.
 const LIST: usize = 64;
 /// Instructions that may be queued before the thread that submits works as well,
@@ -208,7 +206,7 @@ pub fn run(
         queued_instructions: QUEUED,
     });
     let context = scheduler.add_context(NonZeroU32::MIN);
-    let lists = split(list, LIST);
+    let lists = list.parts(LIST);
     let shared = Shared {
         state: Mutex::new(State {
             scheduler,

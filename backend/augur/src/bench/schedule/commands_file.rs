@@ -23,6 +23,9 @@ use self::line::{
 };
 use crate::exit::Failure;
 
+/// Some editors write it in front of the first line.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// A tensor or a view.
 struct Tensor {
     object: Object,
@@ -52,7 +55,11 @@ pub fn read(path: &Path) -> anyhow::Result<Program> {
         if length == 0 {
             break;
         }
-        reader.line(&text).map_err(|error| {
+        let line = match text.strip_prefix(BYTE_ORDER_MARK) {
+            Some(line) if number == 1 => line,
+            _ => &text,
+        };
+        reader.line(line).map_err(|error| {
             Failure::input(format!("{}: line {number}: {error}", path.display()))
         })?;
     }
@@ -340,6 +347,15 @@ mod tests {
         assert!(error.contains("longer than"), "{error}");
         let error = read(Path::new("/dev/zero")).unwrap_err();
         assert!(error.to_string().contains("line 1: longer than"), "{error}");
+    }
+
+    #[test]
+    fn files_of_other_systems_are_read() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let text = format!("\u{feff}{A}\r\n\r\n{{\"op\":\"x\",\"ns\":1}}\r\n\u{feff}");
+        std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+        let error = read(file.path()).unwrap_err().to_string();
+        assert!(error.contains("line 4: "), "{error}");
     }
 
     #[test]

@@ -132,7 +132,7 @@ fn host_time(
     policy: Policy,
     machine: &Machine,
 ) -> Result<HostTime, SubmitError> {
-    let lists = split(&program.list, LIST).into_iter().map(Arc::new);
+    let lists = program.list.parts(LIST).into_iter().map(Arc::new);
     let lists: Vec<Arc<CommandList>> = lists.collect();
     let mut best = HostTime {
         first: Duration::MAX,
@@ -205,30 +205,13 @@ pub fn end_all(scheduler: &mut Scheduler, engines: usize, turn: &mut usize) {
 /// is ready.
 fn end_one(scheduler: &mut Scheduler, engines: usize, turn: &mut usize) -> bool {
     let now = Nanos(0);
-    *turn = (*turn + 1) % engines;
+    *turn += 1;
+    if *turn >= engines {
+        *turn = 0;
+    }
     let work = scheduler.take(Engine::Compute(*turn), now);
     if let Some(work) = &work {
         scheduler.finish(work, Outcome::Done, now);
     }
     work.is_some()
-}
-
-/// A program as the lists of `length` in which it is submitted.
-pub fn split(program: &CommandList, length: usize) -> Vec<CommandList> {
-    let mut lists = Vec::new();
-    let mut position = 0;
-    while position < program.len() {
-        let mut list = CommandList::new(length);
-        while let Some((instruction, operands)) = program.get(position) {
-            if list
-                .push(operands, instruction.cost, instruction.unit)
-                .is_err()
-            {
-                break;
-            }
-            position += 1;
-        }
-        lists.push(list);
-    }
-    lists
 }
