@@ -13,11 +13,12 @@ use vhost_user_backend::{Error as BackendError, VhostUserDaemon};
 use vm_memory::GuestMemoryAtomic;
 use vmm_sys_util::epoll::EventSet;
 
-use crate::busy_poll::BusyPoll;
 use crate::doorbell::Doorbell;
 use crate::front_end::FrontEnd;
+use crate::lookout::Lookout;
 use crate::relay::Relay;
-use crate::transport::{Transport, Worker};
+use crate::serve::Worker;
+use crate::transport::Transport;
 
 /// Why the card cannot be served, or not any longer.
 #[derive(Debug, Error)]
@@ -45,29 +46,21 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Makes the card and starts its threads. Each worker looks for at most
-    /// `busy_poll` at its queues before it sleeps.
+    /// Makes the card and starts its threads. A worker looks for at most `busy_poll`
+    /// at queues before it sleeps.
     ///
     /// # Errors
     /// [`DaemonError`] when the configuration cannot work or the system is
     /// short of memory, threads or descriptors.
     pub fn new(config: CardConfig, busy_poll: Duration) -> Result<Self, DaemonError> {
-        let bells = [Arc::new(Doorbell::new()?), Arc::new(Doorbell::new()?)];
-        let [events, submit] = bells.clone();
-        let [control_poll, submit_poll] = BusyPoll::pair(busy_poll);
-        let workers = [
-            Worker {
-                bell: events.clone(),
-                poll: control_poll,
-            },
-            Worker {
-                bell: submit,
-                poll: submit_poll,
-            },
-        ];
+        let lookout = Lookout::new(busy_poll);
+        let bell = || Ok::<_, io::Error>(Arc::new(Doorbell::new(lookout.watched())?));
+        let bells = [bell()?, bell()?];
+        let [events, _] = bells.clone();
         let front_end = Arc::new(FrontEnd::new(events)?);
         let card = Arc::new(Card::new(config, front_end.clone())?);
-        let transport = Arc::new(Transport::new(card.clone(), front_end, workers));
+        let workers = bells.clone().map(Worker::new);
+        let transport = Arc::new(Transport::new(card.clone(), front_end, workers, lookout));
         let memory = GuestMemoryAtomic::new(vm_memory::GuestMemoryMmap::new());
         let server = VhostUserDaemon::new("vhost-user".into(), transport.clone(), memory)
             .map_err(DaemonError::Start)?;

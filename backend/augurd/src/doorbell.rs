@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Wakes a worker thread from any other, with one write at most while it
-//! sleeps and none while it is awake.
+//! sleeps, and none while it is awake or another one watches.
 //!
 //! Knows nothing of what the worker does.
 
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use vmm_sys_util::event::{
@@ -16,35 +17,44 @@ use vmm_sys_util::event::{
 pub struct Doorbell {
     rung: AtomicBool,
     awake: AtomicBool,
+    watched: Arc<AtomicBool>,
     consumer: EventConsumer,
     notifier: EventNotifier,
 }
 
 impl Doorbell {
-    /// A doorbell that nobody has rung.
+    /// A doorbell that nobody has rung. While `watched` is set somebody looks at all
+    /// bells, and does so once more after it was cleared.
     ///
     /// # Errors
     /// When the process has too many descriptors.
-    pub fn new() -> io::Result<Self> {
+    pub fn new(watched: Arc<AtomicBool>) -> io::Result<Self> {
         let (consumer, notifier) =
             new_event_consumer_and_notifier(EventFlag::NONBLOCK | EventFlag::CLOEXEC)?;
         let (rung, awake) = (AtomicBool::new(false), AtomicBool::new(false));
         Ok(Doorbell {
             rung,
             awake,
+            watched,
             consumer,
             notifier,
         })
     }
 
-    /// Wakes the worker, or makes it look again before it sleeps.
+    /// Wakes the worker, or makes whoever is awake look again before it sleeps.
     pub fn ring(&self) {
-        // The worker clears `awake` before it looks at `rung` a last time, and
-        // both are sequentially consistent: one of the two sees the other.
-        if !self.rung.swap(true, Ordering::SeqCst) && !self.awake.load(Ordering::SeqCst) {
-            // Fails only when the counter is full, which wakes the worker too.
-            let _ = self.notifier.notify();
+        // A worker clears `awake` or `watched` before it looks at `rung` a last
+        // time, and all are sequentially consistent: one of the two sees the other.
+        let seen = |flag: &AtomicBool| flag.load(Ordering::SeqCst);
+        if !self.rung.swap(true, Ordering::SeqCst) && !seen(&self.awake) && !seen(&self.watched) {
+            self.call();
         }
+    }
+
+    /// Wakes the worker itself, whoever else is awake.
+    pub fn call(&self) {
+        // Fails only when the counter is full, which wakes the worker too.
+        let _ = self.notifier.notify();
     }
 
     /// Takes the write that has woken the worker.
@@ -53,23 +63,19 @@ impl Doorbell {
         let _ = self.consumer.consume();
     }
 
-    /// Whether somebody has rung since the work began that is running now, or since
-    /// this was asked last. For the worker.
-    pub fn rang(&self) -> bool {
+    /// Whether somebody has rung whom nobody has answered.
+    pub fn is_rung(&self) -> bool {
+        self.rung.load(Ordering::SeqCst)
+    }
+
+    /// Answers whoever has rung; whether somebody had. What it was for is done next.
+    pub fn answer(&self) -> bool {
         self.rung.load(Ordering::Relaxed) && self.rung.swap(false, Ordering::SeqCst)
     }
 
-    /// Runs `work` until nobody has rung while it ran.
-    pub fn answer(&self, mut work: impl FnMut()) {
-        loop {
-            self.awake.store(true, Ordering::SeqCst);
-            self.rung.store(false, Ordering::SeqCst);
-            work();
-            self.awake.store(false, Ordering::SeqCst);
-            if !self.rung.load(Ordering::SeqCst) {
-                return;
-            }
-        }
+    /// The worker will look at [`Doorbell::is_rung`] before it sleeps, or not any more.
+    pub fn set_awake(&self, awake: bool) {
+        self.awake.store(awake, Ordering::SeqCst);
     }
 }
 
@@ -84,22 +90,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_runs_again_when_the_bell_rang_while_it_ran() {
-        let bell = Doorbell::new().unwrap();
-        let mut runs = 0;
-        bell.answer(|| {
-            runs += 1;
-            if runs < 3 {
-                bell.ring();
-            }
-        });
-        assert_eq!(runs, 3);
+    fn nobody_is_woken_who_is_awake_or_watched_for() {
+        let watched = Arc::new(AtomicBool::new(false));
+        let bell = Doorbell::new(watched.clone()).unwrap();
+        bell.set_awake(true);
+        bell.ring();
         assert!(bell.consumer.consume().is_err(), "no write while awake");
+        assert!(bell.is_rung() && bell.answer() && !bell.answer());
+        bell.set_awake(false);
+        watched.store(true, Ordering::SeqCst);
+        bell.ring();
+        assert!(bell.consumer.consume().is_err(), "no write while watched");
+        bell.call();
+        bell.consumer.consume().unwrap();
     }
 
     #[test]
     fn a_sleeping_worker_is_woken_once() {
-        let bell = Doorbell::new().unwrap();
+        let bell = Doorbell::new(Arc::default()).unwrap();
         bell.ring();
         bell.ring();
         bell.consumer.consume().unwrap();

@@ -5,9 +5,9 @@
 //! In the order of a request's way: `socket` waits for QEMU, `relay` passes its messages on
 //! and has `ring_addresses` look at them first, `transport`
 //! answers them and starts and stops the `ring`s, `serve` is woken by a
-//! guest's kick (or by a `doorbell`, or looks for itself: `busy_poll`), takes a `chain` from a `queue`, hands its
-//! bytes to the card and writes the answer; `front_end` asks QEMU for what only
-//! QEMU can do.
+//! guest's kick (or by a `doorbell`, or looks for itself: `lookout`) and takes a `chain` from a
+//! `queue`, `requests` hands its bytes to the card and writes the answer; `front_end` asks QEMU
+//! for what only QEMU can do.
 //!
 //! Nothing here knows what a request means; nothing below this crate knows
 //! vhost, virtio or a socket.
@@ -21,12 +21,13 @@ pub mod misbehaviour;
 pub mod socket;
 pub mod trace_socket;
 
-mod busy_poll;
 mod chain;
 mod doorbell;
 mod front_end;
+mod lookout;
 mod queue;
 mod relay;
+mod requests;
 mod ring;
 mod ring_addresses;
 mod serve;

@@ -7,7 +7,7 @@
 //! forgotten. Knows the gate of guest memory; never what a request means.
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use augur_card::{GuestAccess, GuestMemory};
@@ -26,6 +26,8 @@ pub const MAX_QUEUE_SIZE: u16 = 1024;
 pub struct Queue {
     name: String,
     ring: Ring,
+    /// The ring makes no sense. It stands still until the guest kicks again.
+    still: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -80,6 +82,7 @@ impl Queue {
         Queue {
             name,
             ring,
+            still: AtomicBool::new(false),
             state: Mutex::default(),
         }
     }
@@ -88,9 +91,7 @@ impl Queue {
     /// next chain.
     pub fn next(&self, guest: &GuestMemory, most_readable: usize) -> Taken {
         match self.take(guest, most_readable) {
-            // Made available before the guest knew that it has to kick. A ring
-            // that claims to have a chain and gives none stands still until
-            // then, too.
+            // Made available before the guest knew that it has to kick.
             Taken::Nothing if self.enable_kicks(guest) => self.take(guest, most_readable),
             taken => taken,
         }
@@ -102,7 +103,7 @@ impl Queue {
         let Some(access) = guest.enter() else {
             return false;
         };
-        if !self.is_running() || !self.ring.is_usable() {
+        if self.is_still() || !self.is_running() || !self.ring.is_usable() {
             return false;
         }
         let vring = self.ring.get_ref();
@@ -128,7 +129,10 @@ impl Queue {
         warn_of_guest(format_args!("{}: {refused}", self.name));
         match refused {
             // Every look finds the same until the guest mends it and kicks.
-            Refused::Index => Taken::Nothing,
+            Refused::Index => {
+                self.still.store(true, Ordering::Relaxed);
+                Taken::Nothing
+            }
             Refused::Head(_) | Refused::Chain(_) => Taken::Refused,
         }
     }
@@ -146,10 +150,12 @@ impl Queue {
         let mut vring = self.ring.get_mut();
         let queue = vring.get_queue_mut();
         let queue_size = queue.size();
-        let mut available = queue.iter(memory).map_err(|_| Refused::Index)?;
-        let Some(mut descriptors) = available.next() else {
+        let index = queue.avail_idx(memory, Ordering::Acquire);
+        if index.map_err(|_| Refused::Index)?.0 == queue.next_avail() {
             return Ok(None);
-        };
+        }
+        let mut available = queue.iter(memory).map_err(|_| Refused::Index)?;
+        let mut descriptors = available.next().ok_or(Refused::Index)?;
         drop(vring);
         let head = descriptors.head_index();
         if head >= queue_size {
@@ -238,6 +244,16 @@ impl Queue {
                 .get_queue_mut()
                 .enable_notification(access.memory())
                 .unwrap_or(false)
+            && !self.is_still()
+    }
+
+    /// The guest has kicked, perhaps after mending the ring.
+    pub fn kicked(&self) {
+        self.still.store(false, Ordering::Relaxed);
+    }
+
+    fn is_still(&self) -> bool {
+        self.still.load(Ordering::Relaxed)
     }
 
     fn put_used(&self, state: &mut State, memory: &GuestMemoryMmap, head: u16, bytes: u32) {
@@ -315,6 +331,7 @@ impl Queue {
 
     /// Takes and uses chains from now on.
     pub fn run(&self) {
+        self.kicked();
         self.lock().running = true;
     }
 

@@ -1,267 +1,242 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the two workers do when they are woken: hand requests to the card,
-//! answers and events to the guest.
+//! When the two workers serve which queues, and when they sleep.
+//!
+//! Each worker has a side: queues whose kicks wake it. One of them may watch
+//! (see [`Lookout`](crate::lookout::Lookout)): it looks at the queues of both sides, and
+//! serves what is brief of the other one, both a chain at a time by turns. What is not
+//! brief is left to the worker whose queue it is, and whoever begins something long
+//! himself stops to watch first.
+//!
+//! Whoever serves a side holds its lock, for a brief request or as its own worker,
+//! and looks once more when it has let go. While somebody watches, guests need not
+//! kick; whoever stops to watch lets them, and looks once more.
+//!
+//! What a request is stands in [`requests`](crate::requests).
 
-use std::sync::{Arc, PoisonError};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use augur_abi::Event;
 use augur_abi::config::{QUEUE_CONTROL, QUEUE_EVENTS, QUEUE_SUBMIT};
-use augur_abi::control::{
-    ContextCreateResponse, ContextInfoResponse, CountersResponse, FaultResponse, HelloResponse,
-    ListWindowsResponse, ListedWindow, MAX_LISTED_WINDOWS, ObjectCreateResponse, Request,
-    RequestHeader, ResponseHeader, SensorsResponse,
-};
-use augur_abi::predict::{
-    MAX_PROFILE_RECORDS, MODEL_CHUNK, ModelPullResponse, ModelPushResponse, ProfileReadResponse,
-    ProfileRecord,
-};
-use augur_abi::submit::{MAX_SUBMIT_BYTES, SubmitStatus};
-use augur_card::{Card, GuestMemory, ListDone};
-use zerocopy::{FromBytes as _, IntoBytes as _};
 
-use crate::chain::Malformed;
-use crate::queue::{Queue, Taken, TakenChain};
+use crate::doorbell::Doorbell;
+use crate::lookout::Watch;
+use crate::queue::{Queue, Taken};
+use crate::requests::Request;
 use crate::ring::Ring;
-use crate::transport::{Transport, Worker};
+use crate::transport::Transport;
 
-/// Bytes of a control request that are looked at. No request is as long, so
-/// that a longer one is still seen to be too long.
-const MOST_REQUEST_BYTES: usize = 4096;
-/// Bytes of a submission that are looked at: one more than may be.
-const MOST_SUBMIT_BYTES: usize = MAX_SUBMIT_BYTES as usize + 1;
-/// Events in one buffer, at most.
-const MOST_EVENTS: usize = 64;
-/// Chains of one queue that are served before the worker's other queues have
-/// their turn.
+/// Chains of one queue that are served before other queues have their turn.
 const TURN: usize = 64;
 
-impl Transport {
-    /// Answers control requests and delivers events until there are no more.
-    pub(crate) fn serve_control(&self, rings: &[Ring], worker: &Worker) {
-        let [control, events, ..] = rings else { return };
-        let control = self.running_queue(QUEUE_CONTROL, control);
-        let events = self.running_queue(QUEUE_EVENTS, events);
-        let watched: Vec<_> = control.iter().cloned().collect();
-        self.serve_until_idle(&watched, worker, || {
-            // First what happened before the request that is answered next.
-            let delivered = events.as_deref().is_some_and(|events| self.deliver(events));
-            let answered = control
-                .as_deref()
-                .is_some_and(|control| self.answer(control));
-            delivered || answered
-        });
+/// The queues of one worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Control and events.
+    Control,
+    /// All submit queues.
+    Submit,
+}
+
+impl Side {
+    /// The other worker's.
+    pub fn other(self) -> Self {
+        match self {
+            Side::Control => Side::Submit,
+            Side::Submit => Side::Control,
+        }
     }
 
-    /// Serves as long as `serve` finds something; then lets the guest kick for
-    /// what comes to the `queues`.
-    fn serve_until_idle(
-        &self,
-        queues: &[Arc<Queue>],
-        worker: &Worker,
-        mut serve: impl FnMut() -> bool,
-    ) {
-        let guest = self.card.guest();
-        worker.poll.work_came();
+    /// Numbers that its queues have.
+    pub fn queues(self) -> Range<u16> {
+        match self {
+            Side::Control => 0..QUEUE_SUBMIT,
+            Side::Submit => QUEUE_SUBMIT..u16::MAX,
+        }
+    }
+}
+
+/// What a worker thread has of its own.
+pub struct Worker {
+    /// Wakes it.
+    pub bell: Arc<Doorbell>,
+    /// Held by whoever serves the side: a request that was left to its worker.
+    serving: Mutex<Option<Request>>,
+}
+
+impl Worker {
+    /// A worker that this bell wakes.
+    pub fn new(bell: Arc<Doorbell>) -> Self {
+        Worker {
+            bell,
+            serving: Mutex::default(),
+        }
+    }
+
+    /// The right to serve the side, for its own worker. Others have it for brief
+    /// requests only.
+    fn serve(&self) -> MutexGuard<'_, Option<Request>> {
+        self.serving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The right to serve the side for the other worker, unless somebody has it or its
+    /// own worker is called.
+    fn stand_in(&self) -> Option<MutexGuard<'_, Option<Request>>> {
+        let left = match self.serving.try_lock() {
+            Ok(left) => left,
+            Err(TryLockError::Poisoned(left)) => left.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        left.is_none().then_some(left)
+    }
+}
+
+impl Transport {
+    /// The worker of a side has been woken: serves until there is nothing to do, or
+    /// the other one watches. `rings` are the side's.
+    pub(crate) fn work(&self, side: Side, rings: &[Ring]) {
+        self.note_rings(side, rings);
+        let bell = &self.worker(side).bell;
+        self.lookout.work_came();
+        let mut watch = None;
         loop {
-            while serve() {}
-            let mut rang = false;
-            let is_work = || {
-                rang = worker.bell.rang();
-                rang || queues.iter().any(|queue| queue.claims_a_chain(guest))
-            };
+            bell.set_awake(true);
+            while self.serve(side, &mut watch) {}
             // Engines and channels that work need the processors more.
-            if !self.card.has_lists() && worker.poll.look_on(is_work) {
-                worker.poll.work_came();
-                if serve() || rang {
-                    continue;
-                }
+            let quiet = !self.card.has_lists();
+            if quiet && watch.is_none() {
+                watch = self.lookout.watch();
             }
-            let mut made_meanwhile = false;
-            for queue in queues {
-                made_meanwhile |= queue.enable_kicks(guest);
+            let look_on = |watch: &Watch<'_>| watch.look_on(|| self.can_serve_any());
+            if quiet && watch.as_ref().is_some_and(look_on) {
+                self.lookout.work_came();
+                continue;
             }
-            // A ring that claims to have a chain and gives none stands still.
-            if !made_meanwhile || !serve() {
+            bell.set_awake(false);
+            if watch.is_none() && self.lookout.is_watched() {
+                return;
+            }
+            self.stop_watching(side, &mut watch);
+            if !self.is_wanted(side) {
                 return;
             }
         }
     }
 
-    /// Delivers events; says whether the queue wants another turn.
-    fn deliver(&self, queue: &Queue) -> bool {
+    /// Serves what there is; says whether there was anything.
+    fn serve(&self, side: Side, watch: &mut Option<Watch<'_>>) -> bool {
+        let own = self.serve_own(side, watch);
+        let other = side.other();
+        own | (watch.is_some() && self.has_work(other) && self.serve_others(other))
+    }
+
+    /// Serves the worker's own side.
+    fn serve_own(&self, side: Side, watch: &mut Option<Watch<'_>>) -> bool {
+        let mut left = self.worker(side).serve();
+        let mut any = self.prepare(side);
+        if let Some(request) = left.take().filter(Request::is_current) {
+            self.stop_watching(side, watch);
+            self.handle(request);
+            any = true;
+        }
         let guest = self.card.guest();
-        queue.flush(guest);
-        let mut posted = self.posted.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut events = Vec::new();
-        for _ in 0..TURN {
-            let waiting = posted.take().filter(|buffer| queue.is_current(buffer));
-            let buffer = match waiting {
-                Some(buffer) => buffer,
-                None => match queue.next(guest, 1) {
-                    Taken::Chain(buffer, readable) => match unfit_for_events(&buffer, &readable) {
-                        None => buffer,
-                        Some(why) => {
-                            queue.refuse(guest, buffer, why);
-                            continue;
+        for queue in self.request_queues(side) {
+            queue.flush(guest);
+            // The other side has its turn as often while nobody else serves it.
+            let turn = if watch.is_some() { 1 } else { TURN };
+            for _ in 0..turn {
+                match queue.take(guest, side.most_readable()) {
+                    Taken::Chain(chain, bytes) => {
+                        let request = Request::new(side, queue, chain, bytes);
+                        if !request.is_brief() {
+                            self.stop_watching(side, watch);
                         }
-                    },
-                    Taken::Refused => continue,
-                    Taken::Nothing => return false,
-                },
-            };
-            let room = (buffer.capacity / Event::BYTES as u64).min(MOST_EVENTS as u64);
-            self.card.take_events(room as usize, &mut events);
-            #[cfg(feature = "misbehave")]
-            crate::misbehaviour::events(&mut events, room as usize);
-            if events.is_empty() {
-                *posted = Some(buffer);
-                return false;
-            }
-            queue.complete(guest, buffer, events.as_bytes().to_vec());
-            events.clear();
-        }
-        true
-    }
-
-    /// Answers control requests; says whether there were any.
-    fn answer(&self, queue: &Queue) -> bool {
-        let guest = self.card.guest();
-        take_turn(queue, guest, MOST_REQUEST_BYTES, |chain, request| {
-            let needed = answer_bytes(&request) as u64;
-            if chain.capacity < needed {
-                let capacity = chain.capacity;
-                queue.refuse(guest, chain, Malformed::NoRoom { capacity, needed });
-            } else {
-                let answer = self.card.control(&request);
-                #[cfg(feature = "misbehave")]
-                let mut answer = answer;
-                #[cfg(feature = "misbehave")]
-                crate::misbehaviour::answer(&request, &mut answer);
-                #[cfg(feature = "misbehave")]
-                if crate::misbehaviour::is_silent() {
-                    return;
+                        self.handle(request);
+                    }
+                    Taken::Refused => {}
+                    Taken::Nothing => break,
                 }
-                queue.complete(guest, chain, answer);
+                any = true;
             }
-        })
+        }
+        any
     }
 
-    /// Hands submissions to the card until there are no more.
-    pub(crate) fn serve_submissions(&self, rings: &[Ring], worker: &Worker) {
-        let queues: Vec<_> = (QUEUE_SUBMIT..)
-            .zip(rings)
-            .filter_map(|(number, ring)| self.running_queue(number, ring))
-            .collect();
-        self.serve_until_idle(&queues, worker, || {
-            let mut any = false;
-            for queue in &queues {
-                any |= self.submit(queue);
-            }
-            any
-        });
-    }
-
-    /// Hands submissions of one queue to the card; says whether there were any.
-    fn submit(&self, queue: &Arc<Queue>) -> bool {
+    /// Serves what is brief of a side that is not the worker's own.
+    fn serve_others(&self, side: Side) -> bool {
+        let worker = self.worker(side);
+        let Some(mut left) = worker.stand_in() else {
+            return false;
+        };
+        let mut any = self.prepare(side);
         let guest = self.card.guest();
-        take_turn(queue, guest, MOST_SUBMIT_BYTES, |chain, request| {
-            let needed = SubmitStatus::BYTES as u64;
-            if chain.capacity < needed {
-                let capacity = chain.capacity;
-                queue.refuse(guest, chain, Malformed::NoRoom { capacity, needed });
-            } else {
-                #[cfg(feature = "misbehave")]
-                if crate::misbehaviour::keeps_lists() {
-                    return;
+        for queue in self.request_queues(side) {
+            queue.flush(guest);
+            match queue.take(guest, side.most_readable()) {
+                Taken::Chain(chain, bytes) => {
+                    let request = Request::new(side, queue, chain, bytes);
+                    if !request.is_brief() {
+                        *left = Some(request);
+                        worker.bell.call();
+                        return true;
+                    }
+                    self.handle(request);
                 }
-                let (card, queue) = (self.card.clone(), queue.clone());
-                let submission = Submission { card, queue, chain };
-                self.card.submit(&request, Box::new(submission));
+                Taken::Refused => {}
+                Taken::Nothing => continue,
             }
-        })
+            any = true;
+        }
+        any
     }
-}
 
-/// Takes up to a turn's chains and hands each to `serve`; says whether there
-/// were any.
-fn take_turn(
-    queue: &Queue,
-    guest: &GuestMemory,
-    most_readable: usize,
-    mut serve: impl FnMut(TakenChain, Vec<u8>),
-) -> bool {
-    queue.flush(guest);
-    for taken in 0..TURN {
-        match queue.take(guest, most_readable) {
-            Taken::Chain(chain, readable) => serve(chain, readable),
-            Taken::Refused => {}
-            Taken::Nothing => return taken > 0,
+    /// What comes before a side's requests; says whether there was anything.
+    fn prepare(&self, side: Side) -> bool {
+        if self.worker(side).bell.answer() {
+            self.start_queues(side);
+        }
+        // First what happened before the request that is answered next.
+        side == Side::Control && self.deliver_events()
+    }
+
+    /// Stops to watch: the guest has to kick, the other worker for what it finds.
+    fn stop_watching(&self, side: Side, watch: &mut Option<Watch<'_>>) {
+        let other = side.other();
+        if watch.take().is_some() && self.is_wanted(other) {
+            self.worker(other).bell.call();
         }
     }
-    true
-}
 
-/// Why a chain cannot take events, if so.
-fn unfit_for_events(buffer: &TakenChain, readable: &[u8]) -> Option<Malformed> {
-    let (capacity, needed) = (buffer.capacity, Event::BYTES as u64);
-    if !readable.is_empty() {
-        Some(Malformed::Readable)
-    } else if capacity < needed {
-        Some(Malformed::NoRoom { capacity, needed })
-    } else {
-        None
-    }
-}
-
-/// A submission that the card executes.
-struct Submission {
-    card: Arc<Card>,
-    queue: Arc<Queue>,
-    chain: TakenChain,
-}
-
-impl ListDone for Submission {
-    fn done(self: Box<Self>, status: SubmitStatus) {
-        let Submission { card, queue, chain } = *self;
-        queue.complete(card.guest(), chain, status.as_bytes().to_vec());
-    }
-}
-
-/// Bytes that the answer to a request may have.
-fn answer_bytes(request: &[u8]) -> usize {
-    let opcode = RequestHeader::read_from_prefix(request)
-        .ok()
-        .and_then(|(header, _)| Request::from_code(header.opcode));
-    let body = match opcode {
-        Some(Request::Hello) => HelloResponse::BYTES,
-        Some(Request::ContextCreate) => ContextCreateResponse::BYTES,
-        Some(Request::ObjectCreate) => ObjectCreateResponse::BYTES,
-        Some(Request::Fault) => FaultResponse::BYTES,
-        Some(Request::ListWindows) => {
-            ListWindowsResponse::BYTES + MAX_LISTED_WINDOWS * ListedWindow::BYTES
+    /// Lets the guest kick for what comes to a side; whether there is something
+    /// already.
+    fn is_wanted(&self, side: Side) -> bool {
+        let guest = self.card.guest();
+        let mut wanted = self.worker(side).bell.is_rung();
+        for queue in self.request_queues(side) {
+            wanted |= queue.enable_kicks(guest);
         }
-        Some(Request::ListContexts) => ContextInfoResponse::BYTES,
-        Some(Request::ModelPull) => ModelPullResponse::BYTES + MODEL_CHUNK,
-        Some(Request::ModelPush) => ModelPushResponse::BYTES,
-        Some(Request::ProfileRead) => {
-            ProfileReadResponse::BYTES + MAX_PROFILE_RECORDS * ProfileRecord::BYTES
-        }
-        Some(Request::Counters) => CountersResponse::BYTES,
-        Some(Request::Resume) => HelloResponse::BYTES,
-        Some(Request::Sensors) => SensorsResponse::BYTES,
-        Some(
-            Request::ContextDestroy
-            | Request::ObjectDestroy
-            | Request::RevokeAck
-            | Request::ListCancel
-            | Request::ContextPriority
-            | Request::Advise
-            | Request::TouchRing
-            | Request::PredictorSet
-            | Request::ProfileStart
-            | Request::ProfileStop,
-        )
-        | None => 0,
-    };
-    ResponseHeader::BYTES + body
+        wanted
+    }
+
+    /// Whether there is work at either side that nobody does.
+    fn can_serve_any(&self) -> bool {
+        let can_serve = |side| self.has_work(side) && self.worker(side).stand_in().is_some();
+        can_serve(Side::Control) || can_serve(Side::Submit)
+    }
+
+    fn has_work(&self, side: Side) -> bool {
+        let guest = self.card.guest();
+        self.worker(side).bell.is_rung()
+            || self
+                .request_queues(side)
+                .any(|queue| queue.claims_a_chain(guest))
+    }
+
+    /// The queues of a side that requests come by, as far as they were seen.
+    fn request_queues(&self, side: Side) -> impl Iterator<Item = &Arc<Queue>> {
+        let numbers = match side {
+            Side::Control => QUEUE_CONTROL..QUEUE_EVENTS,
+            Side::Submit => QUEUE_SUBMIT..u16::MAX,
+        };
+        self.seen_queues(numbers)
+    }
 }

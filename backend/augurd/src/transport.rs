@@ -3,8 +3,8 @@
 //! start and stop of rings.
 //!
 //! Three threads meet here. The *message thread* serves the front end's socket
-//! and must never wait for anybody who waits for the front end. The *control
-//! worker* serves queues 0 and 1, the *submit worker* the rest.
+//! and must never wait for anybody who waits for the front end. Two workers serve
+//! the queues (see [`serve`](crate::serve)).
 //!
 //! QEMU stops every ring for a guest's reset just as for its own `stop`. What
 //! it was shows when the rings start again: if the control ring stands where it
@@ -15,6 +15,7 @@
 //! What requests and events mean is the card's business.
 
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -37,16 +38,12 @@ use vmm_sys_util::event::{
 };
 use zerocopy::IntoBytes as _;
 
-use crate::busy_poll::BusyPoll;
-use crate::doorbell::Doorbell;
 use crate::front_end::FrontEnd;
+use crate::lookout::Lookout;
 use crate::queue::{MAX_QUEUE_SIZE, Queue, TakenChain};
 use crate::ring::{Ring, SharedMemory};
 use crate::ring_addresses::RefusedRings;
-
-/// The worker that serves the control and events queues; the other one serves
-/// the submit queues.
-const CONTROL_WORKER: usize = 0;
+use crate::serve::{Side, Worker};
 
 /// The card's vhost-user back end. See the module's description.
 pub struct Transport {
@@ -56,7 +53,9 @@ pub struct Transport {
     queues: Vec<OnceLock<Arc<Queue>>>,
     /// Rings that are where none can be.
     refused: Arc<RefusedRings>,
-    workers: [Worker; 2],
+    control: Worker,
+    submit: Worker,
+    pub(crate) lookout: Lookout,
     /// An events buffer that waits for an event.
     pub(crate) posted: Mutex<Option<TakenChain>>,
     /// Held while rings change between running and stopped.
@@ -65,24 +64,23 @@ pub struct Transport {
     open: AtomicBool,
 }
 
-/// What a worker thread has of its own.
-pub struct Worker {
-    /// Wakes it.
-    pub bell: Arc<Doorbell>,
-    /// For how long it looks on before it sleeps.
-    pub poll: BusyPoll,
-}
-
 impl Transport {
-    /// The back end of a card.
-    pub fn new(card: Arc<Card>, front_end: Arc<FrontEnd>, workers: [Worker; 2]) -> Self {
+    /// The back end of a card with its workers, in the order of [`Side`].
+    pub fn new(
+        card: Arc<Card>,
+        front_end: Arc<FrontEnd>,
+        [control, submit]: [Worker; 2],
+        lookout: Lookout,
+    ) -> Self {
         let queues = QUEUE_SUBMIT + card.config_space().submit_queues;
         Transport {
             card,
             front_end,
             queues: (0..queues).map(|_| OnceLock::new()).collect(),
             refused: Arc::new(RefusedRings::new(queues.into())),
-            workers,
+            control,
+            submit,
+            lookout,
             posted: Mutex::new(None),
             transition: Mutex::new(()),
             open: AtomicBool::new(false),
@@ -107,25 +105,54 @@ impl Transport {
         self.card.guest().stop();
     }
 
-    /// The queue with this number, if it runs or can be started now.
-    pub(crate) fn running_queue(&self, number: u16, ring: &Ring) -> Option<Arc<Queue>> {
-        let queue = self
-            .queues
-            .get(usize::from(number))?
-            .get_or_init(|| Arc::new(Queue::new(queue_name(number), ring.clone())));
-        (queue.is_running() || self.start(number, queue)).then(|| queue.clone())
+    /// The worker whose side it is.
+    pub(crate) fn worker(&self, side: Side) -> &Worker {
+        match side {
+            Side::Control => &self.control,
+            Side::Submit => &self.submit,
+        }
+    }
+
+    /// The queues with these numbers whose rings were seen.
+    pub(crate) fn seen_queues(&self, numbers: Range<u16>) -> impl Iterator<Item = &Arc<Queue>> {
+        let (first, behind) = (usize::from(numbers.start), usize::from(numbers.end));
+        let count = behind.saturating_sub(first);
+        let queues = self.queues.iter().skip(first).take(count);
+        queues.filter_map(OnceLock::get)
+    }
+
+    /// The guest has kicked a side with these rings, or somebody has rung.
+    pub(crate) fn note_rings(&self, side: Side, rings: &[Ring]) {
+        for (number, ring) in side.queues().zip(rings) {
+            let new = || Arc::new(Queue::new(queue_name(number), ring.clone()));
+            if let Some(queue) = self.queues.get(usize::from(number)) {
+                queue.get_or_init(new).kicked();
+            }
+        }
+        self.start_queues(side);
+    }
+
+    /// Starts the queues of a side that can be started now.
+    pub(crate) fn start_queues(&self, side: Side) {
+        for number in side.queues() {
+            let Some(queue) = self.queues.get(usize::from(number)) else {
+                break;
+            };
+            if let Some(queue) = queue.get()
+                && !queue.is_running()
+            {
+                self.start(number, queue);
+            }
+        }
     }
 
     /// Starts a queue whose ring the front end has started.
-    fn start(&self, number: u16, queue: &Queue) -> bool {
+    fn start(&self, number: u16, queue: &Queue) {
         let _transition = self.transition();
-        if queue.is_running() {
-            return true;
-        }
         // Looked at under the lock: a stop makes the ring unready, then waits
         // for the lock.
-        if !queue.is_ready() || self.refused.contains(number) {
-            return false;
+        if queue.is_running() || !queue.is_ready() || self.refused.contains(number) {
+            return;
         }
         if number == QUEUE_CONTROL {
             if queue.continues() {
@@ -143,7 +170,7 @@ impl Transport {
             self.ring_bells();
         } else {
             if !self.open.load(Ordering::SeqCst) {
-                return false;
+                return;
             }
             if queue.continues() {
                 queue.interrupt();
@@ -153,7 +180,6 @@ impl Transport {
             queue.run();
         }
         queue.flush(self.card.guest());
-        true
     }
 
     /// Stops a queue; returns when nobody touches its memory any more.
@@ -186,7 +212,8 @@ impl Transport {
     }
 
     fn ring_bells(&self) {
-        self.workers.iter().for_each(|worker| worker.bell.ring());
+        self.control.bell.ring();
+        self.submit.bell.ring();
     }
 
     fn transition(&self) -> MutexGuard<'_, ()> {
@@ -323,16 +350,14 @@ impl VhostUserBackend for Transport {
         rings: &[Ring],
         worker: usize,
     ) -> io::Result<()> {
-        let Some(own) = self.workers.get(worker) else {
-            return Ok(());
+        let side = match worker {
+            0 => Side::Control,
+            _ => Side::Submit,
         };
         if u64::from(event) == self.bell_event() {
-            own.bell.acknowledge();
+            self.worker(side).bell.acknowledge();
         }
-        own.bell.answer(|| match worker {
-            CONTROL_WORKER => self.serve_control(rings, own),
-            _ => self.serve_submissions(rings, own),
-        });
+        self.work(side, rings);
         // An error would end the worker, and the card with it.
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! real daemon over a real socket.
 //!
 //! `life` is what a good driver does, `stops` what happens to it when the
-//! virtual machine stops or reboots. `ring`, `card`, `lists` and `socket` are hostile;
+//! virtual machine stops or reboots, `watch` how few kicks it needs. `ring`, `card`, `lists` and `socket` are hostile;
 //! every test there ends with a good driver being served.
 #![allow(
     clippy::unwrap_used,
@@ -22,3 +22,4 @@ mod process;
 mod ring;
 mod socket;
 mod stops;
+mod watch;
