@@ -58,6 +58,6 @@ fn a_32_bit_program_uses_the_card() {
     assert!(output.status.success(), "{compiler:?}\n{said}");
 
     let guest = Builder::new("compat").input(&program).boot();
-    guest.shell("cp /input/compat32 /tmp; chmod +x /tmp/compat32; /tmp/compat32");
+    guest.shell("/input/compat32");
     guest.finish();
 }

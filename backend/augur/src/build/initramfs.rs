@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -100,7 +101,8 @@ pub fn pack(
     }
     archive.directory("input")?;
     for file in input {
-        archive.file(&format!("input/{}", file.name), false, &read(&file.path)?)?;
+        let name = format!("input/{}", file.name);
+        archive.file(&name, is_executable(&file.path)?, &read(&file.path)?)?;
     }
     archive
         .finish()
@@ -168,6 +170,12 @@ fn unpacked(root: &ToolRoot, module: &Path) -> anyhow::Result<Vec<u8>> {
         );
     }
     Ok(output.stdout)
+}
+
+/// Whether somebody may run a file on the host.
+fn is_executable(path: &Path) -> anyhow::Result<bool> {
+    let metadata = fs::metadata(path).with_context(|| path.display().to_string())?;
+    Ok(metadata.permissions().mode() & 0o111 != 0)
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {

@@ -34,7 +34,8 @@ pub struct Arguments {
     /// Seconds that the command may take
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     timeout: u64,
-    /// A file to be given to the guest as /input/NAME (may be repeated)
+    /// A file to be given to the guest as /input/NAME; a program may be run there
+    /// (may be repeated)
     #[arg(long, value_name = "FILE")]
     input: Vec<PathBuf>,
     /// The command and its arguments; `sh -c '…'` for a shell's
