@@ -19,6 +19,9 @@ pub struct Config {
     pub mode: Mode,
     /// Frames of the aperture.
     pub frames: u32,
+    /// Steps that each stream may look ahead however small the aperture is: as many as
+    /// it makes while news of an access and a fill are on their way.
+    pub least_steps: u8,
     /// What things cost.
     pub costs: Costs,
     /// Seed of the choice of samples and of the first weights.

@@ -27,9 +27,8 @@ const CUT: f32 = 0.7;
 const GROWTH: f32 = 1.0;
 /// The share of the aperture for pages that are mapped ahead and not needed yet.
 const EARLY: f32 = 0.125;
-/// As many steps as this are no limit to a stream, and as few as this it may always.
+/// As many steps as this are no limit to a stream.
 const FAR: f32 = 16.0;
-const NEAR: f32 = 3.0;
 /// How long a queue may stand, in parts of what mapping ahead saves: with less a link
 /// could fall idle before a stream has seen a page come and asks for the next ones.
 const TARGET: f32 = 0.5;
@@ -44,6 +43,8 @@ pub struct Depth {
     steps: f32,
     /// Frames for pages that come early.
     room: f32,
+    /// Steps that a stream may always look ahead.
+    least: f32,
     /// What the queue may stand at, and the length of a span, in nanoseconds.
     target: f32,
     span: f32,
@@ -58,11 +59,12 @@ pub struct Depth {
 
 impl Depth {
     /// No limit yet.
-    pub fn new(costs: Costs, frames: u32) -> Self {
+    pub fn new(costs: Costs, frames: u32, least_steps: u8) -> Self {
         let saved = costs.fault - costs.first_touch;
         Self {
             steps: UNLIMITED,
             room: EARLY * frames as f32,
+            least: least_steps.into(),
             target: TARGET * saved,
             span: SPAN * saved,
             transfer: costs.transfer,
@@ -93,7 +95,7 @@ impl Depth {
     /// Whether a page that one of `streams` expects after `rank` others is mapped already.
     pub fn reaches(&self, rank: u8, streams: f32) -> bool {
         let rank = f32::from(rank);
-        let room = (self.room / streams).max(NEAR);
+        let room = (self.room / streams).max(self.least);
         (rank < self.steps || self.steps >= UNLIMITED) && (rank < room || room >= FAR)
     }
 }
@@ -111,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_queue_that_stands_brings_the_next_page_only_and_room_brings_back_all() {
-        let mut depth = Depth::new(Costs::default(), 4096);
+        let mut depth = Depth::new(Costs::default(), 4096, 3);
         assert!(depth.reaches(254, 1.0));
         watch(&mut depth, 0, 1000, |_| 40);
         assert!(depth.reaches(0, 1.0) && !depth.reaches(1, 1.0));
@@ -126,7 +128,7 @@ mod tests {
 
     #[test]
     fn bursts_that_drain_and_a_link_just_kept_at_work_change_nothing() {
-        let mut depth = Depth::new(Costs::default(), 4096);
+        let mut depth = Depth::new(Costs::default(), 4096, 3);
         watch(&mut depth, 0, 2000, |look| (40 - look % 41) as usize);
         watch(&mut depth, 2000, 2000, |_| 15);
         assert!(depth.reaches(254, 1.0));
@@ -134,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_queue_seen_now_and_then_does_not_stand() {
-        let mut depth = Depth::new(Costs::default(), 4096);
+        let mut depth = Depth::new(Costs::default(), 4096, 3);
         for look in 0..u64::from(LOOKS) - 1 {
             depth.look(100, Nanos(look * 1_000_000));
         }
@@ -143,11 +145,13 @@ mod tests {
 
     #[test]
     fn streams_share_what_the_aperture_has_for_pages_that_come_early() {
-        let depth = Depth::new(Costs::default(), 64);
+        let depth = Depth::new(Costs::default(), 64, 3);
         assert!(depth.reaches(7, 1.0) && !depth.reaches(8, 1.0));
         assert!(depth.reaches(2, 4.0) && !depth.reaches(3, 4.0));
         assert!(depth.reaches(2, 100.0), "the next pages always");
-        let depth = Depth::new(Costs::default(), 128);
+        let depth = Depth::new(Costs::default(), 64, 6);
+        assert!(depth.reaches(5, 4.0) && !depth.reaches(6, 4.0));
+        let depth = Depth::new(Costs::default(), 128, 3);
         assert!(depth.reaches(254, 1.0), "no limit where there is room");
     }
 }

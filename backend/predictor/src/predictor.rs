@@ -69,7 +69,7 @@ impl Predictor {
             },
             labels: Labels::new(),
             decision: Decision::new(config.costs),
-            depth: Depth::new(config.costs, config.frames),
+            depth: Depth::new(config.costs, config.frames, config.least_steps),
             proposals: Proposals::default(),
             candidates: Vec::new(),
             features: Vec::new(),

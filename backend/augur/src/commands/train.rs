@@ -17,7 +17,8 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::bench::predict::{
-    Kind, Observe, Options, Policy, Workload, aperture_frames, run_one, run_policy, share,
+    Kind, LEAST_STEPS, Observe, Options, Policy, Workload, aperture_frames, run_one, run_policy,
+    share,
 };
 use crate::exit::Failure;
 use crate::progress::Step;
@@ -216,6 +217,7 @@ fn teach(
     let mut predictor = Predictor::new(Config {
         mode: Mode::Full,
         frames: aperture_frames(workload, options.aperture).0,
+        least_steps: LEAST_STEPS,
         costs: Costs::default(),
         seed: options.seed,
     });

@@ -30,6 +30,9 @@ const FAULT: Nanos = Nanos(60_000);
 const FIRST_TOUCH: Nanos = Nanos(2_000);
 /// Bytes that a fill moves in a microsecond.
 const FILL_BYTES_PER_US: u64 = 5_000;
+/// Units that a stream may always be looked ahead: news of touches are up to 2 ms old,
+/// in which a program goes through several.
+const LEAST_STEPS: u8 = 16;
 /// The start of a result that is mapped ahead, in largest windows.
 const RESULT_WINDOWS: u64 = 2;
 /// Batches of labelled candidates that wait for the trainer.
@@ -120,6 +123,7 @@ impl<'a> Learner<'a> {
                 PredictorMode::Off | PredictorMode::Full => Mode::Full,
             },
             frames: (u64::from(visible.0) / unit.pages()) as u32,
+            least_steps: LEAST_STEPS,
             costs: costs(unit),
             seed: 1,
         });

@@ -202,6 +202,7 @@ mod tests {
         Predictor::new(Config {
             mode: Mode::Full,
             frames: 64,
+            least_steps: 3,
             costs: Costs::default(),
             seed: 1,
         })

@@ -34,6 +34,9 @@ use oracle::Future;
 
 /// The smallest aperture.
 const MIN_FRAMES: u32 = 64;
+/// Steps that a stream may always look ahead: the predictor hears of an access at once,
+/// and a fill takes as long as a few steps.
+pub const LEAST_STEPS: u8 = 3;
 
 /// How the runs are made.
 #[derive(Clone, Debug)]
@@ -108,6 +111,7 @@ fn policy(kind: Kind, workload: &Workload, frames: Frames, seed: u64) -> anyhow:
                     Mode::Classic
                 },
                 frames: frames.0,
+                least_steps: LEAST_STEPS,
                 costs: augur_predictor::Costs::default(),
                 seed,
             });
