@@ -50,6 +50,16 @@ pub enum Error {
         /// The serial log.
         log: PathBuf,
     },
+    /// The guest's kernel met code that it had replaced already, before the card's
+    /// driver was there. Another boot of the same guest is as good as ever.
+    #[error(
+        "the guest's kernel met code that it had replaced already, a rare failure of QEMU's \
+         emulation; its log is {log}"
+    )]
+    ReplacedCode {
+        /// The serial log.
+        log: PathBuf,
+    },
     /// Something in the guest took longer than it may.
     #[error("{what} took longer than {limit:?}; the guest's log is {log}")]
     TimedOut {

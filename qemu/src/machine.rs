@@ -317,13 +317,16 @@ impl Machine {
     }
 
     fn check_kernel(&self) -> Result<(), Error> {
-        match serial::kernel_failure(&self.endpoints.serial_log, self.life_began) {
-            Some(line) => Err(Error::KernelFailed {
-                line,
-                log: self.endpoints.serial_log.clone(),
-            }),
-            None => Ok(()),
-        }
+        let log = &self.endpoints.serial_log;
+        let Some(line) = serial::kernel_failure(log, self.life_began) else {
+            return Ok(());
+        };
+        let log = log.clone();
+        Err(if serial::ran_replaced_code(&log, self.life_began) {
+            Error::ReplacedCode { log }
+        } else {
+            Error::KernelFailed { line, log }
+        })
     }
 
     fn lock_qemu(&self) -> MutexGuard<'_, Supervised> {

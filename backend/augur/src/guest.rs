@@ -231,11 +231,22 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// Starts the cards, boots the guest and waits until it takes commands.
+    /// Starts the cards, boots the guest and waits until it takes commands. A boot that
+    /// QEMU's emulation has spoilt is said to be, and tried once more.
     ///
     /// # Errors
     /// When any of them fails; the message names the log that says more.
     pub fn boot(parts: &Parts, options: &GuestOptions) -> anyhow::Result<Self> {
+        Self::boot_once(parts, options).or_else(|error| match error.downcast_ref() {
+            Some(augur_qemu::Error::ReplacedCode { .. }) => {
+                eprintln!("guest: {error}; booting it once more");
+                Self::boot_once(parts, options)
+            }
+            _ => Err(error),
+        })
+    }
+
+    fn boot_once(parts: &Parts, options: &GuestOptions) -> anyhow::Result<Self> {
         let began = Instant::now();
         let folder = RunFolder::create(&parts.project, &options.name)?;
         let sockets = sockets::folder()?;
