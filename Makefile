@@ -16,7 +16,8 @@ help: ## list what there is to do
 run: augur ## run the main job on the card (IMAGE=my.png for another image)
 	@$(AUGUR) run $(if $(IMAGE),--image "$(IMAGE)")
 
-test: prepare ## unit, contract and end-to-end tests; the last boot guests
+test: ## unit, contract and end-to-end tests; the last boot guests
+	@images/prepare test
 	@$(CARGO) test --workspace
 
 check: augur ## formats, lints and documentation, with warnings as errors
