@@ -52,8 +52,8 @@ pub fn kernel_failure(log: &Path, from: u64) -> Option<String> {
 /// that it had taken out already, before the card's driver was there.
 ///
 /// Linux replaces instructions while it runs by way of an `int3`. QEMU's emulation lets
-/// another processor meet that `int3` afterwards, in one boot of a thousand or so:
-/// <https://bugzilla.redhat.com/show_bug.cgi?id=2216496>.
+/// another processor meet that `int3` afterwards, in one boot of hundreds or
+/// thousands (Red Hat's bug 2216496).
 pub fn ran_replaced_code(log: &Path, from: u64) -> bool {
     let bytes = fs::read(log).unwrap_or_default();
     let bytes = usize::try_from(from)
