@@ -89,7 +89,7 @@ impl Child {
     ///
     /// # Errors
     /// It was waited for already.
-    fn poll(&mut self) -> io::Result<Option<Exit>> {
+    pub fn poll(&mut self) -> io::Result<Option<Exit>> {
         self.collect(libc::WNOHANG)
     }
 

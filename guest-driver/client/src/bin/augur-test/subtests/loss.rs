@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use augur_client::{Device, Error, Object, Submission, uapi};
 
 use crate::harness::{Failure, Options, Outcome, check};
-use crate::process::{self, Exit};
+use crate::process::{self, Child, Exit, SharedWords};
 use crate::raw;
 use crate::subtests::lifetime::{LONG_LIST_BYTES, long_list};
 
@@ -22,13 +22,7 @@ pub fn card_death(options: &Options) -> Outcome {
     let device = options.open()?;
     let object = device.create_object(LONG_LIST_BYTES)?;
     let touched = device.create_object(2 * device.information().aperture_bytes)?;
-    let faulting = process::fork("touches until the card is lost", || {
-        let mut mapping = touched.map()?;
-        let mut random = options.random(6);
-        loop {
-            mapping.write_byte(random.usize(..mapping.bytes()), 1)?;
-        }
-    })?;
+    let faulting = touch_until_killed(options, &touched)?;
     println!("# READY");
     let noticed = wait_for_loss(&device, &object)?;
     println!(
@@ -66,6 +60,26 @@ pub fn card_death(options: &Options) -> Outcome {
     })?;
     device.driver_counters().map(drop)?;
     Ok(())
+}
+
+/// A child that touches `object` until a signal kills it. Returns after its first
+/// touch: a child that has not mapped its memory yet when the card goes away is
+/// refused the mapping instead.
+fn touch_until_killed(options: &Options, object: &Object) -> Result<Child, Failure> {
+    let touched = SharedWords::new(1)?;
+    let mut child = process::fork("touches until it is killed", || {
+        let mut mapping = object.map()?;
+        let mut random = options.random(6);
+        loop {
+            mapping.write_byte(random.usize(..mapping.bytes()), 1)?;
+            touched.set(0, 1);
+        }
+    })?;
+    let alive = || matches!(child.poll(), Ok(None));
+    check(touched.wait_for(0, 1, alive), || {
+        "a child ended before it had touched its memory".into()
+    })?;
+    Ok(child)
 }
 
 /// Keeps lists in flight until one fails; time since the last heartbeat.
@@ -112,15 +126,10 @@ pub fn removed(options: &Options) -> Outcome {
     let device = options.open()?;
     let object = device.create_object(LONG_LIST_BYTES)?;
     let touched = device.create_object(1 << 20)?;
-    let touching = process::fork("touches until the card is gone", || {
-        let mut mapping = touched.map()?;
-        let mut random = options.random(6);
-        loop {
-            mapping.write_byte(random.usize(..mapping.bytes()), 1)?;
-        }
-    })?;
-    println!("# READY");
+    let touching = touch_until_killed(options, &touched)?;
     let list = long_list(&object)?;
+    let _in_flight = device.submit(0, &list)?;
+    println!("# READY");
     let began = Instant::now();
     let error = loop {
         check(began.elapsed() < PATIENCE, || {
