@@ -35,12 +35,11 @@ static const char * const augur_window_state_names[] = {
 static int augur_debugfs_windows(struct seq_file *m, void *data)
 {
 	struct augur_device *adev = augur_debugfs_device(m);
-	struct augur_window_table *table = &adev->windows.table;
+	struct augur_window *window = NULL;
 
 	seq_puts(m, "context slot generation address bytes aperture state\n");
 	mutex_lock(&adev->windows.lock);
-	for (u32 i = 0; i < table->count; i++) {
-		const struct augur_window *window = &table->windows[table->order[i]];
+	while ((window = augur_window_table_next(&adev->windows.table, window))) {
 		const struct augur_window_place *place = &window->place;
 
 		seq_printf(m, "%u %u %u %#llx %u %#llx %s%s%s%s%s\n", place->context,

@@ -21,15 +21,14 @@
 static u64 augur_window_bytes(struct augur_device *adev, u32 context)
 {
 	struct augur_window_table *table = &adev->windows.table;
+	struct augur_window *window;
 	u64 bytes = 0;
 
 	mutex_lock(&adev->windows.lock);
-	for (u32 i = 0; i < table->count; i++) {
-		const struct augur_window *window = &table->windows[table->order[i]];
-
-		if (window->place.context == context)
-			bytes += window->place.bytes;
-	}
+	for (window = augur_window_table_first(table, context, 0, U64_MAX);
+	     window && window->place.context == context;
+	     window = augur_window_table_next(table, window))
+		bytes += window->place.bytes;
 	mutex_unlock(&adev->windows.lock);
 	return bytes;
 }

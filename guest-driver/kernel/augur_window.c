@@ -42,9 +42,8 @@ int augur_windows_init(struct augur_device *adev)
 	windows->limits.slots = slots;
 	windows->table.slots = slots;
 	windows->table.windows = kvcalloc(slots, sizeof(struct augur_window), GFP_KERNEL);
-	windows->table.order = kvcalloc(slots, sizeof(u32), GFP_KERNEL);
 	windows->leases = kvcalloc(slots, sizeof(u32), GFP_KERNEL);
-	if (!windows->table.windows || !windows->table.order || !windows->leases) {
+	if (!windows->table.windows || !windows->leases) {
 		augur_windows_fini(adev);
 		return -ENOMEM;
 	}
@@ -58,7 +57,6 @@ int augur_windows_init(struct augur_device *adev)
 void augur_windows_fini(struct augur_device *adev)
 {
 	kvfree(adev->windows.table.windows);
-	kvfree(adev->windows.table.order);
 	kvfree(adev->windows.leases);
 	xa_destroy(&adev->windows.contexts);
 	mutex_destroy(&adev->windows.lock);
@@ -350,10 +348,11 @@ void augur_windows_show(struct augur_device *adev)
 void augur_windows_begin_listing(struct augur_device *adev)
 {
 	struct augur_window_table *table = &adev->windows.table;
+	struct augur_window *window = NULL;
 
 	mutex_lock(&adev->windows.lock);
-	for (u32 i = 0; i < table->count; i++)
-		table->windows[table->order[i]].listed = false;
+	while ((window = augur_window_table_next(table, window)))
+		window->listed = false;
 	mutex_unlock(&adev->windows.lock);
 }
 
@@ -382,19 +381,15 @@ void augur_windows_mark_listed(struct augur_device *adev, u32 slot, u32 generati
 void augur_windows_end_listing(struct augur_device *adev)
 {
 	struct augur_window_table *table = &adev->windows.table;
-	u32 i = 0;
+	struct augur_window *window = NULL;
 
 	mutex_lock(&adev->windows.lock);
-	while (i < table->count) {
-		struct augur_window *window = &table->windows[table->order[i]];
-
-		if (window->listed) {
-			i++;
+	while ((window = augur_window_table_next(table, window))) {
+		if (window->listed)
 			continue;
-		}
 		augur_windows_withdraw(adev, window);
-		/* The lock was dropped: windows before this one may be gone. */
-		i = 0;
+		/* The lock was dropped: others may have gone too. */
+		window = NULL;
 	}
 	mutex_unlock(&adev->windows.lock);
 }

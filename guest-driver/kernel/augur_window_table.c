@@ -2,9 +2,9 @@
 /*
  * The windows that the card shows in its aperture: see augur_window_table.h.
  *
- * Slots are looked up by device address in a sorted array of slot numbers. A
- * change moves at most four bytes for each window behind it, which costs less
- * than a tree's cache misses at the number of windows that a card has.
+ * Windows are looked up by context and device address in a treap: a search tree in
+ * which a window has a higher priority than those below it. Priorities are hashed
+ * from slots, so that paths are short in whatever order windows come and go.
  */
 #include <linux/string.h>
 #include <linux/types.h>
@@ -49,25 +49,61 @@ bool augur_generation_newer(u32 generation, u32 than)
 	return (s32)(generation - than) > 0;
 }
 
-/* Windows before the first that ends behind @address in @context. */
-static u32 augur_window_table_lower(const struct augur_window_table *table,
-				    u32 context, u64 address)
+/* Priority of a slot, another for each: every bit depends on all bits of the slot. */
+static u32 augur_window_priority(u32 slot)
 {
-	u32 low = 0, high = table->count;
+	slot = (slot ^ slot >> 16) * 0x7feb352d;
+	slot = (slot ^ slot >> 15) * 0x846ca68b;
+	return slot ^ slot >> 16;
+}
 
-	while (low < high) {
-		u32 middle = low + (high - low) / 2;
-		const struct augur_window_place *place =
-			&table->windows[table->order[middle]].place;
+static bool augur_window_above(const struct augur_window *a, const struct augur_window *b)
+{
+	return augur_window_priority(a->place.slot) > augur_window_priority(b->place.slot);
+}
 
-		if (place->context < context ||
-		    (place->context == context &&
-		     place->address + (place->bytes - 1) < address))
-			low = middle + 1;
-		else
-			high = middle;
+/* Whether a window ends before an address, which may be another context's. */
+static bool augur_window_before(const struct augur_window *window, u32 context, u64 address)
+{
+	const struct augur_window_place *place = &window->place;
+
+	return place->context < context ||
+	       (place->context == context && place->address + (place->bytes - 1) < address);
+}
+
+/* The first window that does not end before @address in @context, or NULL. */
+static struct augur_window *augur_window_table_lower(const struct augur_window_table *table,
+						     u32 context, u64 address)
+{
+	struct augur_window *window = table->root;
+	struct augur_window *lower = NULL;
+
+	while (window) {
+		if (augur_window_before(window, context, address)) {
+			window = window->right;
+		} else {
+			lower = window;
+			window = window->left;
+		}
 	}
-	return low;
+	return lower;
+}
+
+/**
+ * augur_window_table_next - walk through the windows
+ * @table: The table.
+ * @window: A window, or NULL.
+ *
+ * Return: the window behind @window by context and device address, the first one for
+ * NULL, or NULL at the end.
+ */
+struct augur_window *augur_window_table_next(const struct augur_window_table *table,
+					     const struct augur_window *window)
+{
+	if (!window)
+		return augur_window_table_lower(table, 0, 0);
+	return augur_window_table_lower(table, window->place.context,
+					window->place.address + window->place.bytes);
 }
 
 /**
@@ -82,13 +118,9 @@ static u32 augur_window_table_lower(const struct augur_window_table *table,
 struct augur_window *augur_window_table_first(const struct augur_window_table *table,
 					      u32 context, u64 address, u64 bytes)
 {
-	u32 index = augur_window_table_lower(table, context, address);
-	struct augur_window *window;
+	struct augur_window *window = augur_window_table_lower(table, context, address);
 
-	if (index == table->count)
-		return NULL;
-	window = &table->windows[table->order[index]];
-	if (window->place.context != context ||
+	if (!window || window->place.context != context ||
 	    window->place.address > address + (bytes - 1))
 		return NULL;
 	return window;
@@ -113,6 +145,65 @@ struct augur_window *augur_window_table_find(const struct augur_window_table *ta
 	return window;
 }
 
+/* Where the link to a window is, or would be above others of a lower priority. */
+static struct augur_window **augur_window_table_link(struct augur_window_table *table,
+						     const struct augur_window *window)
+{
+	struct augur_window **link = &table->root;
+
+	while (*link && augur_window_above(*link, window))
+		link = augur_window_before(*link, window->place.context,
+					   window->place.address) ?
+		       &(*link)->right : &(*link)->left;
+	return link;
+}
+
+/* Puts a window above those that have a lower priority. */
+static void augur_window_table_insert(struct augur_window_table *table,
+				      struct augur_window *window)
+{
+	struct augur_window **link = augur_window_table_link(table, window);
+	struct augur_window **left = &window->left, **right = &window->right;
+	struct augur_window *below = *link;
+
+	*link = window;
+	while (below) {
+		if (augur_window_before(below, window->place.context,
+					window->place.address)) {
+			*left = below;
+			left = &below->right;
+			below = *left;
+		} else {
+			*right = below;
+			right = &below->left;
+			below = *right;
+		}
+	}
+	*left = NULL;
+	*right = NULL;
+}
+
+/* Puts what is below a window in its place. */
+static void augur_window_table_delete(struct augur_window_table *table,
+				      struct augur_window *window)
+{
+	struct augur_window **link = augur_window_table_link(table, window);
+	struct augur_window *left = window->left, *right = window->right;
+
+	while (left && right) {
+		if (augur_window_above(left, right)) {
+			*link = left;
+			link = &left->right;
+			left = *link;
+		} else {
+			*link = right;
+			link = &right->left;
+			right = *link;
+		}
+	}
+	*link = left ? left : right;
+}
+
 /**
  * augur_window_table_install - record a window that the card has published
  * @table: The table.
@@ -125,7 +216,6 @@ bool augur_window_table_install(struct augur_window_table *table,
 				const struct augur_window_place *place)
 {
 	struct augur_window *window = &table->windows[place->slot];
-	u32 index;
 
 	if (window->used &&
 	    !augur_generation_newer(place->generation, window->place.generation))
@@ -134,16 +224,12 @@ bool augur_window_table_install(struct augur_window_table *table,
 				     place->bytes))
 		return false;
 
-	index = augur_window_table_lower(table, place->context, place->address);
-	memmove(&table->order[index + 1], &table->order[index],
-		(table->count - index) * sizeof(table->order[0]));
-	table->order[index] = place->slot;
-	table->count++;
-
 	memset(window, 0, sizeof(*window));
 	window->place = *place;
 	window->state = AUGUR_WINDOW_LIVE;
 	window->used = true;
+	augur_window_table_insert(table, window);
+	table->count++;
 	return true;
 }
 
@@ -155,12 +241,8 @@ bool augur_window_table_install(struct augur_window_table *table,
 void augur_window_table_remove(struct augur_window_table *table,
 			       struct augur_window *window)
 {
-	u32 index = augur_window_table_lower(table, window->place.context,
-					     window->place.address);
-
+	augur_window_table_delete(table, window);
 	table->count--;
-	memmove(&table->order[index], &table->order[index + 1],
-		(table->count - index) * sizeof(table->order[0]));
 	window->state = AUGUR_WINDOW_NONE;
 	window->revoke_pending = false;
 }

@@ -52,6 +52,8 @@ struct augur_window_place {
  * @demand: It answers a fault, so that it has a lease.
  * @revoke_pending: The card took it back; the revoke waits for the lease's end.
  * @listed: Found by the resync that runs now.
+ * @left: Windows before it that are below it in the table.
+ * @right: Windows behind it that are below it in the table.
  */
 struct augur_window {
 	struct augur_window_place place;
@@ -64,18 +66,20 @@ struct augur_window {
 	bool demand;
 	bool revoke_pending;
 	bool listed;
+	struct augur_window *left;
+	struct augur_window *right;
 };
 
 /**
  * struct augur_window_table - all slots of a card
  * @windows: The slots, @slots of them.
- * @order: Slots that are not empty, sorted by context and device address.
+ * @root: Of the tree of slots that are not empty, or NULL.
  * @slots: Slots.
- * @count: Entries of @order.
+ * @count: Slots that are not empty.
  */
 struct augur_window_table {
 	struct augur_window *windows;
-	u32 *order;
+	struct augur_window *root;
 	u32 slots;
 	u32 count;
 };
@@ -99,6 +103,8 @@ struct augur_window *augur_window_table_find(const struct augur_window_table *ta
 					     u32 context, u64 address);
 struct augur_window *augur_window_table_first(const struct augur_window_table *table,
 					      u32 context, u64 address, u64 bytes);
+struct augur_window *augur_window_table_next(const struct augur_window_table *table,
+					     const struct augur_window *window);
 bool augur_window_table_install(struct augur_window_table *table,
 				const struct augur_window_place *place);
 void augur_window_table_remove(struct augur_window_table *table,

@@ -141,10 +141,8 @@ static void fuzz_window_table(void)
 		.slots = SLOTS,
 	};
 	struct augur_window windows[SLOTS] = { 0 };
-	u32 order[SLOTS] = { 0 };
 	struct augur_window_table table = {
 		.windows = windows,
-		.order = order,
 		.slots = SLOTS,
 	};
 
@@ -177,10 +175,14 @@ static void fuzz_window_table(void)
 							  place.generation);
 		}
 		CHECK(table.count <= SLOTS);
+		window = augur_window_table_next(&table, NULL);
 		for (u32 i = 1; i < table.count; i++) {
-			const struct augur_window_place *a = &windows[order[i - 1]].place;
-			const struct augur_window_place *b = &windows[order[i]].place;
+			const struct augur_window_place *a = &window->place;
+			const struct augur_window_place *b;
 
+			window = augur_window_table_next(&table, window);
+			CHECK(window);
+			b = &window->place;
 			CHECK(a->context < b->context ||
 			      (a->context == b->context &&
 			       a->address + a->bytes <= b->address));

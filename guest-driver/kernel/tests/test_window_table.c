@@ -16,7 +16,6 @@ static const struct augur_window_limits limits = {
 
 struct fixture {
 	struct augur_window windows[SLOTS];
-	u32 order[SLOTS];
 	struct augur_window_table table;
 };
 
@@ -24,7 +23,6 @@ static struct augur_window_table *empty(struct fixture *fixture)
 {
 	*fixture = (struct fixture) { 0 };
 	fixture->table.windows = fixture->windows;
-	fixture->table.order = fixture->order;
 	fixture->table.slots = SLOTS;
 	return &fixture->table;
 }
@@ -178,6 +176,59 @@ static void a_range_begins_with_its_first_window(void)
 	CHECK(augur_window_table_first(table, 1, 0, ~0ull) == &fixture.windows[0]);
 }
 
+static void a_walk_meets_windows_in_order(void)
+{
+	struct fixture fixture;
+	struct augur_window_table *table = empty(&fixture);
+	static const u32 slots[] = { 3, 1, 2, 0 };
+	const struct augur_window *at = NULL;
+
+	CHECK(!augur_window_table_next(table, NULL));
+	CHECK(install(table, 2, 0, 1, 0, 0x1000));
+	CHECK(install(table, 1, 1, 1, 0x6000, 0x2000));
+	CHECK(install(table, 1, 2, 1, 0x8000, 0x1000));
+	CHECK(install(table, 1, 3, 1, 0, 0x4000));
+	for (size_t i = 0; i < 4; i++) {
+		at = augur_window_table_next(table, at);
+		CHECK(at == &fixture.windows[slots[i]]);
+	}
+	CHECK(!augur_window_table_next(table, at));
+}
+
+static u32 depth(const struct augur_window *window)
+{
+	u32 left, right;
+
+	if (!window)
+		return 0;
+	left = depth(window->left);
+	right = depth(window->right);
+	return 1 + (left > right ? left : right);
+}
+
+/* As a program that goes through its memory, with windows of 64 KiB. */
+static void paths_stay_short_when_windows_come_in_order(void)
+{
+	enum { WINDOWS = 4096, FRAMES = 16 };
+	static struct augur_window windows[WINDOWS * FRAMES];
+	struct augur_window_table table = {
+		.windows = windows,
+		.slots = WINDOWS * FRAMES,
+	};
+
+	for (u32 i = 0; i < 3 * WINDOWS; i++) {
+		u32 slot = i % WINDOWS * FRAMES;
+
+		if (i >= WINDOWS)
+			augur_window_table_remove(&table, &windows[slot]);
+		CHECK(install(&table, 1, slot, 1 + i / WINDOWS, i * FRAMES * PAGE,
+			      FRAMES * PAGE));
+	}
+	CHECK(table.count == WINDOWS);
+	/* Twice 12 for a tree of no plan; 64 would be an accident. */
+	CHECK(depth(table.root) < 64);
+}
+
 /* The table against an array that is searched from end to end. */
 static void random_use_agrees_with_a_plain_array(void)
 {
@@ -233,6 +284,8 @@ int main(void)
 	RUN(a_retired_slot_that_was_never_used_refuses_its_generation);
 	RUN(windows_of_a_context_never_overlap);
 	RUN(a_range_begins_with_its_first_window);
+	RUN(a_walk_meets_windows_in_order);
+	RUN(paths_stay_short_when_windows_come_in_order);
 	RUN(random_use_agrees_with_a_plain_array);
 	return 0;
 }
