@@ -72,8 +72,8 @@ static unsigned long augur_control_timeout(void)
 }
 
 /*
- * Interrupts are on while somebody sleeps until one, however many look: a fault that
- * looks may have to wait for an answer itself, when it finds revokes.
+ * Interrupts are on while somebody sleeps until one: an answer that nobody waits for
+ * is taken by whoever looks next.
  */
 static void augur_control_sleep_begin(struct augur_device *adev)
 {
@@ -96,7 +96,7 @@ static void augur_control_sleep_end(struct augur_device *adev)
 	unsigned long flags;
 
 	spin_lock_irqsave(&control->lock, flags);
-	if (!--control->sleepers && control->lookers && !augur_rings_are_away(adev))
+	if (!--control->sleepers && !augur_rings_are_away(adev))
 		virtqueue_disable_cb(control->vq);
 	spin_unlock_irqrestore(&control->lock, flags);
 }
@@ -106,7 +106,8 @@ static bool augur_control_sleep(struct augur_device *adev, struct augur_request 
 {
 	unsigned long left;
 
-	/* What was answered before needs no change of interrupts. */
+	/* What was answered before needs no interrupt. */
+	augur_control_look(adev);
 	if (try_wait_for_completion(&request->done))
 		return true;
 	augur_control_sleep_begin(adev);
@@ -118,8 +119,11 @@ static bool augur_control_sleep(struct augur_device *adev, struct augur_request 
 static int augur_control_post(struct augur_device *adev, struct augur_request *request,
 			      u32 reserve)
 {
-	int ret = augur_control_add(adev, request, reserve);
+	int ret;
 
+	/* What nobody waited for makes room. */
+	augur_control_look(adev);
+	ret = augur_control_add(adev, request, reserve);
 	if (ret != -ENOSPC)
 		return ret;
 	augur_control_sleep_begin(adev);
@@ -149,16 +153,13 @@ int augur_request_call(struct augur_device *adev, struct augur_request *request)
 	u64 until;
 	int ret;
 
-	augur_control_look_begin(adev);
 	ret = augur_control_post(adev, request, AUGUR_ACK_DESCRIPTORS);
-	until = augur_look_until();
-	if (!ret)
-		do {
-			augur_control_look(adev);
-		} while (!completion_done(&request->done) && augur_look_again(until));
-	augur_control_look_end(adev);
 	if (ret)
 		return ret;
+	until = augur_look_until();
+	do {
+		augur_control_look(adev);
+	} while (!completion_done(&request->done) && augur_look_again(until));
 	if (!augur_control_sleep(adev, request)) {
 		augur_device_lose(adev, "a request was not answered");
 		return -EIO;
@@ -244,37 +245,17 @@ void augur_control_done(struct virtqueue *vq)
 }
 
 /**
- * augur_control_look_begin - do without interrupts of the control queue
- * @adev: The card.
+ * augur_control_begin - do without interrupts until somebody sleeps
+ * @adev: A card whose rings were just made.
  */
-void augur_control_look_begin(struct augur_device *adev)
+void augur_control_begin(struct augur_device *adev)
 {
 	struct augur_control *control = &adev->control;
-	unsigned long flags;
 
-	spin_lock_irqsave(&control->lock, flags);
-	control->lookers++;
-	if (!control->sleepers && !augur_rings_are_away(adev))
+	spin_lock_irq(&control->lock);
+	if (!control->sleepers)
 		virtqueue_disable_cb(control->vq);
-	spin_unlock_irqrestore(&control->lock, flags);
-}
-
-/**
- * augur_control_look_end - have interrupts again unless somebody else looks
- * @adev: The card.
- */
-void augur_control_look_end(struct augur_device *adev)
-{
-	struct augur_control *control = &adev->control;
-	bool pending = false;
-	unsigned long flags;
-
-	spin_lock_irqsave(&control->lock, flags);
-	if (!--control->lookers && !augur_rings_are_away(adev))
-		pending = !virtqueue_enable_cb(control->vq);
-	spin_unlock_irqrestore(&control->lock, flags);
-	if (pending)
-		augur_control_look(adev);
+	spin_unlock_irq(&control->lock);
 }
 
 /**

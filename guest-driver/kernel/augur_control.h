@@ -47,10 +47,9 @@ struct augur_request {
 /* augur_control.c */
 int augur_control_init(struct augur_device *adev);
 void augur_control_fini(struct augur_device *adev);
+void augur_control_begin(struct augur_device *adev);
 void augur_control_done(struct virtqueue *vq);
 void augur_control_look(struct augur_device *adev);
-void augur_control_look_begin(struct augur_device *adev);
-void augur_control_look_end(struct augur_device *adev);
 void augur_control_settle(struct augur_device *adev);
 bool augur_control_is_idle(struct augur_device *adev);
 void augur_control_wake(struct augur_device *adev);

@@ -168,6 +168,7 @@ int augur_rings_init(struct augur_device *adev)
 	adev->events.vq = vqs[AUGUR_QUEUE_EVENTS];
 	for (u32 i = 0; i < adev->config.submit_queues; i++)
 		adev->queues[i].vq = vqs[AUGUR_QUEUE_SUBMIT + i];
+	augur_control_begin(adev);
 out:
 	kfree(infos);
 	kfree(vqs);

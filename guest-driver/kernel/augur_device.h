@@ -102,9 +102,7 @@ struct augur_config_values {
  * struct augur_control - the control queue
  * @lock: Guards the rest.
  * @vq: The ring.
- * @lookers: Waits that look at the ring; its interrupts are off meanwhile, unless
- *	there are @sleepers.
- * @sleepers: Waits that sleep until an interrupt.
+ * @sleepers: Waits that sleep until an interrupt; without them there are none.
  * @in_flight: Requests in the ring.
  * @space: Woken when descriptors become free, and when the card is lost.
  * @acks: Requests for acknowledgments, made in probe so that a revoke needs no
@@ -114,7 +112,6 @@ struct augur_config_values {
 struct augur_control {
 	spinlock_t lock;	/* order: above */
 	struct virtqueue *vq;
-	u32 lookers;
 	u32 sleepers;
 	struct list_head in_flight;
 	wait_queue_head_t space;

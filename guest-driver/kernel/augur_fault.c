@@ -74,17 +74,14 @@ static int augur_fault_send(struct augur_device *adev, struct augur_request *req
 	u64 until;
 	int ret;
 
-	augur_control_look_begin(adev);
 	augur_events_look_begin(adev);
 	ret = augur_request_send(adev, request);
 	until = augur_look_until();
 	if (!ret)
 		do {
-			augur_control_look(adev);
 			augur_events_look(adev);
 		} while (!completion_done(&wait->done) && augur_look_again(until));
 	augur_events_look_end(adev);
-	augur_control_look_end(adev);
 	return ret;
 }
 
@@ -113,6 +110,7 @@ static int augur_fault_ask(struct augur_context *context, struct augur_fault_wai
 		ret = left < 0 ? -EINTR : wait->result;
 		goto out;
 	}
+	augur_control_look(adev);
 	ret = augur_request_poll(adev, request);
 	if (!ret || ret == -EBUSY || ret == -EINPROGRESS)
 		ret = -ETIMEDOUT;
