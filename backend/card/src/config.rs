@@ -12,6 +12,10 @@ use crate::power::PowerConfig;
 /// How long a window that was mapped ahead is given to prove its worth.
 const PROBATION: Nanos = Nanos(250_000_000);
 
+/// The reserve of visible frames over what is evicted beyond it when it is refilled:
+/// with the sizes of the default, nine windows are revoked at once.
+const REFILL_SHARE: u32 = 8;
+
 /// Whether and how windows are mapped ahead of use.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
@@ -275,13 +279,15 @@ impl CardConfig {
             0 => Frames(aperture.0 / 2),
             bytes => frames(bytes.min(self.aperture_bytes)),
         };
+        // Room for a few faults at once, so that they need not wait for an eviction.
+        let reserve = (aperture.0 / 64).clamp(demand_window.0, 64 * demand_window.0.max(1));
         let manager = augur_memory::Config {
             memory: frames(self.memory_bytes),
             aperture,
             header: Frames(1),
             demand_window,
-            // Room for a few faults at once, so that they need not wait for an eviction.
-            reserve: Frames((aperture.0 / 64).clamp(demand_window.0, 64 * demand_window.0.max(1))),
+            reserve: Frames(reserve),
+            refill: Frames(reserve / REFILL_SHARE),
             speculative,
             probation: PROBATION,
             max_contexts: self.max_contexts.into(),

@@ -19,6 +19,7 @@ fn manager() -> Manager<Lru> {
         header: Frames(1),
         demand_window: Frames(4),
         reserve: Frames(0),
+        refill: Frames(0),
         speculative: Frames(128),
         probation: Nanos(0),
         max_contexts: 4,

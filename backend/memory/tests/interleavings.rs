@@ -32,6 +32,7 @@ fn config() -> Config {
         header: Frames(1),
         demand_window: Frames(2),
         reserve: Frames(4),
+        refill: Frames(4),
         speculative: Frames(SPECULATIVE),
         probation: Nanos(50),
         max_contexts: 2,

@@ -17,6 +17,7 @@ fn manager() -> Manager<Lru> {
         header: Frames(1),
         demand_window: Frames(1),
         reserve: Frames(0),
+        refill: Frames(0),
         speculative: Frames(0),
         probation: Nanos(0),
         max_contexts: 4,

@@ -31,6 +31,7 @@ impl Fixture {
             header: Frames(1),
             demand_window: Frames(1),
             reserve: Frames(0),
+            refill: Frames(0),
             speculative: Frames(0),
             probation: Nanos(0),
             max_contexts: 4,

@@ -22,6 +22,9 @@ pub struct Config {
     pub demand_window: Frames,
     /// Visible frames that are kept free by evicting ahead of need.
     pub reserve: Frames,
+    /// Visible frames beyond the reserve that are evicted when it is refilled: what is
+    /// revoked together travels in one message each way.
+    pub refill: Frames,
     /// Visible frames of windows that were mapped ahead and not used yet, at most.
     pub speculative: Frames,
     /// How long a window that was mapped ahead is given to be used before another

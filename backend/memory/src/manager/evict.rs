@@ -4,7 +4,7 @@
 
 use super::{Action, GUARANTEED_WINDOWS, Manager};
 use crate::window::frame_of;
-use crate::{Nanos, Replacement, Slot, WindowRef, WindowState};
+use crate::{Frames, Nanos, Replacement, Slot, WindowRef, WindowState};
 
 impl<R: Replacement> Manager<R> {
     /// Takes a live window back, whatever the order of replacement says.
@@ -125,6 +125,15 @@ impl<R: Replacement> Manager<R> {
         let have = self.visible.free_frames().0 + self.coming;
         if have < wanted {
             self.evict(wanted - have, now);
+        }
+    }
+
+    /// Evicts when fewer frames than the reserve are free or coming, and then several
+    /// windows: each message to the driver and back costs as much as taking one away.
+    pub(super) fn refill_reserve(&mut self, now: Nanos) {
+        let Frames(reserve) = self.config.reserve;
+        if self.visible.free_frames().0 + self.coming < reserve {
+            self.evict_for(reserve + self.config.refill.0, now);
         }
     }
 

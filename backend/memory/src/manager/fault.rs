@@ -154,7 +154,7 @@ impl<R: Replacement> Manager<R> {
             }
         }
         if self.waiting.is_empty() {
-            self.evict_for(self.config.reserve.0, now);
+            self.refill_reserve(now);
             self.serve_wishes(now);
         }
     }
@@ -199,7 +199,7 @@ impl<R: Replacement> Manager<R> {
         ) {
             Some(_) => {
                 // The next fault should find frames too.
-                self.evict_for(self.config.reserve.0, now);
+                self.refill_reserve(now);
                 self.follow_sequence(fault.context, fault.page, first.0 + (1 << order), now);
                 Served::Yes
             }

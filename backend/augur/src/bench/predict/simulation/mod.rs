@@ -97,6 +97,7 @@ impl<'a, P: Probe> Simulation<'a, P> {
             header: Frames(0),
             demand_window: Frames(1),
             reserve: Frames(0),
+            refill: Frames(0),
             speculative: frames,
             probation: Nanos(0),
             max_contexts: 2,
