@@ -58,6 +58,7 @@ struct Transfer {
 struct Fault {
     kind: String,
     guest: Quantiles,
+    mean_in_guest_ns: u64,
     mean_in_card_ns: u64,
 }
 
@@ -203,9 +204,13 @@ impl GuestFigures {
                 None,
                 microseconds(p99_ns),
             );
-            let inside = format!("{kind}, of it in the card (mean)");
-            let mean = microseconds(fault.mean_in_card_ns);
-            figures.add(group, inside, unit, None, mean);
+            for (name, nanos) in [
+                ("mean", fault.mean_in_guest_ns),
+                ("of it in the card (mean)", fault.mean_in_card_ns),
+            ] {
+                let name = format!("{kind}, {name}");
+                figures.add(group, name, unit, None, microseconds(nanos));
+            }
         }
     }
 
