@@ -22,6 +22,8 @@ const ROUNDS: usize = 9;
 const EVICTIONS: u64 = 500;
 /// Windows that are live meanwhile.
 const LIVE: [u64; 3] = [10, 1_000, 10_000];
+/// Turns that each of them has: a machine is faster at some times than at others.
+const TURNS: usize = 5;
 /// Apertures that hold about as many; the first is the smallest there can be. Its
 /// frames stay in the processor's caches, where the copy into them is faster than
 /// anywhere else: whether faults take the same time in all is asked of the others.
@@ -37,15 +39,7 @@ const READY: Option<Aim> = Some(Aim::AtMost(15.0));
 /// # Errors
 /// The card fails.
 pub fn measure(figures: &mut Figures) -> anyhow::Result<()> {
-    let mut zeroed = Vec::new();
-    let mut copied = Vec::new();
-    for live in LIVE {
-        let [zero, copy] = with_room(live, figures)?;
-        zeroed.push(zero);
-        copied.push(copy);
-    }
-    flatness("zeroed", LIVE, &zeroed, figures);
-    flatness("copied", LIVE, &copied, figures);
+    with_room(figures)?;
     for (name, dirty) in [("clean", false), ("dirty", true)] {
         let what = format!("copied, a {name} one evicted");
         let [smallest, fewer, most] = APERTURES;
@@ -70,59 +64,86 @@ fn config(aperture_bytes: u64) -> CardConfig {
     }
 }
 
-/// Medians in microseconds of faults that are zeroed and copied, while there
-/// is room in the aperture.
-fn with_room(live: u64, figures: &mut Figures) -> anyhow::Result<[f64; 2]> {
-    let mut driver = Driver::start(config(1 << 30))?;
-    let base = driver.create(live * WINDOW)?;
-    let mut first = Vec::new();
-    for index in 0..live {
-        let (time, _) = driver.fault(base.device_address + index * WINDOW)?;
-        first.push(time.as_secs_f64() * 1e6);
-    }
-    let unit = Unit::Microseconds;
-    if let (Some(spread), true) = (Spread::of(&first), live == LIVE[LIVE.len() - 1]) {
-        let name = "64K window zeroed, frames never touched by the host";
-        figures.add(GROUP, name, unit, None, spread.median);
-    }
-    request(&driver, live, figures)?;
-    let mut medians = [0.0; 2];
-    for (median, (name, written)) in medians
-        .iter_mut()
-        .zip([("zeroed", false), ("copied", true)])
-    {
-        let mut times = Vec::new();
-        for round in 0..ROUNDS {
-            let passing = driver.create(PASSING * WINDOW)?;
-            if written {
-                driver.write(passing.device_address, PASSING * WINDOW)?;
-            }
-            for index in 0..PASSING {
-                let (time, _) = driver.fault(passing.device_address + index * WINDOW)?;
-                if round > 0 {
-                    times.push(time.as_secs_f64() * 1e6);
-                }
-            }
-            driver.destroy(passing)?;
-        }
-        *median = Spread::of(&times).map_or(0.0, |spread| spread.median);
-        let name = format!("64K window {name}, {live} live");
-        figures.add(GROUP, name, unit, READY, *median);
-    }
-    Ok(medians)
+/// Requests and faults with some windows live and room in the aperture: samples in
+/// microseconds.
+#[derive(Default)]
+struct Room {
+    /// The first faults, on frames that the host has never touched.
+    first: Vec<f64>,
+    /// Requests that do nearly nothing.
+    requests: Vec<f64>,
+    /// Faults on windows that are zeroed.
+    zeroed: Vec<f64>,
+    /// Faults on windows that are copied.
+    copied: Vec<f64>,
 }
 
-/// Time of a request that does nearly nothing.
-fn request(driver: &Driver, live: u64, figures: &mut Figures) -> anyhow::Result<()> {
-    let began = Instant::now();
-    for _ in 0..REQUESTS {
-        driver.counters()?;
+/// Measures what has room in the aperture, by turns.
+fn with_room(figures: &mut Figures) -> anyhow::Result<()> {
+    let mut rooms: [Room; LIVE.len()] = Default::default();
+    for _ in 0..TURNS {
+        for (live, room) in LIVE.into_iter().zip(&mut rooms) {
+            room.turn(live)?;
+        }
     }
-    let each = began.elapsed().as_secs_f64() * 1e6 / f64::from(REQUESTS);
-    let name = format!("control request, {live} live");
-    let aim = Some(Aim::AtMost(1.5));
-    figures.add(GROUP, name, Unit::Microseconds, aim, each);
+    let unit = Unit::Microseconds;
+    if let Some(most) = rooms.last() {
+        let name = "64K window zeroed, frames never touched by the host";
+        figures.add(GROUP, name, unit, None, median(&most.first));
+    }
+    for (live, room) in LIVE.into_iter().zip(&rooms) {
+        let name = format!("control request, {live} live");
+        let aim = Some(Aim::AtMost(1.5));
+        figures.add(GROUP, name, unit, aim, median(&room.requests));
+    }
+    for (kind, medians) in [
+        ("zeroed", rooms.each_ref().map(|room| median(&room.zeroed))),
+        ("copied", rooms.each_ref().map(|room| median(&room.copied))),
+    ] {
+        for (live, median) in LIVE.into_iter().zip(medians) {
+            let name = format!("64K window {kind}, {live} live");
+            figures.add(GROUP, name, unit, READY, median);
+        }
+        flatness(kind, LIVE, &medians, figures);
+    }
     Ok(())
+}
+
+fn median(samples: &[f64]) -> f64 {
+    Spread::of(samples).map_or(0.0, |spread| spread.median)
+}
+
+impl Room {
+    fn turn(&mut self, live: u64) -> anyhow::Result<()> {
+        let mut driver = Driver::start(config(1 << 30))?;
+        let base = driver.create(live * WINDOW)?;
+        for index in 0..live {
+            let (time, _) = driver.fault(base.device_address + index * WINDOW)?;
+            self.first.push(time.as_secs_f64() * 1e6);
+        }
+        let began = Instant::now();
+        for _ in 0..REQUESTS {
+            driver.counters()?;
+        }
+        let each = began.elapsed().as_secs_f64() * 1e6 / f64::from(REQUESTS);
+        self.requests.push(each);
+        for (times, written) in [(&mut self.zeroed, false), (&mut self.copied, true)] {
+            for round in 0..ROUNDS {
+                let passing = driver.create(PASSING * WINDOW)?;
+                if written {
+                    driver.write(passing.device_address, PASSING * WINDOW)?;
+                }
+                for index in 0..PASSING {
+                    let (time, _) = driver.fault(passing.device_address + index * WINDOW)?;
+                    if round > 0 {
+                        times.push(time.as_secs_f64() * 1e6);
+                    }
+                }
+                driver.destroy(passing)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Median in microseconds of faults in a full aperture on data at home.
@@ -152,7 +173,7 @@ fn evicting(aperture: u64, name: &str, dirty: bool, figures: &mut Figures) -> an
         count += 1;
     }
     let each = began.elapsed().as_secs_f64() * 1e6 / f64::from(count);
-    let median = Spread::of(&times).map_or(0.0, |spread| spread.median);
+    let median = median(&times);
     let unit = Unit::Microseconds;
     let what = format!("64K window copied, a {name} one evicted");
     let row = format!("{what}, {live} live");
