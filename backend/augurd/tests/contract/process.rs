@@ -28,8 +28,20 @@ fn serving(directory: &Path) -> (Child, std::path::PathBuf) {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    wait_for("the socket", || socket.exists().then_some(()));
+    wait_for("the socket", || listens(&socket).then_some(()));
     (child, socket)
+}
+
+/// Whether somebody listens at a socket: its file is there before that. To connect would
+/// be to be served.
+fn listens(socket: &Path) -> bool {
+    /// The kernel's flag of sockets that take connections, as it is printed.
+    const ACCEPTS: &str = "00010000";
+    let sockets = std::fs::read_to_string("/proc/net/unix").unwrap();
+    sockets.lines().any(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        words.get(3) == Some(&ACCEPTS) && words.last().map(Path::new) == Some(socket)
+    })
 }
 
 /// A driver of the program's card.
