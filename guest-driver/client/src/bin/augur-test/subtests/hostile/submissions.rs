@@ -22,14 +22,19 @@ fn good_list(object: &Object) -> Result<Vec<u8>, augur_client::Error> {
     Ok(list.commands().to_vec())
 }
 
-fn submissions(device: &Device, object: &Object) -> Outcome {
-    let commands = good_list(object)?;
-    let good = uapi::Submit {
+/// A submission of one command.
+fn one_command(commands: &[u8]) -> uapi::Submit {
+    uapi::Submit {
         commands: commands.as_ptr().expose_provenance() as u64,
         commands_size: commands.len() as u32,
         command_count: 1,
         ..Default::default()
-    };
+    }
+}
+
+fn submissions(device: &Device, object: &Object) -> Outcome {
+    let commands = good_list(object)?;
+    let good = one_command(&commands);
     let invalid = &[libc::EINVAL];
     let submit =
         |what: &str, argument: uapi::Submit, errnos: &[i32]| expect(device, what, argument, errnos);
@@ -151,6 +156,23 @@ fn submissions(device: &Device, object: &Object) -> Outcome {
     submit("syncobjs nowhere", argument, &[libc::EFAULT])
 }
 
+/// Submits a command with a transfer, and expects one of the errnos.
+fn refuse_transfer(
+    device: &Device,
+    commands: &[u8],
+    transfer: uapi::Transfer,
+    what: &str,
+    errnos: &[i32],
+) -> Outcome {
+    let transfers = [transfer];
+    let submit = uapi::Submit {
+        transfers: transfers.as_ptr().expose_provenance() as u64,
+        transfer_count: 1,
+        ..one_command(commands)
+    };
+    expect(device, what, submit, errnos)
+}
+
 fn transfers(device: &Device, object: &Object) -> Outcome {
     let memory = [0_u8; 64];
     let mut list = CommandList::new();
@@ -223,16 +245,8 @@ fn transfers(device: &Device, object: &Object) -> Outcome {
             &[libc::EFAULT, libc::EINVAL],
         ),
     ] {
-        let transfers = [transfer];
-        let submit = uapi::Submit {
-            commands: commands.as_ptr().expose_provenance() as u64,
-            commands_size: commands.len() as u32,
-            command_count: 1,
-            transfers: transfers.as_ptr().expose_provenance() as u64,
-            transfer_count: 1,
-            ..Default::default()
-        };
-        expect(device, &format!("a transfer with {what}"), submit, errnos)?;
+        let what = format!("a transfer with {what}");
+        refuse_transfer(device, &commands, transfer, &what, errnos)?;
     }
     Ok(())
 }
@@ -245,22 +259,15 @@ fn read_only_memory(device: &Device, object: &Object) -> Outcome {
     list.download(&mut downloaded, &object.byte_range(0, 64)?)?;
     let commands = list.commands().to_vec();
     for flags in [0, uapi::TRANSFER_WRITES_MEMORY] {
-        let transfers = [uapi::Transfer {
+        let transfer = uapi::Transfer {
             address: CONSTANT.as_ptr().expose_provenance() as u64,
             size: 64,
             flags,
             handle: 0,
-        }];
-        let submit = uapi::Submit {
-            commands: commands.as_ptr().expose_provenance() as u64,
-            commands_size: commands.len() as u32,
-            command_count: 1,
-            transfers: transfers.as_ptr().expose_provenance() as u64,
-            transfer_count: 1,
-            ..Default::default()
         };
         let what = format!("a download to read-only memory, flags {flags}");
-        expect(device, &what, submit, &[libc::EFAULT, libc::EACCES])?;
+        let errnos = &[libc::EFAULT, libc::EACCES];
+        refuse_transfer(device, &commands, transfer, &what, errnos)?;
     }
     let constant = CONSTANT.as_bytes();
     // SAFETY: reads a static; volatile so that the read is made.
