@@ -67,7 +67,6 @@ fn waits_for_a_late_card_sleep_and_are_woken() {
         .aperture("32M")
         .boot();
     turn(&mut guest, SIGUSR1);
-    guest.shell("echo 3000 >/sys/module/augur/parameters/control_timeout_ms");
     guest.succeed(&[
         "augur-test",
         "--processes",

@@ -3,8 +3,13 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use augur_client::{Device, Error, Status};
+
+/// Longest time that what must happen at last may take. It only ends a hang: a guest
+/// may stand still for long on a busy host.
+pub const AT_LAST: Duration = Duration::from_secs(600);
 
 /// What the command line chose for all subtests.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use augur_client::uapi;
 use augur_client::{CommandList, Device, Error, Order, Status};
 
-use super::lifetime::{LONG_LIST_BYTES, long_list};
+use super::lifetime::{LONG_LIST_BYTES, products, while_one_runs};
 use crate::harness::{Failure, Options, Outcome, check, check_status};
 use crate::raw;
 
@@ -148,28 +148,28 @@ pub fn object_wait(options: &Options) -> Outcome {
     let written = device.create_object(LONG_LIST_BYTES)?;
     let read = device.create_object(4096)?;
     let unused = device.create_object(4096)?;
-    // One list keeps the engines busy, and another waits for it to read.
-    let long = device.submit(0, &long_list(&written)?)?;
     let mut copy = CommandList::new();
     copy.copy(
         &written.byte_range(8 << 20, 4096)?,
         &read.byte_range(0, 4096)?,
     )?;
-    let reader = device.submit(0, &copy)?;
-
-    unused.wait(true, Some(Duration::ZERO))?;
-    read.wait(false, Some(Duration::ZERO))?;
-    for (what, object, readers) in [
-        ("is written", &written, false),
-        ("is written or read", &written, true),
-        ("is read", &read, true),
-    ] {
-        let early = object.wait(readers, Some(Duration::from_millis(1)));
-        check(matches!(early, Err(Error::TimedOut)), || {
-            format!("an object that {what} was not waited for: {early:?}")
+    let (long, reader) = while_one_runs(|count| {
+        // One list keeps the engines busy, and another waits for it to read.
+        let long = device.submit(0, &products(&written, count)?)?;
+        let reader = device.submit(0, &copy)?;
+        unused.wait(true, Some(Duration::ZERO))?;
+        read.wait(false, Some(Duration::ZERO))?;
+        let early = [(&written, false), (&written, true), (&read, true)]
+            .map(|(object, readers)| object.wait(readers, Some(Duration::from_millis(1))));
+        if long.has_ended()? {
+            return Ok(None);
+        }
+        let timed_out = |wait: &Result<(), Error>| matches!(wait, Err(Error::TimedOut));
+        check(early.iter().all(timed_out), || {
+            format!("waits for what is written, written or read, and read: {early:?}")
         })?;
-    }
-    check(!long.has_ended()?, || "the list has ended already".into())?;
+        Ok(Some((long, reader)))
+    })?;
     read.wait(true, None)?;
     check(reader.has_ended()?, || "the reader runs still".into())?;
     written.wait(true, None)?;

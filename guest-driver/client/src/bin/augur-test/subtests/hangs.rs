@@ -7,15 +7,13 @@ use std::{fs, io};
 
 use augur_client::{CommandList, DataType, Device, Error, Object, Status};
 
-use crate::harness::{Failure, Options, Outcome, While, check, check_status};
+use crate::harness::{AT_LAST, Failure, Options, Outcome, While, check, check_status};
 use crate::pattern;
 
 /// The driver's patience with lists, in milliseconds.
 const PATIENCE: &str = "/sys/module/augur/parameters/tdr_timeout_ms";
 /// Where the kernel keeps dumps of devices.
 const DUMPS: &str = "/sys/class/devcoredump";
-/// Longest time that what must happen at last may take.
-const AT_LAST: Duration = Duration::from_secs(120);
 
 /// The driver's patience, shortened until this is dropped.
 struct Impatience {
@@ -53,19 +51,22 @@ fn endless_list(object: &Object) -> Result<CommandList<'static>, Error> {
     Ok(list)
 }
 
+/// The driver's patience with lists that would never end, in milliseconds. While it is
+/// so short nothing else is in flight: a busy host may well keep an innocent list for as
+/// long.
+const SHORT: u32 = 100;
+/// The same for a card that may be honest still.
+const SHORT_BUT_HONEST: u32 = 2000;
+
 /// A list that makes no progress is given up; nothing else is lost.
 pub fn given_up(options: &Options) -> Outcome {
-    let _impatience = Impatience::new(100)?;
     let before = dumps()?;
     let device = options.open()?;
     let kept = Kept::new(&device)?;
     let bystander = options.open()?;
     let beside = Kept::new(&bystander)?;
 
-    let object = device.create_object(ENDLESS_BYTES)?;
-    let endless = device.submit(0, &endless_list(&object)?)?;
-    let result = endless.wait(Some(AT_LAST));
-    check_status(result, Status::DeviceError, "a list without progress")?;
+    is_given_up(&device)?;
     kept.check(&device)?;
     beside.check(&bystander)?;
 
@@ -79,16 +80,21 @@ pub fn given_up(options: &Options) -> Outcome {
     fs::write(dump.join("data"), "1").while_doing(|| "freeing the dump".into())
 }
 
+/// Submits a list that takes for ever, and expects that it is given up.
+fn is_given_up(device: &Device) -> Outcome {
+    let _impatience = Impatience::new(SHORT)?;
+    let object = device.create_object(ENDLESS_BYTES)?;
+    let endless = device.submit(0, &endless_list(&object)?)?;
+    let result = endless.wait(Some(AT_LAST));
+    check_status(result, Status::DeviceError, "a list without progress")
+}
+
 /// A context whose lists are given up again and again may submit no more.
 pub fn banned(options: &Options) -> Outcome {
-    let _impatience = Impatience::new(100)?;
     let device = options.open()?;
     for _ in 0..3 {
-        // Another each time: what reads the results of a failed list fails too.
-        let object = device.create_object(ENDLESS_BYTES)?;
-        let endless = device.submit(0, &endless_list(&object)?)?;
-        let result = endless.wait(Some(AT_LAST));
-        check_status(result, Status::DeviceError, "a list without progress")?;
+        // Another object each time: what reads the results of a failed list fails too.
+        is_given_up(&device)?;
     }
     let object = device.create_object(ENDLESS_BYTES)?;
     let refused = device.submit(0, &endless_list(&object)?);
@@ -103,7 +109,7 @@ pub fn banned(options: &Options) -> Outcome {
 pub fn kept_by_card(options: &Options) -> Outcome {
     let device = options.open()?;
     let kept = Kept::new(&device)?;
-    let _impatience = Impatience::new(100)?;
+    let impatience = Impatience::new(SHORT_BUT_HONEST)?;
     println!("# READY");
     let mut list = CommandList::new();
     let object = device.create_object(4096)?;
@@ -131,17 +137,42 @@ pub fn kept_by_card(options: &Options) -> Outcome {
         }
         check(began.elapsed() < AT_LAST, || "the card stays bad".into())?;
     }
+    drop(impatience);
     kept.check(&device)
+}
+
+/// A file that the host makes when it has turned the card.
+const TURNED: &str = "/tmp/turned";
+
+/// When a program may end that uses a card until some time after it was turned.
+struct Endurance {
+    most: Duration,
+    turned: Option<Instant>,
+}
+
+impl Endurance {
+    fn new(most: Duration) -> Self {
+        println!("# READY");
+        Self { most, turned: None }
+    }
+
+    /// Whether to go on.
+    fn goes_on(&mut self) -> bool {
+        if self.turned.is_none() && Path::new(TURNED).exists() {
+            self.turned = Some(Instant::now());
+        }
+        self.turned
+            .is_none_or(|turned| turned.elapsed() < self.most)
+    }
 }
 
 /// Goes on with everything that a program does while the card misbehaves, and
 /// accepts any result but a wrong byte after a good one.
 pub fn endure(options: &Options) -> Outcome {
-    println!("# READY");
-    let end = Instant::now() + Duration::from_secs(10);
+    let mut endurance = Endurance::new(Duration::from_secs(8));
     let mut errors = 0_u32;
     let mut successes = 0_u32;
-    while Instant::now() < end {
+    while endurance.goes_on() {
         match one_round(options) {
             Ok(()) => successes += 1,
             Err(_) => {
@@ -166,10 +197,10 @@ pub fn touch(options: &Options) -> Outcome {
     let device = options.open()?;
     let object = device.create_object(8 << 20)?;
     let mut mapping = object.map()?;
-    println!("# READY");
-    let end = Instant::now() + Duration::from_secs(5);
+    mapping.write_byte(0, 1)?;
+    let mut endurance = Endurance::new(Duration::from_secs(4));
     let mut random = options.random(11);
-    while Instant::now() < end {
+    while endurance.goes_on() {
         let at = random.usize(..mapping.bytes());
         mapping.write_byte(at, 1)?;
     }

@@ -5,16 +5,39 @@ use std::time::{Duration, Instant};
 
 use augur_client::{CommandList, DataType, Device, Error, Object};
 
-use crate::harness::{Failure, Options, Outcome, check};
+use crate::harness::{AT_LAST, Failure, Options, Outcome, check};
 use crate::pattern;
 use crate::process::{self, Exit, SharedWords};
 
-/// Longest time that what must happen at last may take.
-const AT_LAST: Duration = Duration::from_secs(60);
+/// Products of a [`long_list`].
+const LONG: u32 = 8;
+/// Products of the longest list that is tried to be seen running.
+const LONGEST: u32 = 64 * LONG;
 
 /// A list that takes the card far longer than a millisecond.
 pub fn long_list(object: &Object) -> Result<CommandList<'static>, Error> {
-    products(object, 8)
+    products(object, LONG)
+}
+
+/// Looks at lists that run, with lists of more and more [`products`] until `look` has
+/// seen one: a guest may stand still for longer than the card computes. `look` gets the
+/// number of products and answers nothing when its list has ended too early to judge.
+///
+/// # Errors
+/// Those of `look`, or even the longest list ended too early.
+pub fn while_one_runs<T>(
+    mut look: impl FnMut(u32) -> Result<Option<T>, Failure>,
+) -> Result<T, Failure> {
+    let mut count = LONG;
+    loop {
+        if let Some(seen) = look(count)? {
+            return Ok(seen);
+        }
+        check(count < LONGEST, || {
+            format!("{count} products ended before anybody could look")
+        })?;
+        count *= 4;
+    }
 }
 
 /// A list of as many products of large matrices; each takes some milliseconds.
@@ -37,13 +60,17 @@ pub const LONG_LIST_BYTES: u64 = 12 << 20;
 pub fn wait(options: &Options) -> Outcome {
     let device = options.open()?;
     let object = device.create_object(LONG_LIST_BYTES)?;
-    let list = long_list(&object)?;
-    let long = device.submit(0, &list)?;
-    let early = long.wait(Some(Duration::from_millis(1)));
-    check(matches!(early, Err(Error::TimedOut)), || {
-        format!("eight products in a millisecond: {early:?}")
+    let long = while_one_runs(|count| {
+        let long = device.submit(0, &products(&object, count)?)?;
+        let early = long.wait(Some(Duration::from_millis(1)));
+        if long.has_ended()? {
+            return Ok(None);
+        }
+        check(matches!(early, Err(Error::TimedOut)), || {
+            format!("a wait for a list that runs: {early:?}")
+        })?;
+        Ok(Some(long))
     })?;
-    check(!long.has_ended()?, || "the list has ended already".into())?;
     let first = long.wait(None)?;
     check(first.finished_ns > first.started_ns, || {
         format!("a list took no time: {first:?}")

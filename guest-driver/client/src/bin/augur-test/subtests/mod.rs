@@ -300,13 +300,13 @@ pub const ALL: &[Subtest] = &[
     },
     Subtest {
         name: "endure",
-        summary: "prints READY; ten seconds of lists on a card that may misbehave",
+        summary: "prints READY; lists on a card until seconds after it was turned",
         alone: false,
         run: hangs::endure,
     },
     Subtest {
         name: "endure-touch",
-        summary: "prints READY; touches memory of a card that may misbehave",
+        summary: "prints READY; touches memory of a card until seconds after it was turned",
         alone: false,
         run: hangs::touch,
     },

@@ -8,12 +8,10 @@ use std::time::{Duration, Instant};
 
 use augur_client::{CommandList, Device, Object};
 
-use crate::harness::{Failure, Options, Outcome, While, check};
+use crate::harness::{AT_LAST, Failure, Options, Outcome, While, check};
 use crate::process;
 use crate::raw::RawMapping;
 
-/// Longest time that what must happen at last may take.
-const AT_LAST: Duration = Duration::from_secs(60);
 const BYTES: usize = 3 << 20;
 
 fn pattern(options: &Options, purpose: u64) -> Vec<u8> {

@@ -3,13 +3,14 @@
 //! ends the wait in a way that submits the list again.
 
 use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use augur_client::uapi::{self, Argument};
 use augur_client::{CommandList, Completion, Device, Object, Status};
 use zerocopy::IntoBytes;
 
-use super::lifetime::{LONG_LIST_BYTES, long_list, products};
+use super::lifetime::{LONG_LIST_BYTES, long_list, products, while_one_runs};
 use crate::harness::{Failure, Options, Outcome, check, check_status};
 use crate::process::{self, Exit};
 use crate::raw;
@@ -94,8 +95,14 @@ fn ends(device: &Device, object: &Object) -> Outcome {
 /// left its argument.
 fn time_outs(device: &Device, object: &Object) -> Outcome {
     for timeout_ns in [0, 1] {
-        let mut ended = submit(device, waiting(&long_list(object)?, timeout_ns))?;
-        expect_wait_error("eight products in no time", &ended, libc::ETIME)?;
+        let mut ended = while_one_runs(|count| {
+            let ended = submit(device, waiting(&products(object, count)?, timeout_ns))?;
+            if device.submission(ended.wait.fence).has_ended()? {
+                return Ok(None);
+            }
+            expect_wait_error("a list that runs on", &ended, libc::ETIME)?;
+            Ok(Some(ended))
+        })?;
         ended.wait.timeout_ns = i64::MAX;
         // SAFETY: the argument holds no address.
         unsafe { raw::call(device, &mut ended.wait) }?;
@@ -172,34 +179,47 @@ fn shorter_structure(device: &Device, object: &Object) -> Outcome {
     Ok(())
 }
 
+/// Signals that a call gets at most. A driver that has the kernel restart the call
+/// submits as many lists, which are counted, and not more and more for ever.
+const SIGNALS: u32 = 50;
+/// Signals that the current call still gets.
+static SIGNALS_LEFT: AtomicU32 = AtomicU32::new(0);
+
 /// Signals end waits, and each list takes effect once all the same.
 fn interrupted(options: &Options, flags: i32) -> Outcome {
-    extern "C" fn ignore(_signal: libc::c_int) {}
-
-    const ROUNDS: u32 = 3;
     let device = options.open()?;
     let object = device.create_object(LONG_LIST_BYTES + 4096)?;
+    handle_alarms(flags)?;
+    // Longer and longer lists, until a signal has come while the call waited.
+    let rounds = while_one_runs(|count| {
+        let interrupted = interrupted_round(&device, &object, count)?;
+        Ok(interrupted.then_some(()))
+    });
+    alarm_every(Duration::ZERO)?;
+    rounds
+}
+
+/// Doubles numbers by a call among signals, and again by the library's; whether a signal
+/// ended the first call's wait.
+fn interrupted_round(device: &Device, object: &Object, count: u32) -> Result<bool, Failure> {
     let counted = object.byte_range(LONG_LIST_BYTES, 64)?;
     let mut one = CommandList::new();
     one.fill(&counted, 1)?;
     let before = device.submit(0, &one)?.fence();
-    let mut double = products(&object, 1)?;
+    let mut double = products(object, count)?;
     double.add(&counted, &counted, &counted)?;
 
-    signal_every(Duration::from_millis(1), ignore, flags)?;
-    let mut interruptions = 0;
-    for _ in 0..ROUNDS {
-        let ended = submit(&device, waiting(&double, i64::MAX))?;
-        if ended.wait_error != 0 {
-            expect_wait_error("a wait among signals", &ended, libc::EINTR)?;
-            interruptions += 1;
-        }
-        device.submission(ended.wait.fence).wait(None)?;
-        device.run(&double)?;
+    SIGNALS_LEFT.store(SIGNALS, Ordering::Relaxed);
+    alarm_every(Duration::from_millis(1))?;
+    let ended = submit(device, waiting(&double, i64::MAX))?;
+    let interrupted = ended.wait_error != 0;
+    if interrupted {
+        expect_wait_error("a wait among signals", &ended, libc::EINTR)?;
     }
-    signal_every(Duration::ZERO, ignore, flags)?;
+    device.submission(ended.wait.fence).wait(None)?;
+    device.run(&double)?;
+    alarm_every(Duration::ZERO)?;
 
-    check(interruptions > 0, || "no signal ended a wait".into())?;
     let mut found = [0_u8; 64];
     let mut read = CommandList::new();
     read.download(&mut found, &counted)?;
@@ -210,22 +230,43 @@ fn interrupted(options: &Options, flags: i32) -> Outcome {
         })
         .map(|last| last - before - 1)?;
     drop(read);
-    let rounds = 2 * ROUNDS;
-    check(lists == u64::from(rounds), || {
-        format!("{rounds} calls submitted {lists} lists")
+    check(lists == 2, || format!("two calls submitted {lists} lists"))?;
+    check(found == [4; 64], || {
+        format!("1 doubled twice is {}, not 4", found[0])
     })?;
-    let expected = 1_u8 << rounds;
-    check(found == [expected; 64], || {
-        format!("1 doubled {rounds} times is {}, not {expected}", found[0])
-    })
+    Ok(interrupted)
+}
+
+/// Stops the alarms once there have been enough for one call.
+extern "C" fn count_alarm(_signal: libc::c_int) {
+    let enough = |left: u32| left.checked_sub(1);
+    if SIGNALS_LEFT
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, enough)
+        .is_err()
+    {
+        // Nobody is there to tell of an error: the next alarm tries again.
+        let _ = alarm_every(Duration::ZERO);
+    }
+}
+
+/// Has alarms counted, with these flags of the signal's action.
+fn handle_alarms(flags: i32) -> io::Result<()> {
+    // SAFETY: the handler changes one atomic and makes one system call, which is safe at
+    // any moment; the kernel reads the structure.
+    let failed = unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = count_alarm as extern "C" fn(libc::c_int) as usize;
+        action.sa_flags = flags;
+        libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut()) != 0
+    };
+    if failed {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 /// Has the process interrupted again and again, or with zero no more.
-fn signal_every(
-    interval: Duration,
-    handler: extern "C" fn(libc::c_int),
-    flags: i32,
-) -> Result<(), Failure> {
+fn alarm_every(interval: Duration) -> io::Result<()> {
     let time = libc::timeval {
         tv_sec: 0,
         tv_usec: libc::suseconds_t::from(interval.subsec_micros()),
@@ -234,17 +275,9 @@ fn signal_every(
         it_interval: time,
         it_value: time,
     };
-    // SAFETY: the handler does nothing, which is safe at any moment; the kernel
-    // reads both structures.
-    let failed = unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = handler as usize;
-        action.sa_flags = flags;
-        libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut()) != 0
-            || libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) != 0
-    };
-    if failed {
-        return Err(io::Error::last_os_error().into());
+    // SAFETY: the kernel reads the structure.
+    if unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) } != 0 {
+        return Err(io::Error::last_os_error());
     }
     Ok(())
 }
