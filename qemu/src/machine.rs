@@ -22,7 +22,7 @@ use crate::{Configuration, Console, Error, Qemu, quote, serial, sockets, termina
 /// How often the health of a guest is looked at while waiting for it.
 const POLL: Duration = Duration::from_millis(50);
 /// How long QEMU may take to open its control socket.
-const QMP_SOCKET: Duration = Duration::from_secs(60);
+const QMP_SOCKET: Duration = Duration::from_secs(300);
 
 /// A QEMU process with a guest in it. Dropping it kills QEMU.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use crate::Error;
 
 /// How long QEMU may take to answer. It answers in milliseconds; a loaded
 /// machine deserves patience.
-const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_secs(300);
 
 /// A connection to QEMU's control channel.
 #[derive(Debug)]

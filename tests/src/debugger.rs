@@ -5,7 +5,8 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
+
+use crate::fixture::LIMIT;
 
 /// A debugger that is attached; the guest stops when it attaches.
 #[derive(Debug)]
@@ -17,9 +18,7 @@ impl Debugger {
     /// Attaches to the stub that listens at `socket`.
     pub fn attach(socket: &Path) -> Self {
         let stream = UnixStream::connect(socket).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(120)))
-            .unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
         let mut debugger = Self { stream };
         debugger.send("?");
         debugger.expect_stop();

@@ -20,8 +20,9 @@ use augur_qemu::agent::Job;
 use augur_qemu::machine::Output;
 
 /// How long anything in a guest may take. Nothing is expected to come near it:
-/// it only keeps a hung guest from hanging the tests.
-pub const LIMIT: Duration = Duration::from_secs(900);
+/// it only keeps a hung guest from hanging the tests. What waits inside of the guest
+/// gives up before, and says what for.
+pub const LIMIT: Duration = Duration::from_secs(1800);
 
 /// Everything a guest is made of, built once for all tests of a program.
 fn parts(kernel: Kernel) -> &'static Parts {

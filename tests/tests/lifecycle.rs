@@ -5,9 +5,8 @@
 // A helper of tests stops at the first surprise as well.
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
-
 use augur_e2e::debugger::Debugger;
+use augur_e2e::fixture::LIMIT;
 use augur_e2e::{Builder, TestGuest};
 use augur_qemu::agent::Job;
 use serde_json::json;
@@ -151,9 +150,7 @@ fn programs_hear_of_the_cards_death_within_seconds_and_the_guest_lives_on() {
 fn unplug(guest: &TestGuest, card: &str) {
     let mut qmp = guest.machine().qmp();
     qmp.execute("device_del", json!({ "id": card })).unwrap();
-    let gone = qmp
-        .wait_event("DEVICE_DELETED", Duration::from_secs(300))
-        .unwrap();
+    let gone = qmp.wait_event("DEVICE_DELETED", LIMIT).unwrap();
     assert!(gone.is_some(), "the guest did not let go of the card");
 }
 

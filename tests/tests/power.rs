@@ -7,15 +7,12 @@
 
 use std::fs;
 use std::process::Command;
-use std::time::Duration;
 
 use augur::build::tool_root::{Kernel, ToolRoot};
 use augur::project::Project;
 use augur_e2e::Builder;
+use augur_e2e::fixture::LIMIT;
 use serde_json::json;
-
-/// How long the second kernel may take. It only keeps a hung guest from hanging tests.
-const LIMIT: Duration = Duration::from_secs(600);
 
 /// Transfers and checks them until it is stopped.
 const ENDLESS: [&str; 2] = ["augur-test", "dma-endless"];
@@ -26,6 +23,8 @@ const ROUND: &str = "READY round";
 const SECOND_LIFE: &str = "\
 augur-test smoke zeroed >/dev/ttyS0 2>&1
 echo \"second life: $?\" >/dev/ttyS0
+# Sets nothing, but waits until all has been sent.
+stty -F /dev/ttyS0 echo
 poweroff -f
 ";
 

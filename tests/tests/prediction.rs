@@ -11,10 +11,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Instant;
 
 use augur::build::programs;
 use augur::project::Project;
 use augur::recording::Recording;
+use augur_e2e::fixture::LIMIT;
 use augur_e2e::{Builder, GuestMemory, TestGuest};
 use serde_json::Value;
 
@@ -144,13 +146,21 @@ fn a_stream_of_false_touches_harms_nobody() {
                 thread::yield_now();
             }
         });
-        let said = guest.output(&RANDOM_TOUCH);
-        done.store(true, Ordering::Relaxed);
+        let began = Instant::now();
+        let said = loop {
+            let said = guest.output(&RANDOM_TOUCH);
+            // Some of the lies are about windows that exist. On a busy host the card does
+            // not look at many.
+            let enough = ["touches_refused", "touches"].map(|name| counter(&guest, name) > 1000);
+            if said.code != 0 || enough == [true; 2] || began.elapsed() > LIMIT {
+                done.store(true, Ordering::Relaxed);
+                break (said, enough);
+            }
+        };
+        let (said, enough) = said;
         assert_eq!(said.code, 0, "{}", String::from_utf8_lossy(&said.stdout));
+        assert_eq!(enough, [true; 2], "the card saw few lies, or refused none");
     });
-    assert!(counter(&guest, "touches_refused") > 1000);
-    // Some of the lies were about windows that exist.
-    assert!(counter(&guest, "touches") > 1000);
     // Windows, histories and models have their maxima: 64 MiB are room for noise.
     let after = private_memory(&mut guest);
     assert!(

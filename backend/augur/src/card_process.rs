@@ -17,7 +17,7 @@ use crate::size::Size;
 
 /// How long a card may take until it listens. It takes milliseconds; the limit
 /// is for a machine under load.
-const LISTENING: Duration = Duration::from_secs(30);
+const LISTENING: Duration = Duration::from_secs(120);
 /// Queues besides those for submissions: control and events.
 const FIXED_QUEUES: u16 = 2;
 

@@ -20,8 +20,8 @@ use crate::project::Project;
 use crate::run_folder::RunFolder;
 
 /// How long a guest may take to come up: three seconds under TCG on an idle
-/// machine, and many guests may boot at once.
-const BOOT: Duration = Duration::from_secs(180);
+/// machine, but many guests may boot at once on a slow one.
+const BOOT: Duration = Duration::from_secs(600);
 /// Memory of the guest of an acceleration trial, in MiB.
 const TRIAL_MIB: u64 = 512;
 

@@ -13,8 +13,9 @@ use crate::error::Error;
 use crate::kernel;
 use crate::uapi;
 
-/// How long the card may take to make a copy of a model.
-const COPY: Duration = Duration::from_secs(5);
+/// How long the card may take to make a copy of a model. Its learning thread comes last
+/// on a busy host.
+const COPY: Duration = Duration::from_secs(60);
 /// How often it is asked for it.
 const INTERVAL: Duration = Duration::from_millis(1);
 /// Stands for the context of the device file itself.
