@@ -67,7 +67,7 @@ def main():
     second.triangular_solve(solved, factor)
     third.matmul_subtract(rest, solved, factor.T)
     card.run(first, second, third)
-    rest.wait(timeout=10)
+    rest.wait(timeout=600)
     assert np.allclose(factor.numpy(), np.linalg.cholesky(symmetric), rtol=1e-4, atol=1e-4)
     other = augur.open()
     assert np.allclose(rest.to(other).numpy(), 0, atol=1e-4)
@@ -81,7 +81,7 @@ def main():
     queue = card.information["submit_queues"] - 1
     first = card.submit(late, queue=queue, passes=[timeline.at(1)])
     card.submit(early, after=[timeline.at(1)], passes=[timeline.at(2)])
-    timeline.wait(2, timeout=60)
+    timeline.wait(2, timeout=600)
     first.wait(timeout=0)
     assert (factor.map() == 1).all() and (rest.map() == 2).all()
     refused(augur.TimedOut, lambda: timeline.wait(3, timeout=0.001))
