@@ -17,8 +17,6 @@ struct Item {
     /// Index of its list among those at hand.
     list: usize,
     command: usize,
-    failed: bool,
-    taken: Taken,
 }
 
 /// What an engine has taken. See the module's description.
@@ -26,6 +24,8 @@ pub(crate) struct Batch {
     engine: usize,
     lists: Vec<(ListId, Arc<List>)>,
     items: Vec<Item>,
+    /// What the scheduler knows the same commands by, and what becomes of them.
+    outcomes: Vec<(Taken, Outcome)>,
     /// The dispatcher's signal when it had nothing for the engine.
     pub seen: u64,
 }
@@ -37,6 +37,7 @@ impl Batch {
             engine,
             lists: Vec::new(),
             items: Vec::new(),
+            outcomes: Vec::new(),
             seen: 0,
         }
     }
@@ -85,12 +86,8 @@ impl Batch {
         let command = taken.position as usize;
         let commands = self.lists.get(list).map(|(_, list)| list.commands());
         let nanos = commands.and_then(|commands| commands.get(command));
-        self.items.push(Item {
-            list,
-            command,
-            failed: false,
-            taken,
-        });
+        self.items.push(Item { list, command });
+        self.outcomes.push((taken, Outcome::Done));
         Ok(nanos.map_or(0, |command| command.nanos))
     }
 
@@ -110,21 +107,20 @@ impl Batch {
 
     /// A command has failed.
     pub fn fail(&mut self, at: usize) {
-        if let Some(item) = self.items.get_mut(at) {
-            item.failed = true;
+        if let Some((_, outcome)) = self.outcomes.get_mut(at) {
+            *outcome = Outcome::Failed;
         }
     }
 
-    /// Takes out what became of the commands.
-    pub fn outcomes(&mut self) -> impl Iterator<Item = (Taken, Outcome)> {
-        self.items.drain(..).map(|item| {
-            let outcome = if item.failed {
-                Outcome::Failed
-            } else {
-                Outcome::Done
-            };
-            (item.taken, outcome)
-        })
+    /// What became of the commands.
+    pub fn outcomes(&self) -> &[(Taken, Outcome)] {
+        &self.outcomes
+    }
+
+    /// Takes out all commands.
+    pub fn clear(&mut self) {
+        self.items.clear();
+        self.outcomes.clear();
     }
 
     /// Lets go of lists that nothing is to be done for.

@@ -221,7 +221,9 @@ impl Analyser {
     /// in flight or not released.
     pub fn finish(&mut self, sequence: Sequence, outcome: Outcome) -> bool {
         let ended = self.end(sequence, outcome);
-        ended.map(|ended| self.graph.let_go_later(ended)).is_some()
+        let ended = ended.map(|ended| self.graph.let_go_later(ended)).is_some();
+        self.graph.forget_ended();
+        ended
     }
 
     /// Ends a released instruction as [`Graph::end`] does.
@@ -238,6 +240,11 @@ impl Analyser {
     #[inline(always)]
     pub(crate) fn let_go(&mut self, ended: Ended, release: impl FnMut(Release, &Attributes, u32)) {
         self.graph.let_go(ended, release);
+    }
+
+    /// Forgets what has ended, from the oldest on.
+    pub(crate) fn forget_ended(&mut self) {
+        self.graph.forget_ended();
     }
 
     /// Finds the longest chain behind each of these instructions.

@@ -12,13 +12,14 @@ use std::collections::VecDeque;
 use std::num::NonZeroU32;
 
 use crate::analyser::Analyser;
+use crate::clock::Nanos;
 use crate::flying::{FlyingLists, Taken};
 use crate::graph::{Outcome, Release, Sequence};
 use crate::grouping::Grouping;
 use crate::list::Unit;
 use crate::policy::Policy;
 use crate::profile::Profile;
-use crate::scheduler::Config;
+use crate::scheduler::{Config, Work};
 use crate::totals::Totals;
 use intake::Queued;
 use queues::Queues;
@@ -176,11 +177,13 @@ impl Context {
     #[cold]
     fn end_doomed(&mut self, by: Releaser) {
         while let Some(sequence) = self.doomed.pop() {
-            let known = self.analyser.graph().place(sequence);
-            let list = known.map(|(it, _)| it.list);
-            let instruction = list.and_then(|list| self.flying.instruction(list, sequence));
+            let Some((attributes, _)) = self.analyser.graph().place(sequence) else {
+                continue;
+            };
+            let cost = attributes.cost;
+            let instruction = self.flying.instruction(attributes.list, sequence);
             self.poisoned.extend(instruction);
-            self.end(sequence, Outcome::Failed, by);
+            self.end(sequence, cost, Outcome::Failed, by);
         }
     }
 
@@ -195,22 +198,24 @@ impl Context {
         std::mem::take(&mut self.poisoned)
     }
 
-    /// Takes what an engine runs next and charges its cost.
+    /// Takes what an engine runs next and charges its cost, which it answers too.
     #[inline]
-    pub fn take(&mut self, unit: Unit, engine: usize) -> Option<Taken> {
+    pub fn take(&mut self, unit: Unit, engine: usize) -> Option<(Taken, Nanos)> {
         let sequence = self.ready.pop(unit, engine)?;
         let (attributes, _) = self.analyser.graph().place(sequence)?;
+        let cost = attributes.cost;
         self.running += 1;
-        self.served += u128::from(attributes.cost.0.max(1)) * u128::from(self.rate);
-        self.flying.take(attributes.list, sequence)
+        self.served += u128::from(cost.0.max(1)) * u128::from(self.rate);
+        let taken = self.flying.take(attributes.list, sequence)?;
+        Some((taken, cost))
     }
 
     /// Ends an instruction that was taken, and makes ready what waited for
     /// nothing else, near the engine that ran it; false when it has ended
     /// already.
     #[inline(always)]
-    pub fn finish(&mut self, sequence: Sequence, outcome: Outcome, by: Releaser) -> bool {
-        let ended = self.end(sequence, outcome, by);
+    pub fn finish(&mut self, work: &Work, outcome: Outcome, by: Releaser) -> bool {
+        let ended = self.end(work.sequence, work.cost, outcome, by);
         self.running -= usize::from(ended);
         if !self.doomed.is_empty() {
             self.end_doomed(by);
@@ -218,15 +223,20 @@ impl Context {
         ended
     }
 
+    /// Forgets what has ended before all that has not.
+    pub fn forget_ended(&mut self) {
+        self.analyser.forget_ended();
+        self.flying.forget_before(self.analyser.graph().oldest());
+    }
+
     #[inline(always)]
-    fn end(&mut self, sequence: Sequence, outcome: Outcome, by: Releaser) -> bool {
-        let oldest = self.analyser.graph().oldest();
+    fn end(&mut self, sequence: Sequence, cost: Nanos, outcome: Outcome, by: Releaser) -> bool {
         let Some(ended) = self.analyser.end(sequence, outcome) else {
             return false;
         };
         self.pending -= 1;
         let (ready, doomed) = (&mut self.ready, &mut self.doomed);
-        ready.end_work(ended.cost);
+        ready.end_work(cost);
         self.analyser.let_go(ended, |release, attributes, level| {
             if release.poisoned {
                 doomed.push(release.sequence);
@@ -234,9 +244,6 @@ impl Context {
                 ready.push(release.sequence, attributes, level, by);
             }
         });
-        if sequence == oldest {
-            self.flying.forget_before(self.analyser.graph().oldest());
-        }
         true
     }
 }

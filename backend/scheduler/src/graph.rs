@@ -15,7 +15,6 @@ mod replayed;
 use std::collections::HashSet;
 
 use crate::attributes::Attributes;
-use crate::clock::Nanos;
 use crate::pool::Pool;
 use crate::replay::Recording;
 use crate::ring::Ring;
@@ -88,8 +87,6 @@ pub struct Graph {
 pub(crate) struct Ended {
     sequence: Sequence,
     failed: bool,
-    /// What it would have cost.
-    pub(crate) cost: Nanos,
     edges: EdgeList,
     /// The replayed list that it is in.
     list: Option<u32>,
@@ -309,7 +306,6 @@ impl Graph {
         let ended = Ended {
             sequence,
             failed: outcome == Outcome::Failed,
-            cost: node.attributes.cost,
             edges: node.take_edges(),
             list: node.replayed.then_some(node.list),
         };
@@ -339,9 +335,6 @@ impl Graph {
                 let poison = ended.failed && after.reads();
                 node::let_go(&mut self.nodes, first + after.place(), poison, &mut release);
             }
-        }
-        if ended.sequence == self.nodes.base() {
-            self.forget_ended();
         }
     }
 
@@ -375,13 +368,16 @@ impl Graph {
     }
 
     /// Forgets what has ended, from the oldest on.
-    fn forget_ended(&mut self) {
-        let mut base = self.nodes.base();
+    pub(crate) fn forget_ended(&mut self) {
+        let oldest = self.nodes.base();
+        let mut base = oldest;
         while self.nodes.get(base).is_some_and(|node| node.ended) {
             base += 1;
         }
-        self.nodes.forget_before(base);
-        self.lists.forget_before(base);
+        if base > oldest {
+            self.nodes.forget_before(base);
+            self.lists.forget_before(base);
+        }
     }
 
     /// What scheduling goes by, and the length of the longest chain before

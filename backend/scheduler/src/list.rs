@@ -113,8 +113,9 @@ pub struct Instruction {
     pub unit: Unit,
 }
 
-/// A name of all that decides whom the instructions of a list wait for: a hash
-/// under two keys of this process, so that nobody can make two lists alike.
+/// A name of all that decides whom the instructions of a list wait for, what they cost
+/// and who can run them: a hash under two keys of this process, so that nobody can make
+/// two lists alike.
 pub type ListName = (u64, u64);
 
 static KEYS: LazyLock<(DefaultHashBuilder, DefaultHashBuilder)> = LazyLock::new(Default::default);
@@ -162,8 +163,8 @@ impl CommandList {
         }
     }
 
-    /// What the list is known by when it comes again: lists with equal
-    /// operands have equal names.
+    /// What the list is known by when it comes again: lists of equal
+    /// instructions have equal names.
     #[must_use]
     pub fn name(&self) -> ListName {
         self.name
@@ -220,6 +221,7 @@ impl CommandList {
         let name_under = |key: &DefaultHashBuilder, before: u64| {
             let mut hasher = key.build_hasher();
             hasher.write_u64(before);
+            (instruction.cost, instruction.unit).hash(&mut hasher);
             for operand in mine {
                 operand.hash(&mut hasher);
             }
@@ -298,11 +300,6 @@ impl CommandList {
         self.instructions
             .iter()
             .map(|instruction| (instruction, operands_of(&self.operands, instruction)))
-    }
-
-    /// The instructions without their operands, in program order.
-    pub(crate) fn instructions(&self) -> &[Instruction] {
-        &self.instructions
     }
 
     /// The instruction at `position` with its operands.

@@ -26,7 +26,7 @@ use crate::graph::Sequence;
 use crate::list::ListName;
 
 pub use recording::Recording;
-pub use template::{Hint, Template};
+pub use template::{Plan, Template};
 
 /// Instructions back to which analysis keeps even what has ended, so that a
 /// recording does not depend on when that was.

@@ -226,26 +226,56 @@ impl Scheduler {
     /// The instruction that `engine` runs next, if one may run.
     #[inline]
     pub fn take(&mut self, engine: Engine, now: Nanos) -> Option<Work> {
-        let id = match self.turn[..] {
-            [only] => only,
-            _ => self.least_served_with(engine.unit())?,
-        };
-        let taken = self
-            .contexts
-            .get_mut(id.0)?
-            .take(engine.unit(), engine.number())?;
-        if taken.first
-            && let Some(list) = self.lists.get_mut(taken.list.0)
-        {
-            list.started.get_or_insert(now);
+        let mut taken = None;
+        self.take_while(engine, now, |work| {
+            taken = Some(work);
+            false
+        });
+        taken
+    }
+
+    /// Calls `more` with each instruction that `engine` runs next, one after the other,
+    /// until it answers that it wants no more or none may run.
+    #[inline]
+    pub fn take_while(&mut self, engine: Engine, now: Nanos, mut more: impl FnMut(Work) -> bool) {
+        let (unit, number) = (engine.unit(), engine.number());
+        loop {
+            let (id, alone) = match self.turn[..] {
+                [only] => (only, true),
+                _ => match self.least_served_with(unit) {
+                    Some(id) => (id, false),
+                    None => return,
+                },
+            };
+            let Some(context) = self.contexts.get_mut(id.0) else {
+                return;
+            };
+            // The turn goes round when there are several.
+            loop {
+                let Some((taken, cost)) = context.take(unit, number) else {
+                    return;
+                };
+                if taken.first
+                    && let Some(list) = self.lists.get_mut(taken.list.0)
+                {
+                    list.started.get_or_insert(now);
+                }
+                let wanted = more(Work {
+                    context: id,
+                    list: taken.list,
+                    position: taken.position,
+                    cost,
+                    sequence: taken.sequence,
+                    engine,
+                });
+                if !wanted {
+                    return;
+                }
+                if !alone {
+                    break;
+                }
+            }
         }
-        Some(Work {
-            context: id,
-            list: taken.list,
-            position: taken.position,
-            sequence: taken.sequence,
-            engine,
-        })
     }
 
     /// The context that has something ready and was served least.
@@ -263,25 +293,56 @@ impl Scheduler {
     }
 
     /// Reports what became of work that was taken.
+    #[inline]
     pub fn finish(&mut self, work: &Work, outcome: Outcome, now: Nanos) {
-        let Some(context) = self.contexts.get_mut(work.context.0) else {
-            return;
-        };
-        if !context.finish(work.sequence, outcome, work.engine.releaser()) {
-            return;
-        }
-        if context.is_analysing() || context.has_poisoned() {
-            self.end_poisoned(work.context);
-            self.advance(work.context, Some(work.engine));
-        }
-        if let Some(list) = self.lists.get_mut(work.list.0) {
-            list.note_end(work.position, 1, outcome);
-            if list.remaining == 0 {
-                self.tasks.push(Task::Close(work.list));
-            }
+        self.finish_all(&[(*work, outcome)], now);
+    }
+
+    /// Reports what became of several, in the order in which they ended.
+    #[inline]
+    pub fn finish_all(&mut self, done: &[(Work, Outcome)], now: Nanos) {
+        for done in done.chunk_by(|(one, _), (next, _)| one.is_beside(next)) {
+            self.finish_some(done);
         }
         if !self.tasks.is_empty() {
             self.settle(now);
+        }
+    }
+
+    /// Reports what became of work of one context that one engine has taken.
+    fn finish_some(&mut self, done: &[(Work, Outcome)]) {
+        let Some(&(
+            Work {
+                context, engine, ..
+            },
+            _,
+        )) = done.first()
+        else {
+            return;
+        };
+        let Some(owner) = self.contexts.get_mut(context.0) else {
+            return;
+        };
+        let by = engine.releaser();
+        for done in done.chunk_by(|(one, _), (next, _)| one.list == next.list) {
+            let ended = |&&(ref work, outcome): &&(Work, Outcome)| owner.finish(work, outcome, by);
+            let mut ended = done.iter().filter(ended);
+            let Some(&(first, outcome)) = ended.next() else {
+                continue;
+            };
+            let Some(list) = self.lists.get_mut(first.list.0) else {
+                continue;
+            };
+            list.note_end(first.position, 1, outcome);
+            ended.for_each(|(work, outcome)| list.note_end(work.position, 1, *outcome));
+            if list.remaining == 0 {
+                self.tasks.push(Task::Close(first.list));
+            }
+        }
+        owner.forget_ended();
+        if owner.is_analysing() || owner.has_poisoned() {
+            self.end_poisoned(context);
+            self.advance(context, Some(engine));
         }
     }
 

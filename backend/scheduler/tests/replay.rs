@@ -130,17 +130,23 @@ fn run(policy: Policy, seed: u64, limits: Limits, failures: bool, rounds: usize)
                 None => {}
             }
         } else {
-            let at = random.below(running.len() as u64) as usize;
-            let (index, work) = running.swap_remove(at);
-            let fails = failures && random.below(400) == 0;
-            let outcome = if fails {
-                Outcome::Failed
-            } else {
-                Outcome::Done
-            };
-            all[index].ended = true;
-            all[index].failed = fails;
-            scheduler.finish(&work, outcome, Nanos(0));
+            // One, or several at once.
+            let most = if random.below(4) == 0 { 8 } else { 1 };
+            let mut done = Vec::new();
+            while done.len() < most && !running.is_empty() {
+                let at = random.below(running.len() as u64) as usize;
+                let (index, work) = running.swap_remove(at);
+                let fails = failures && random.below(400) == 0;
+                let outcome = if fails {
+                    Outcome::Failed
+                } else {
+                    Outcome::Done
+                };
+                all[index].ended = true;
+                all[index].failed = fails;
+                done.push((work, outcome));
+            }
+            scheduler.finish_all(&done, Nanos(0));
         }
         while scheduler.pop_ended().is_some() {}
     }

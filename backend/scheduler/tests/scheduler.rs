@@ -98,6 +98,45 @@ fn independent_instructions_are_ready_together_and_dependent_ones_in_turn() {
 }
 
 #[test]
+fn what_ends_together_ends_as_one_after_the_other() {
+    let mut scheduler = scheduler(Limits::CARD, 1 << 16);
+    let contexts = [1, 1].map(|share| scheduler.add_context(weight(share)));
+    // 2 reads what 0 writes, 3 what 1 writes.
+    let program = list(&[(None, 0), (None, 1), (Some(0), 2), (Some(1), 3)]);
+    let ids = contexts.map(|context| {
+        let submitted = scheduler.submit(context, program.clone(), &[], NOW);
+        submitted.unwrap()
+    });
+    let gone = scheduler.add_context(weight(1));
+    scheduler.submit(gone, program, &[], NOW).unwrap();
+    let mut taken = Vec::new();
+    scheduler.take_while(Engine::Compute(0), NOW, |work| {
+        taken.push(work);
+        taken.len() < 5
+    });
+    assert_eq!(taken.len(), 5, "it stops when no more are wanted");
+    taken.extend(take_all(&mut scheduler));
+    assert_eq!(taken.len(), 6);
+    scheduler.remove_context(gone, NOW);
+    // The second of the second context fails, and one is told of twice.
+    let mut done: Vec<(Work, Outcome)> = taken
+        .iter()
+        .map(|work| match (work.list == ids[1], work.position) {
+            (true, 1) => (*work, Outcome::Failed),
+            _ => (*work, Outcome::Done),
+        })
+        .collect();
+    done.push((taken[0], Outcome::Failed));
+    scheduler.finish_all(&done, NOW);
+    let mut second: Vec<(bool, u32)> = take_all(&mut scheduler)
+        .iter()
+        .map(|work| (work.list == ids[1], work.position))
+        .collect();
+    second.sort_unstable();
+    assert_eq!(second, [(false, 2), (false, 3), (true, 2)]);
+}
+
+#[test]
 fn a_failure_reaches_only_what_reads_its_output_across_lists() {
     let (mut scheduler, context) = started(Limits::CARD);
     // 1 reads what 0 writes; 2 overwrites it; 3 reads that; 4 is apart.

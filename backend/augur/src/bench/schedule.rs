@@ -5,6 +5,7 @@ mod calibrate;
 mod commands_file;
 mod flatness;
 mod html;
+mod idle;
 pub(in crate::bench) mod measure;
 mod report;
 mod sweep;

@@ -119,9 +119,8 @@ impl Dispatch {
     /// nothing is ready. Answers the lists that ended.
     pub fn exchange(&self, batch: &mut Batch, now: Nanos) -> Ends {
         let mut state = self.lock();
-        for (taken, outcome) in batch.outcomes() {
-            state.scheduler.finish(&taken, outcome, theirs(now));
-        }
+        state.scheduler.finish_all(batch.outcomes(), theirs(now));
+        batch.clear();
         let engine = batch.number();
         let found = state.open && state.fill(batch, now);
         batch.seen = self.signal.load(Ordering::Relaxed);

@@ -9,7 +9,7 @@ use crate::analyser::Refusal;
 use crate::attributes::Attributes;
 use crate::graph::Sequence;
 use crate::list::CommandList;
-use crate::replay::{Hint, Template};
+use crate::replay::{Plan, Template};
 use crate::scheduler::{ListId, SubmitError};
 
 /// Instructions after which the chains behind all that are in flight are
@@ -181,35 +181,17 @@ impl Context {
         };
         let first = self.analyser.graph().next();
         let number = self.flying.number_of(queued.id, queued.next, first);
-        let instructions = queued.list.instructions();
-        for instruction in instructions {
-            self.ready.add_work(instruction.cost);
-        }
-        let holds = &queued.holds;
-        if let Some(hints) = template.hints.get() {
-            let known = instructions.iter().zip(hints);
-            let known = known.map(|(instruction, &Hint { rank, group })| Attributes {
-                cost: instruction.cost,
-                rank,
-                group,
-                list: number,
-                unit: instruction.unit,
-            });
-            self.analyser.replay(template, held, holds, known);
-        } else {
-            let grouping = &mut self.grouping;
-            let fresh = queued.list.iter();
-            let fresh = fresh.map(|(it, operands)| Attributes::new(it, operands, number, grouping));
-            self.analyser.replay(template, held, holds, fresh);
-        }
-        let next = self.analyser.graph().next();
-        self.flying.analysed(next);
-        if template.hints.get().is_none() {
-            self.analyser.rank(first..next);
-            let known = (first..next).filter_map(|sequence| self.analyser.graph().place(sequence));
-            let hints = known.map(|(&Attributes { rank, group, .. }, _)| Hint { rank, group });
-            // Nobody else has set them meanwhile.
-            let _ = template.hints.set(hints.collect());
-        }
+        let grouping = &mut self.grouping;
+        let plan = template
+            .plan
+            .get_or_init(|| Plan::new(template, &queued.list, grouping));
+        self.ready.add_work(plan.work);
+        let attributes = plan.attributes.iter().map(|&known| Attributes {
+            list: number,
+            ..known
+        });
+        self.analyser
+            .replay(template, held, &queued.holds, attributes);
+        self.flying.analysed(self.analyser.graph().next());
     }
 }

@@ -100,15 +100,9 @@ impl Recording {
         // Who waits for whom, to be sorted by the latter.
         let mut inside: Vec<(u32, Successor)> = Vec::new();
         let mut outside: Vec<(u32, Successor)> = Vec::new();
-        let (mut start, mut accessed) = (0, 0);
-        let ends = self.before_ends.iter().zip(&self.access_ends);
-        for (instruction, (&end, &accesses)) in (0..).zip(ends) {
-            let mut step = Step {
-                accesses: (accessed, accesses),
-                successors: (0, 0),
-                waits: 0,
-                level: 0,
-            };
+        let mut start = 0;
+        for (instruction, &end) in (0..).zip(&self.before_ends) {
+            let mut step = Step { waits: 0, level: 0 };
             let known = inside.len();
             for &(before, reads) in self.before.get(start..end as usize).unwrap_or_default() {
                 match before.checked_sub(self.first) {
@@ -128,19 +122,19 @@ impl Recording {
                 roots.push(instruction);
             }
             start = end as usize;
-            accessed = accesses;
             steps.push(step);
         }
         inside.sort_by_key(|&(place, _)| place);
         let mut known = inside.iter().peekable();
         let mut end = 0;
-        for (place, step) in (0..).zip(&mut steps) {
-            let start = end;
+        let mut successor_bounds = Vec::with_capacity(length + 1);
+        for place in 0..length as u32 {
+            successor_bounds.push(end);
             while known.next_if(|&&(before, _)| before == place).is_some() {
                 end += 1;
             }
-            step.successors = (start, end);
         }
+        successor_bounds.push(end);
         outside.sort_by_key(|&(back, _)| Reverse(back));
         let mut boundary: Vec<Part> = Vec::new();
         for (at, &(back, _)) in (0..).zip(&outside) {
@@ -156,11 +150,13 @@ impl Recording {
         Template {
             steps,
             accesses: self.accesses,
+            access_ends: self.access_ends,
             successors: inside.into_iter().map(|(_, after)| after).collect(),
+            successor_bounds,
             boundary,
             waiting: outside.into_iter().map(|(_, after)| after).collect(),
             roots,
-            hints: OnceLock::new(),
+            plan: OnceLock::new(),
             written: self.written,
             past: self.past,
         }

@@ -5,10 +5,11 @@
 
 use std::sync::OnceLock;
 
+use crate::attributes::Attributes;
 use crate::cells::CellId;
 use crate::clock::Nanos;
-use crate::grouping::Group;
-use crate::list::{Access, ListName, Object};
+use crate::grouping::Grouping;
+use crate::list::{Access, CommandList, ListName, Object};
 
 /// An edge to an instruction of a list: its place there, and whether it reads
 /// what the other writes.
@@ -29,20 +30,9 @@ impl Successor {
     }
 }
 
-/// What the order of instructions goes by; wrong hints cost time only.
-#[derive(Clone, Copy, Debug)]
-pub struct Hint {
-    /// Modelled time to the end of the longest chain in the list.
-    pub rank: Nanos,
-    pub group: Option<Group>,
-}
-
-/// One instruction of a list.
+/// Where in a list an instruction stands.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
-    /// Where its part of the accesses and of the successors begins and ends.
-    pub accesses: (u32, u32),
-    pub successors: (u32, u32),
     /// Instructions of the list that it waits for.
     pub waits: u32,
     /// Longest chain of instructions of the list before it.
@@ -58,18 +48,51 @@ pub struct Part {
     pub end: u32,
 }
 
+/// What scheduling goes by in a list that is replayed.
+#[derive(Debug)]
+pub struct Plan {
+    /// Of each instruction, with its rank in the list, and in no list in flight.
+    pub attributes: Vec<Attributes>,
+    /// What all of them cost.
+    pub work: Nanos,
+}
+
+impl Plan {
+    /// For the instructions of `list`, of which `template` says who waits for whom.
+    pub fn new(template: &Template, list: &CommandList, grouping: &mut Option<Grouping>) -> Self {
+        let fresh = list.iter();
+        let fresh = fresh.map(|(it, operands)| Attributes::new(it, operands, 0, grouping));
+        let mut attributes: Vec<Attributes> = fresh.collect();
+        let mut work = Nanos(0);
+        for place in (0..attributes.len()).rev() {
+            let after = template.successors(place).iter();
+            let ranks = after.filter_map(|after| attributes.get(after.place() as usize));
+            let longest = ranks.map(|it| it.rank).max().unwrap_or_default();
+            if let Some(own) = attributes.get_mut(place) {
+                own.rank = own.cost.plus(longest);
+                work = work.plus(own.cost);
+            }
+        }
+        Self { attributes, work }
+    }
+}
+
 /// What analysis found for one list.
 #[derive(Debug, Default)]
 pub struct Template {
     pub steps: Vec<Step>,
     pub accesses: Vec<(CellId, Access)>,
+    /// Where each instruction's part of the accesses ends.
+    pub access_ends: Vec<u32>,
     pub successors: Vec<Successor>,
+    /// Where each instruction's part of the successors begins, and where the last ends.
+    pub successor_bounds: Vec<u32>,
     pub boundary: Vec<Part>,
     pub waiting: Vec<Successor>,
     /// Instructions that wait for none of the list.
     pub roots: Vec<u32>,
-    /// One for each instruction, once it was replayed.
-    pub hints: OnceLock<Vec<Hint>>,
+    /// What scheduling goes by, once it was replayed.
+    pub plan: OnceLock<Plan>,
     /// Objects written.
     pub written: Vec<Object>,
     /// The lists before this one with their lengths, latest first.
@@ -84,21 +107,21 @@ impl Template {
 
     /// The cells that an instruction accesses.
     pub fn accesses(&self, instruction: usize) -> &[(CellId, Access)] {
-        let Some(step) = self.steps.get(instruction) else {
+        let Some(&end) = self.access_ends.get(instruction) else {
             return &[];
         };
-        let (start, end) = step.accesses;
-        let part = start as usize..end as usize;
+        let before = instruction.checked_sub(1);
+        let start = before.and_then(|before| self.access_ends.get(before));
+        let part = start.map_or(0, |&start| start as usize)..end as usize;
         self.accesses.get(part).unwrap_or_default()
     }
 
     /// The instructions of the list that wait for one, in program order.
     #[inline]
     pub fn successors(&self, instruction: usize) -> &[Successor] {
-        let Some(step) = self.steps.get(instruction) else {
+        let Some(&[start, end]) = self.successor_bounds.get(instruction..instruction + 2) else {
             return &[];
         };
-        let (start, end) = step.successors;
         let part = start as usize..end as usize;
         self.successors.get(part).unwrap_or_default()
     }

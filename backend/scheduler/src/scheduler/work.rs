@@ -73,8 +73,17 @@ pub struct Work {
     pub list: ListId,
     /// Its place in the list.
     pub position: u32,
-    pub(super) sequence: Sequence,
+    /// Its modelled time on one engine, as the list says.
+    pub cost: Nanos,
+    pub(crate) sequence: Sequence,
     pub(super) engine: Engine,
+}
+
+impl Work {
+    /// Whether `other` is of the same context and was taken by the same engine.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        self.context == other.context && self.engine == other.engine
+    }
 }
 
 /// A list of which every instruction has ended.

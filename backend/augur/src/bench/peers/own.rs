@@ -2,10 +2,9 @@
 //! The same streams by the card's scheduler on threads of this process, exact to
 //! the byte: as the card dispatches, but with work that only takes its time.
 
-use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use augur_scheduler::analyser::Limits;
@@ -13,7 +12,7 @@ use augur_scheduler::clock::Nanos;
 use augur_scheduler::graph::Outcome;
 use augur_scheduler::list::{CommandList, Unit};
 use augur_scheduler::policy::Policy;
-use augur_scheduler::scheduler::{Config, ContextId, Engine, ListId, Scheduler, SubmitError, Work};
+use augur_scheduler::scheduler::{Config, ContextId, Engine, Scheduler, SubmitError, Work};
 
 /// Instructions of one list: a lock is held while one is analysed.
 const LIST: usize = 64;
@@ -24,16 +23,14 @@ const QUEUED: usize = 4096;
 const LOOKS_ON: Duration = Duration::from_micros(50);
 /// Instructions that a worker takes at once, and their time: the card's own figures.
 const BATCH: usize = 32;
-const BATCH_TIME: Duration = Duration::from_micros(8);
+const BATCH_NS: u64 = 8_000;
 
-/// What a worker has taken, each with its cost.
-type Batch = Vec<(Work, Duration)>;
+/// What a worker has taken, and what becomes of it.
+type Batch = Vec<(Work, Outcome)>;
 
 struct State {
     scheduler: Scheduler,
     context: ContextId,
-    /// Nanoseconds of the instructions of lists in flight.
-    costs: HashMap<ListId, Arc<[u64]>>,
     /// Workers that look for work, and those of them that sleep.
     idle: usize,
     sleeping: usize,
@@ -46,34 +43,22 @@ impl State {
     }
 
     fn end(&mut self, batch: &mut Batch) {
-        for (work, _) in batch.drain(..) {
-            self.scheduler.finish(&work, Outcome::Done, Nanos(0));
-        }
-        while let Some(ended) = self.scheduler.pop_ended() {
-            self.costs.remove(&ended.list);
-        }
+        self.scheduler.finish_all(batch, Nanos(0));
+        batch.clear();
+        while self.scheduler.pop_ended().is_some() {}
     }
 
     /// Takes what a worker does next: its share of what is ready.
     fn fill(&mut self, worker: usize, batch: &mut Batch) {
         let ready = self.scheduler.ready_count(Unit::Compute);
         let share = ready.div_ceil(self.idle + 1).min(BATCH);
-        let mut time = Duration::ZERO;
-        while batch.len() < share
-            && time < BATCH_TIME
-            && let Some((work, cost)) = self.take(worker)
-        {
-            time += cost;
-            batch.push((work, cost));
-        }
-    }
-
-    /// The next instruction, with its cost.
-    fn take(&mut self, worker: usize) -> Option<(Work, Duration)> {
-        let taken = self.scheduler.take(Engine::Compute(worker), Nanos(0))?;
-        let costs = self.costs.get(&taken.list);
-        let cost = costs.and_then(|costs| costs.get(taken.position as usize));
-        Some((taken, Duration::from_nanos(cost.copied().unwrap_or(0))))
+        let mut nanos = 0;
+        let engine = Engine::Compute(worker);
+        self.scheduler.take_while(engine, Nanos(0), |work| {
+            nanos += work.cost.0;
+            batch.push((work, Outcome::Done));
+            batch.len() < share && nanos < BATCH_NS
+        });
     }
 }
 
@@ -120,7 +105,8 @@ impl Shared {
                 return;
             }
             if self.spins {
-                batch.iter().for_each(|(_, cost)| spin(*cost));
+                let costs = batch.iter().map(|(work, _)| work.cost);
+                costs.for_each(|cost| spin(Duration::from_nanos(cost.0)));
             }
         }
     }
@@ -170,7 +156,6 @@ impl Shared {
 
     /// Submits a list, working as long as too much is queued.
     fn submit(&self, list: CommandList) -> Result<(), SubmitError> {
-        let costs = list.iter().map(|(it, _)| it.cost.0).collect();
         let length = list.len();
         let full = |state: &State| state.scheduler.pending(state.context) + length > QUEUED;
         let mut state = self.lock();
@@ -180,8 +165,7 @@ impl Shared {
             state = self.lock();
         }
         let context = state.context;
-        let id = state.scheduler.submit(context, list, &[], Nanos(0))?;
-        state.costs.insert(id, costs);
+        state.scheduler.submit(context, list, &[], Nanos(0))?;
         self.unlock(state);
         Ok(())
     }
@@ -211,7 +195,6 @@ pub fn run(
         state: Mutex::new(State {
             scheduler,
             context,
-            costs: HashMap::new(),
             idle: 0,
             sleeping: 0,
             submitted: false,

@@ -19,7 +19,8 @@ use augur_scheduler::scheduler::{Config, Scheduler};
 use augur_scheduler::workload::ProgramError;
 use serde::Serialize;
 
-use super::measure::{LIST, RUN_TIME, RUNS, end_all, submit};
+use super::idle::{IdleEngines, LIST};
+use super::measure::{RUN_TIME, RUNS};
 
 /// Two buffers of so many chunks are swept from one to the other and back, each
 /// chunk from itself and both neighbours.
@@ -92,16 +93,16 @@ fn measure(policy: Policy, instructions: u64, engines: usize) -> anyhow::Result<
         });
         let context = scheduler.add_context(NonZeroU32::MIN);
         let mut sweep = Sweep::new()?;
-        let mut turn = 0;
+        let mut idle = IdleEngines::new(engines);
         let mut time = Duration::ZERO;
         while sweep.next < instructions {
             let list = sweep.list(instructions)?;
             let started = thread_time();
-            submit(&mut scheduler, context, list, engines, &mut turn)?;
+            idle.submit(&mut scheduler, context, list)?;
             time += thread_time().saturating_sub(started);
         }
         let started = thread_time();
-        end_all(&mut scheduler, engines, &mut turn);
+        idle.end_all(&mut scheduler);
         time += thread_time().saturating_sub(started);
         best = best.min(time);
         regions = scheduler.totals().regions as usize;

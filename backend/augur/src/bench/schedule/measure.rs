@@ -10,18 +10,16 @@ use augur_card::thread_time;
 use augur_scheduler::analyser::Limits;
 use augur_scheduler::bounds::{WholeGraph, lower_bound};
 use augur_scheduler::clock::Nanos;
-use augur_scheduler::graph::Outcome;
 use augur_scheduler::list::CommandList;
 use augur_scheduler::policy::Policy;
 use augur_scheduler::profile::Profile;
-use augur_scheduler::scheduler::{Config, ContextId, Engine, Scheduler, SubmitError};
+use augur_scheduler::scheduler::{Config, Scheduler, SubmitError};
 use augur_scheduler::simulate::{Run, Setup, compulsory_bytes, simulate};
 use augur_scheduler::workload::Program;
 
+use super::idle::{IdleEngines, LIST};
 use super::report::{self, Row};
 
-/// Instructions of one list when host time is measured.
-pub const LIST: usize = 1024;
 /// Host time is the best of this many runs,
 pub const RUNS: usize = 5;
 /// or of as many as fit into this time.
@@ -125,7 +123,7 @@ struct HostTime {
 }
 
 /// Analysis and scheduling of every instruction on one thread, whose engines
-/// do nothing: submit, take, finish.  The lists are built before and freed
+/// do nothing: submit, take, finish, in batches as in the card.  The lists are built before and freed
 /// after, as a card keeps those that come again.
 fn host_time(
     program: &Program,
@@ -150,7 +148,11 @@ fn host_time(
         let context = scheduler.add_context(NonZeroU32::MIN);
         for pass in 0..machine.passes {
             let started = thread_time();
-            drive(&mut scheduler, context, &lists, machine.engines)?;
+            let mut engines = IdleEngines::new(machine.engines);
+            for list in &lists {
+                engines.submit(&mut scheduler, context, list.clone())?;
+            }
+            engines.end_all(&mut scheduler);
             let time = thread_time().saturating_sub(started);
             if pass == 0 {
                 best.first = best.first.min(time);
@@ -163,55 +165,4 @@ fn host_time(
         }
     }
     Ok(best)
-}
-
-/// Submits all lists and ends all their work.
-fn drive(
-    scheduler: &mut Scheduler,
-    context: ContextId,
-    lists: &[Arc<CommandList>],
-    engines: usize,
-) -> Result<(), SubmitError> {
-    let mut turn = 0;
-    for list in lists {
-        submit(scheduler, context, list.clone(), engines, &mut turn)?;
-    }
-    end_all(scheduler, engines, &mut turn);
-    Ok(())
-}
-
-/// Submits a list as soon as the scheduler takes it, ending work until then;
-/// engines have their `turn`.
-pub fn submit(
-    scheduler: &mut Scheduler,
-    context: ContextId,
-    list: impl Into<Arc<CommandList>>,
-    engines: usize,
-    turn: &mut usize,
-) -> Result<(), SubmitError> {
-    let list = list.into();
-    while scheduler.pending(context) > 4 * LIST - list.len() && end_one(scheduler, engines, turn) {}
-    scheduler.submit(context, list, &[], Nanos(0))?;
-    Ok(())
-}
-
-/// Ends all work there is.
-pub fn end_all(scheduler: &mut Scheduler, engines: usize, turn: &mut usize) {
-    while end_one(scheduler, engines, turn) {}
-    while scheduler.pop_ended().is_some() {}
-}
-
-/// Lets the next engine take an instruction and end it at once; false when none
-/// is ready.
-fn end_one(scheduler: &mut Scheduler, engines: usize, turn: &mut usize) -> bool {
-    let now = Nanos(0);
-    *turn += 1;
-    if *turn >= engines {
-        *turn = 0;
-    }
-    let work = scheduler.take(Engine::Compute(*turn), now);
-    if let Some(work) = &work {
-        scheduler.finish(work, Outcome::Done, now);
-    }
-    work.is_some()
 }
