@@ -91,6 +91,7 @@ impl History {
 
     /// Gives up what a neighbour has overwritten: all, when it covers this cell,
     /// or what lies in its `hull`, when that is a run.
+    #[inline]
     fn lose(
         &mut self,
         covered: bool,
@@ -107,6 +108,7 @@ impl History {
     }
 
     /// Edges for a read of bytes within `hull`.
+    #[inline]
     fn before_read(&mut self, hull: Span, reader: Sequence, graph: &mut Graph) {
         if self.writer != NOBODY
             && meets(self.written, hull)
@@ -120,6 +122,7 @@ impl History {
     /// Edges for a write of bytes within `hull`.  Readers have waited for the
     /// writer, so where there are readers they are enough.  What came before
     /// `since` is waited for by somebody else whom the writer waits for.
+    #[inline]
     fn before_write(
         &mut self,
         hull: Span,

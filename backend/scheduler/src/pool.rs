@@ -56,6 +56,13 @@ impl<T: Copy> Pool<T> {
         Some(node.0)
     }
 
+    /// The value of the list `head`, when it has just one.
+    #[inline]
+    pub fn only_mut(&mut self, head: u32) -> Option<&mut T> {
+        let (value, next) = self.nodes.get_mut(head as usize)?;
+        (*next == EMPTY).then_some(value)
+    }
+
     /// The values of the list `head`, last pushed first.
     pub fn iter(&self, head: u32) -> impl Iterator<Item = T> + '_ {
         let mut at = head;

@@ -204,6 +204,9 @@ impl CellReaders {
         pool: &mut ReaderPool,
         matters: impl Fn(Sequence) -> bool,
     ) {
+        if self.is_empty() || self.overwritten_at_an_end(cell, gone, pool) {
+            return;
+        }
         let mut left: SmallVec<[Part; 2 * PARTS]> = SmallVec::new();
         let mut touched = false;
         while let Some(part) = pool.parts.pop(&mut self.parts) {
@@ -228,6 +231,38 @@ impl CellReaders {
         while let Some(part) = left.pop() {
             pool.parts.push(&mut self.parts, part);
         }
+    }
+}
+
+impl CellReaders {
+    /// The same where it is simple, as it mostly is: all have read the same bytes, and what
+    /// nobody has overwritten since is one part.  False, and nothing has changed, when it is
+    /// not.
+    #[inline]
+    fn overwritten_at_an_end(&mut self, cell: Span, gone: Span, pool: &mut ReaderPool) -> bool {
+        let mut span = cell;
+        let part = pool.parts.only_mut(self.parts);
+        if self.parts != EMPTY {
+            match &part {
+                Some(part) if self.whole.list == EMPTY => span = part.span,
+                _ => return false,
+            }
+        }
+        match (without(span, gone), part) {
+            ([NOTHING, NOTHING], _) => self.clear(pool),
+            ([left, NOTHING] | [NOTHING, left], _) if left == span => {}
+            ([left, NOTHING] | [NOTHING, left], Some(part)) => part.span = left,
+            ([left, NOTHING] | [NOTHING, left], None) => {
+                let readers = std::mem::replace(&mut self.whole, Readers::NONE);
+                let part = Part {
+                    span: left,
+                    readers,
+                };
+                pool.parts.push(&mut self.parts, part);
+            }
+            _ => return false,
+        }
+        true
     }
 }
 
