@@ -9,10 +9,12 @@
 //! This crate must never touch a byte of device memory, start a thread, read a
 //! clock (times are passed in) or know how the driver is reached.
 
+mod class;
 pub mod clock;
 mod frames;
 mod hash;
 mod home;
+mod lru;
 mod manager;
 mod page_table;
 mod ranges;
@@ -20,13 +22,15 @@ mod replacement;
 mod units;
 mod window;
 
+pub use class::{Class, Weights};
 pub use clock::{Clock, SystemClock, VirtualClock};
+pub use lru::Lru;
 pub use manager::{
     Access, Action, Advice, Config, ConfigError, ContextReport, Counters, FaultAnswer,
     FillPriority, HomeCopy, HomePart, HomeRun, Manager, Mapped, MemoryError, NotMoved, Piece, Pin,
     PinError, Refused, RelocationId, Segment, WindowReport,
 };
-pub use replacement::{Lru, Replacement};
+pub use replacement::Replacement;
 pub use units::{
     ApertureOffset, ContextId, DeviceAddress, Frame, Frames, Nanos, ObjectId, PAGE_SHIFT,
     PageNumber, PhysicalOffset, Slot, WindowRef,

@@ -113,7 +113,7 @@ impl Decision {
 
     /// What a transfer costs: its share of the link, and what those behind it
     /// wait for it, as in a queue with one server.
-    fn transfer(&self) -> f32 {
+    pub fn transfer(&self) -> f32 {
         let load = (self.busy / self.load_time).min(LARGEST_LOAD);
         self.costs.transfer * (1.0 + load / (1.0 - load))
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use augur_memory::{ContextId, PageNumber};
 
 use crate::network::{Lesson, Trainer, TrainingError};
-use crate::{Observation, Predictor, Prefetcher, Residency};
+use crate::{Observation, Predictor, Prefetcher, Residency, Returns};
 
 /// Trains the card's network whenever enough lessons wait.
 pub struct Learner {
@@ -57,6 +57,10 @@ impl Prefetcher for Learner {
 
     fn predictor(&self) -> Option<&Predictor> {
         Some(&self.predictor)
+    }
+
+    fn returns(&self) -> Option<&Returns> {
+        self.predictor.returns()
     }
 
     fn watches(&self) -> bool {

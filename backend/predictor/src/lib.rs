@@ -26,6 +26,7 @@ mod predictor;
 mod proposal;
 mod record;
 mod region;
+mod returns;
 mod scorer;
 mod table;
 
@@ -38,3 +39,4 @@ pub use network::{Lesson, Network, Trainer, TrainingError};
 pub use observation::{Observation, Origin, Prefetcher, Residency, Stream};
 pub use predictor::Predictor;
 pub use region::Region;
+pub use returns::Returns;

@@ -91,6 +91,12 @@ pub trait Prefetcher {
         false
     }
 
+    /// What giving up pages costs, for policies that choose victims by it; others leave
+    /// the least recently used one.
+    fn returns(&self) -> Option<&crate::Returns> {
+        None
+    }
+
     /// A page has left the aperture. `used` says whether it was touched.
     fn unmapped(&mut self, context: ContextId, page: PageNumber, used: bool) {
         let _ = (context, page, used);

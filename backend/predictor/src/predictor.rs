@@ -22,6 +22,7 @@ use crate::network::{LARGEST_CORRECTION, Lesson, Network};
 use crate::proposal::Proposals;
 use crate::record::Records;
 use crate::region::{self, Region};
+use crate::returns::Returns;
 use crate::scorer::Scorers;
 use crate::table::mix;
 use crate::{Observation, Origin, Prefetcher, Residency, Stream};
@@ -37,6 +38,7 @@ pub struct Predictor {
     learners: Learners,
     labels: Labels<Sample>,
     decision: Decision,
+    returns: Returns,
     depth: Depth,
     proposals: Proposals,
     candidates: Vec<Candidate>,
@@ -69,6 +71,7 @@ impl Predictor {
             },
             labels: Labels::new(),
             decision: Decision::new(config.costs),
+            returns: Returns::new(config.frames),
             depth: Depth::new(config.costs, config.frames, config.least_steps),
             proposals: Proposals::default(),
             candidates: Vec::new(),
@@ -346,6 +349,9 @@ impl Prefetcher for Predictor {
             Origin::FirstTouch => self.decision.paid(),
             Origin::Touch => {}
         }
+        let foreseen = self.decision.transfer() / self.config.costs.fault;
+        self.returns
+            .needed(page, observation.origin, self.mapped, foreseen);
         if observation.origin != Origin::Touch {
             self.decision
                 .returned(page, self.mapped, self.config.frames);
@@ -387,10 +393,22 @@ impl Prefetcher for Predictor {
         true
     }
 
+    fn returns(&self) -> Option<&Returns> {
+        Some(&self.returns)
+    }
+
     fn unmapped(&mut self, context: ContextId, page: PageNumber, used: bool) {
         let page = key(context, page);
         self.decision.evicted(page, self.mapped, used);
         self.history.unmapped(page, used);
+        self.returns.left(page, self.mapped);
+        if !used {
+            // It had its time: nothing is to be learned from what comes later.
+            let learners = &mut self.learners;
+            self.labels.touched(page, self.mapped, |sample, _| {
+                learners.learn(page, &sample.judged, false);
+            });
+        }
         for expert in &mut self.experts {
             expert.unmapped(page, used);
         }

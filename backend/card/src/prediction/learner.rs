@@ -302,8 +302,21 @@ impl<'a> Learner<'a> {
             self.wanted.clear();
             self.predictor
                 .observe(&observation, &aperture, &mut self.wanted);
+            self.classify(context, unit);
             self.mapper.want(self.shared, context, unit, &self.wanted);
         }
+    }
+
+    /// Tells the manager, which chooses victims, what to expect of a unit that was just
+    /// used.
+    fn classify(&self, context: ContextId, unit: PageNumber) {
+        let Some(returns) = self.predictor.returns() else {
+            return;
+        };
+        let (first, class) = (self.unit.first_page(unit), returns.class(context, unit));
+        let manager = &mut self.shared.core().manager;
+        manager.classify(context, first, class);
+        manager.weigh(returns.weights());
     }
 
     /// Maps the rest of the unit of a page that a program had to ask for, where that

@@ -6,7 +6,9 @@
 //! them out of page tables without a revoke, and the next use is reported.
 
 use super::Manager;
-use crate::{ContextId, Nanos, PageNumber, Replacement, WindowRef, WindowReport, WindowState};
+use crate::{
+    Class, ContextId, Nanos, PageNumber, Replacement, Weights, WindowRef, WindowReport, WindowState,
+};
 
 impl<R: Replacement> Manager<R> {
     /// Chooses at most `most` windows whose next use is to be reported with
@@ -40,6 +42,19 @@ impl<R: Replacement> Manager<R> {
             },
             window.state,
         ))
+    }
+
+    /// Says what is expected of the return of the window that shows a page, if there is
+    /// one.
+    pub fn classify(&mut self, id: ContextId, page: PageNumber, class: Class) {
+        if let Some((window, _)) = self.lookup(id, page) {
+            self.replacement.classify(window.slot, class);
+        }
+    }
+
+    /// Says what the return of windows of each class costs: the victims are chosen by it.
+    pub fn weigh(&mut self, weights: &Weights) {
+        self.replacement.weigh(weights);
     }
 
     /// The guest is known to have used a window. Answers whether this is the

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The policies that are compared: who asks for pages, and who evicts them.
 
-use augur_memory::{ContextId, Lru, Manager, Nanos, PageNumber, Replacement, Slot};
+use augur_memory::{Class, ContextId, Lru, Manager, Nanos, PageNumber, Replacement, Slot, Weights};
 use augur_predictor::baseline::Baseline;
 use augur_predictor::{Observation, Predictor, Prefetcher, Residency};
 
@@ -74,7 +74,7 @@ impl Kind {
 
 /// The order of replacement of a run.
 pub enum Order {
-    /// Least recently used.
+    /// Least recently used, by class where the policy has classes.
     Lru(Lru),
     /// Farthest next touch.
     Belady(Belady),
@@ -99,6 +99,18 @@ impl Replacement for Order {
         match self {
             Self::Lru(lru) => lru.unmapped(slot),
             Self::Belady(belady) => belady.unmapped(slot),
+        }
+    }
+
+    fn classify(&mut self, slot: Slot, class: Class) {
+        if let Self::Lru(lru) = self {
+            lru.classify(slot, class);
+        }
+    }
+
+    fn weigh(&mut self, weights: &Weights) {
+        if let Self::Lru(lru) = self {
+            lru.weigh(weights);
         }
     }
 
@@ -236,6 +248,15 @@ impl Policy {
     ) {
         if let Some(prefetcher) = &mut self.prefetcher {
             prefetcher.observe(observation, residency, wanted);
+        }
+    }
+
+    /// Tells the manager what the policy expects of a page that was just observed.
+    pub fn classify(&self, manager: &mut Manager<Order>, context: ContextId, page: PageNumber) {
+        let prefetcher = self.prefetcher.as_deref();
+        if let Some(returns) = prefetcher.and_then(Prefetcher::returns) {
+            manager.classify(context, page, returns.class(context, page));
+            manager.weigh(returns.weights());
         }
     }
 

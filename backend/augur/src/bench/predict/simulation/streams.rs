@@ -116,6 +116,7 @@ impl<P: Probe> Simulation<'_, P> {
                 link: &self.link,
             };
             self.policy.observe(&observation, &aperture, &mut wanted);
+            self.policy.classify(&mut self.manager, context, at);
             for &page in &wanted {
                 self.prefetch(context, page, now, None);
             }
