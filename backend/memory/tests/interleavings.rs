@@ -15,8 +15,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use augur_memory::{
-    Access, Action, Config, ContextId, DeviceAddress, Frames, HomeCopy, HomeRun, Lru, Manager,
-    Nanos, ObjectId, Pin, PinError, WindowRef, WindowReport,
+    Access, Action, Class, Config, ContextId, DeviceAddress, Frames, HomeCopy, HomeRun, Lru,
+    Manager, Nanos, ObjectId, PageNumber, Pin, PinError, Weights, WindowRef, WindowReport,
 };
 use proptest::prelude::*;
 
@@ -94,6 +94,13 @@ enum Step {
     Watch {
         most: usize,
     },
+    /// What the return of a page's window, and of all of a class, is expected to cost.
+    Classify {
+        object: prop::sample::Index,
+        page: prop::sample::Index,
+        class: usize,
+        weight: f32,
+    },
     /// A report of a touch, true or false.
     Touch {
         slot: u32,
@@ -138,6 +145,8 @@ fn step() -> impl Strategy<Value = Step> {
         5 => (0..2usize, 1..30u32).prop_map(|(context, frames)| Step::MakeRoom { context, frames }),
         3 => (0..2usize, 1..30u32).prop_map(|(context, frames)| Step::GiveUpUnused { context, frames }),
         10 => (0..20usize).prop_map(|most| Step::Watch { most }),
+        20 => (index(), index(), 0..Class::COUNT, 0.01..2.0f32)
+            .prop_map(|(object, page, class, weight)| Step::Classify { object, page, class, weight }),
         10 => (0..80u32, 0..9u32).prop_map(|(slot, generation)| Step::Touch { slot, generation }),
         60 => index().prop_map(|which| Step::PerformMove { which }),
         50 => index().prop_map(|which| Step::Acknowledge { which }),
@@ -178,6 +187,7 @@ struct World {
     revoked: Vec<(WindowRef, bool)>,
     moves: Vec<Action>,
     commands: Vec<Command>,
+    weights: Weights,
 }
 
 impl World {
@@ -194,6 +204,7 @@ impl World {
             revoked: Vec::new(),
             moves: Vec::new(),
             commands: Vec::new(),
+            weights: [1.0; Class::COUNT],
         }
     }
 
@@ -575,6 +586,21 @@ impl World {
                         known.window, report.window,
                         "the driver has what is watched"
                     );
+                }
+            }
+            Step::Classify {
+                object,
+                page,
+                class,
+                weight,
+            } => {
+                if let Some((id, page)) = self.pick(object, page) {
+                    let object = &self.objects[&id];
+                    let at = PageNumber(object.address / PAGE + page);
+                    let told = Class::new(class).unwrap();
+                    self.manager.classify(object.context, at, told);
+                    self.weights[class] = weight;
+                    self.manager.weigh(&self.weights);
                 }
             }
             Step::Touch { slot, generation } => {
