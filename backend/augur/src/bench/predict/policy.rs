@@ -75,7 +75,7 @@ impl Kind {
 /// The order of replacement of a run.
 pub enum Order {
     /// Least recently used, by class where the policy has classes.
-    Lru(Lru),
+    Lru(Box<Lru>),
     /// Farthest next touch.
     Belady(Belady),
 }
@@ -190,7 +190,7 @@ impl Policy {
         if self.oracle.is_some() {
             Order::Belady(Belady::new(slots))
         } else {
-            Order::Lru(Lru::new(slots))
+            Order::Lru(Box::new(Lru::new(slots)))
         }
     }
 
