@@ -113,22 +113,31 @@ static bool augur_control_sleep(struct augur_device *adev, struct augur_request 
 	augur_control_sleep_begin(adev);
 	left = wait_for_completion_timeout(&request->done, augur_control_timeout());
 	augur_control_sleep_end(adev);
-	return left;
+	if (left)
+		return true;
+	/* It may be there all the same: the guest may have stood still meanwhile. */
+	augur_control_look(adev);
+	return try_wait_for_completion(&request->done);
+}
+
+/* Puts a request into the ring, where answers that nobody waited for make room. */
+static int augur_control_try(struct augur_device *adev, struct augur_request *request,
+			     u32 reserve)
+{
+	augur_control_look(adev);
+	return augur_control_add(adev, request, reserve);
 }
 
 static int augur_control_post(struct augur_device *adev, struct augur_request *request,
 			      u32 reserve)
 {
-	int ret;
+	int ret = augur_control_try(adev, request, reserve);
 
-	/* What nobody waited for makes room. */
-	augur_control_look(adev);
-	ret = augur_control_add(adev, request, reserve);
 	if (ret != -ENOSPC)
 		return ret;
 	augur_control_sleep_begin(adev);
 	wait_event_timeout(adev->control.space,
-			   (ret = augur_control_add(adev, request, reserve)) != -ENOSPC,
+			   (ret = augur_control_try(adev, request, reserve)) != -ENOSPC,
 			   augur_control_timeout());
 	augur_control_sleep_end(adev);
 	if (ret == -ENOSPC) {

@@ -6,7 +6,7 @@
 #![allow(clippy::unwrap_used)]
 
 use augur_e2e::Builder;
-use augur_e2e::misbehaviour::{self, SIGUSR1, turn};
+use augur_e2e::misbehaviour::{self, SIGUSR1, SIGUSR2, turn};
 
 /// Lets programs use a card that misbehaves, under the ordinary kernel.
 fn endure(how: &str, lost: bool) {
@@ -78,5 +78,16 @@ fn waits_for_a_late_card_sleep_and_are_woken() {
         "random-touch",
     ]);
     guest.succeed(&["augur-test", "lists", "wait", "--rounds", "40", "churn"]);
+    guest.finish();
+}
+
+#[test]
+fn an_answer_whose_interrupt_is_lost_counts() {
+    let mut guest = Builder::new("quiet").misbehaving("quiet").boot();
+    guest.shell("echo 1000 >/sys/module/augur/parameters/control_timeout_ms");
+    turn(&mut guest, SIGUSR1);
+    guest.shell("cat /sys/class/accel/accel0/device/npu_busy_time_us");
+    turn(&mut guest, SIGUSR2);
+    guest.succeed(&["augur-test", "smoke"]);
     guest.finish();
 }

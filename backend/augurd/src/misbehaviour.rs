@@ -41,6 +41,8 @@ pub enum Misbehaviour {
     /// Answers requests and sends events late: no wait of the driver ends before it
     /// has gone to sleep.
     Late,
+    /// Answers as late, without an interrupt.
+    Quiet,
 }
 
 static CHOSEN: OnceLock<Misbehaviour> = OnceLock::new();
@@ -73,11 +75,16 @@ pub(crate) fn is_silent() -> bool {
     is(Misbehaviour::Silent)
 }
 
+/// Whether the guest is not interrupted.
+pub(crate) fn is_quiet() -> bool {
+    is(Misbehaviour::Quiet)
+}
+
 /// How late: longer than a driver looks at a ring (the module's look_us).
 const LATE: Duration = Duration::from_millis(2);
 
 fn be_late() {
-    if is(Misbehaviour::Late) {
+    if is(Misbehaviour::Late) || is(Misbehaviour::Quiet) {
         std::thread::sleep(LATE);
     }
 }

@@ -269,6 +269,10 @@ impl Queue {
         #[cfg(feature = "misbehave")]
         misuse(queue, memory, head, bytes);
         state.last_used = Some((head.into(), bytes));
+        #[cfg(feature = "misbehave")]
+        if crate::misbehaviour::is_quiet() {
+            return;
+        }
         if queue.needs_notification(memory).unwrap_or(true) {
             self.log_failed_interrupt(vring.signal_used_queue());
         }
