@@ -158,8 +158,8 @@ impl Predictor {
         self.learners.scorers.publish(of, network);
     }
 
-    /// What the last observation made it expect: the pages that it asked to be
-    /// mapped, with their neighbours united.
+    /// What the last access made it expect: the pages that it asks to be mapped, with
+    /// their neighbours united, the most probable first.
     pub fn regions(&self) -> Vec<Region> {
         region::unite(&mut self.predicted.clone())
     }
@@ -328,15 +328,9 @@ impl Predictor {
             probability,
         }
     }
-}
 
-impl Prefetcher for Predictor {
-    fn observe(
-        &mut self,
-        observation: &Observation,
-        residency: &dyn Residency,
-        wanted: &mut Vec<PageNumber>,
-    ) {
+    /// Learns from one access; [`Self::regions`] is what it expects after it.
+    pub fn learn(&mut self, observation: &Observation, residency: &dyn Residency) {
         let context = observation.stream.context;
         let page = key(context, observation.page);
         self.depth
@@ -382,10 +376,21 @@ impl Prefetcher for Predictor {
             }
         }
         self.candidates = candidates;
-        self.predicted
-            .sort_by(|a, b| b.probability.total_cmp(&a.probability));
         self.mapped = self.mapped.wrapping_add(self.predicted.len() as u32);
         self.decision.moved(self.predicted.len(), observation.time);
+    }
+}
+
+impl Prefetcher for Predictor {
+    fn observe(
+        &mut self,
+        observation: &Observation,
+        residency: &dyn Residency,
+        wanted: &mut Vec<PageNumber>,
+    ) {
+        self.learn(observation, residency);
+        self.predicted
+            .sort_by(|a, b| b.probability.total_cmp(&a.probability));
         wanted.extend(self.predicted.iter().map(|region| region.start));
     }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Predicted regions: what the card expects to be touched next, for whoever
-//! allocates, maps, reports or draws it.
+//! allocates and maps it. Pages are the units that the predictor was told of.
 
 use augur_memory::{ContextId, Nanos, PageNumber};
 
-/// Pages of the largest region: 2 MiB. What is longer is several regions.
+/// Pages of the largest region: 2 MiB of the smallest pages. What is longer is several
+/// regions.
 pub const MAX_PAGES: u32 = 512;
 
 /// A run of neighbouring pages that are expected to be touched.
@@ -25,13 +26,14 @@ pub struct Region {
 }
 
 /// Unites neighbours. `pages` are regions of one page each, in any order; the
-/// result is in order of address.
+/// region with the most probable page comes first.
 pub fn unite(pages: &mut [Region]) -> Vec<Region> {
     pages.sort_by_key(|region| (region.context, region.start));
-    let mut united: Vec<Region> = Vec::new();
+    // With the probability of the region's most probable page.
+    let mut united: Vec<(Region, f32)> = Vec::new();
     for &page in pages.iter() {
         match united.last_mut() {
-            Some(last)
+            Some((last, most))
                 if last.context == page.context
                     && last.start.0 + u64::from(last.pages) == page.start.0
                     && last.pages + page.pages <= MAX_PAGES =>
@@ -42,11 +44,13 @@ pub fn unite(pages: &mut [Region]) -> Vec<Region> {
                 last.pages += page.pages;
                 last.expected_touches += page.expected_touches;
                 last.time_to_use = last.time_to_use.min(page.time_to_use);
+                *most = most.max(page.probability);
             }
-            _ => united.push(page),
+            _ => united.push((page, page.probability)),
         }
     }
-    united
+    united.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    united.into_iter().map(|(region, _)| region).collect()
 }
 
 #[cfg(test)]
@@ -65,8 +69,8 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_are_united_and_gaps_kept() {
-        let mut pages = [page(11, 0.5), page(20, 0.25), page(10, 1.0)];
+    fn neighbours_are_united_gaps_kept_and_the_most_probable_page_is_first() {
+        let mut pages = [page(11, 0.5), page(2, 0.875), page(20, 0.25), page(10, 1.0)];
         let united = unite(&mut pages);
         let expected = Region {
             pages: 2,
@@ -74,7 +78,7 @@ mod tests {
             probability: 0.75,
             ..page(10, 1.0)
         };
-        assert_eq!(united, [expected, page(20, 0.25)]);
+        assert_eq!(united, [expected, page(2, 0.875), page(20, 0.25)]);
     }
 
     #[test]

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! From units that the predictor wants to windows that are being filled.
+//! From regions that the predictor expects to windows that are being filled.
 
 use std::collections::VecDeque;
 
 use augur_memory::{ContextId, Nanos, PageNumber, Refused};
+use augur_predictor::Region;
 
-use super::unit::{Run, UnitSize, runs};
+use super::unit::UnitSize;
 use crate::shared::Shared;
 
 /// Runs that wait for frames, at most.
 const POSTPONED: usize = 64;
 /// How long a run waits for frames before it is no prediction any more.
 const PATIENCE: Nanos = Nanos(20_000_000);
-/// A run shorter than the largest window may wait to grow when it is as far from
+/// A region shorter than the largest window may wait to grow when it is as far from
 /// the access as this many of the largest windows: then moves and notices are few.
 const NEAR: u64 = 2;
 
@@ -47,28 +48,23 @@ impl Mapper {
         self.largest
     }
 
-    /// Maps units that are wanted after an access to `unit`, listed by probability.
-    pub fn want(
-        &mut self,
-        shared: &Shared,
-        context: ContextId,
-        unit: PageNumber,
-        wanted: &[PageNumber],
-    ) {
-        for run in runs(wanted) {
-            if !self.may_wait(unit, run) {
-                let pages = run.units * self.unit.pages();
-                self.map(shared, context, self.unit.first_page(run.first), pages);
+    /// Maps what is expected after an access to `unit`, in this order.
+    pub fn expect(&mut self, shared: &Shared, unit: PageNumber, regions: &[Region]) {
+        for region in regions {
+            if !self.may_wait(unit, region) {
+                let pages = u64::from(region.pages) * self.unit.pages();
+                let first = self.unit.first_page(region.start);
+                self.map(shared, region.context, first, pages);
             }
         }
     }
 
-    /// Whether a run is better mapped when more of it is wanted: it is proposed
+    /// Whether a region is better mapped when more of it is expected: it is proposed
     /// again at the next access.
-    fn may_wait(&self, unit: PageNumber, run: Run) -> bool {
+    fn may_wait(&self, unit: PageNumber, region: &Region) -> bool {
         let largest = ((1u64 << self.largest) / self.unit.pages()).max(1);
-        let distance = run.first.0.saturating_sub(unit.0);
-        run.units < largest && distance > NEAR * largest && run.first.0 > unit.0
+        let distance = region.start.0.saturating_sub(unit.0);
+        u64::from(region.pages) < largest && distance > NEAR * largest && region.start.0 > unit.0
     }
 
     /// Maps pages ahead.

@@ -54,8 +54,6 @@ struct Learner<'a> {
     school: School<'a>,
     /// Contexts that the predictor knows of.
     seen: BTreeSet<ContextId>,
-    /// Units wanted after one access.
-    wanted: Vec<PageNumber>,
     touches: Touches,
     pace: Pace,
     /// Windows that left the aperture since the last watch.
@@ -135,7 +133,6 @@ impl<'a> Learner<'a> {
             readback: Readback::default(),
             school,
             seen: BTreeSet::new(),
-            wanted: Vec::new(),
             touches: Touches::default(),
             pace: Pace::default(),
             gone: 0,
@@ -299,11 +296,10 @@ impl<'a> Learner<'a> {
                 shared: self.shared,
                 unit: self.unit,
             };
-            self.wanted.clear();
-            self.predictor
-                .observe(&observation, &aperture, &mut self.wanted);
+            self.predictor.learn(&observation, &aperture);
             self.classify(context, unit);
-            self.mapper.want(self.shared, context, unit, &self.wanted);
+            let regions = self.predictor.regions();
+            self.mapper.expect(self.shared, unit, &regions);
         }
     }
 

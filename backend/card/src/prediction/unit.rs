@@ -2,7 +2,7 @@
 //! Units: what the predictor calls a page is a demand window of the card.
 //!
 //! A fault makes one demand window visible, so nothing smaller can be predicted;
-//! larger windows come of neighbouring units that are wanted together.
+//! larger windows come of regions of several units.
 
 use augur_memory::PageNumber;
 
@@ -42,39 +42,6 @@ impl UnitSize {
     }
 }
 
-/// Neighbouring units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Run {
-    pub first: PageNumber,
-    pub units: u64,
-    /// Place of the most probable of them in the list that they came from.
-    pub rank: usize,
-}
-
-/// Joins neighbours among units listed by probability; the run with the most
-/// probable unit comes first.
-pub(crate) fn runs(units: &[PageNumber]) -> Vec<Run> {
-    let mut ranked: Vec<(PageNumber, usize)> = units.iter().copied().zip(0..).collect();
-    ranked.sort_unstable();
-    let mut runs: Vec<Run> = Vec::new();
-    for (unit, rank) in ranked {
-        match runs.last_mut() {
-            Some(run) if unit.0 < run.first.0 + run.units => {}
-            Some(run) if unit.0 == run.first.0 + run.units => {
-                run.units += 1;
-                run.rank = run.rank.min(rank);
-            }
-            _ => runs.push(Run {
-                first: unit,
-                units: 1,
-                rank,
-            }),
-        }
-    }
-    runs.sort_by_key(|run| run.rank);
-    runs
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,12 +58,5 @@ mod tests {
         assert_eq!(covering(16, 16), [1]);
         assert_eq!(covering(31, 0), [1]);
         assert_eq!(size.first_page(PageNumber(3)), PageNumber(48));
-    }
-
-    #[test]
-    fn neighbours_are_joined_and_the_most_probable_run_is_first() {
-        let units = [9, 4, 10, 3, 5, 4].map(PageNumber);
-        let found: Vec<(u64, u64)> = runs(&units).iter().map(|r| (r.first.0, r.units)).collect();
-        assert_eq!(found, [(9, 2), (3, 3)]);
     }
 }

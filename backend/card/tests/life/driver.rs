@@ -183,15 +183,21 @@ impl Driver {
         }
     }
 
+    /// Whether a window of the context shows a device address.
+    pub fn has(&self, address: u64) -> bool {
+        self.windows
+            .iter()
+            .any(|(window, _)| shows(window, self.context, address))
+    }
+
     /// The file offset of a device address, faulting the window in.
     pub fn touch(&mut self, address: u64, write: bool) -> u64 {
         let end = Instant::now() + PATIENCE;
         loop {
             self.handle_events();
-            let window = self.windows.iter_mut().find(|(w, _)| {
-                w.context == self.context
-                    && (w.device_address..w.device_address + u64::from(w.bytes)).contains(&address)
-            });
+            let context = self.context;
+            let mut windows = self.windows.iter_mut();
+            let window = windows.find(|(window, _)| shows(window, context, address));
             if let Some((window, dirty)) = window {
                 *dirty |= write;
                 return window.aperture_offset + address - window.device_address;
@@ -303,6 +309,11 @@ impl Driver {
         );
         receiver
     }
+}
+
+fn shows(window: &Event, context: u32, address: u64) -> bool {
+    let end = window.device_address + u64::from(window.bytes);
+    window.context == context && (window.device_address..end).contains(&address)
 }
 
 pub fn dense(address: u64, data_type: DataType, shape: &[u32]) -> Operand {

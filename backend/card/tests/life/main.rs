@@ -16,6 +16,7 @@ mod parts;
 mod placement;
 mod prediction;
 mod shares;
+mod victims;
 
 use std::sync::mpsc::channel;
 

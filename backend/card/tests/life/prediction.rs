@@ -44,7 +44,7 @@ pub fn report_touches(driver: &Driver) {
         .unwrap();
 }
 
-fn counters(driver: &Driver) -> CountersResponse {
+pub fn counters(driver: &Driver) -> CountersResponse {
     driver.ask(Request::Counters, 0, &[]).unwrap()
 }
 
