@@ -113,7 +113,7 @@ fn cuts(
 
 /// The addresses that a command's operands span.
 fn ranges(command: &Command) -> impl Iterator<Item = (u64, u64)> + '_ {
-    let regions = command.operands.iter().map(|it| it.region);
+    let regions = command.operands.iter().map(|it| &it.region);
     regions.map(|it| (it.start(), it.end()))
 }
 

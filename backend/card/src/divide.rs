@@ -139,7 +139,7 @@ fn part(command: &Command, axis: usize, rows: Rows) -> Option<Command> {
             (_, 0) => rows,
             (Operation::Matmul { .. }, 1) => rows,
             (Operation::Matmul { .. }, _) | (Operation::LayerNorm { .. }, 2..) => {
-                return Some(*operand);
+                return Some(operand.clone());
             }
             (Operation::Conv2dU8 { geometry, .. } | Operation::Conv2dF32 { geometry, .. }, 1) => {
                 let kernel = command.operands.get(2)?.length(0)?;
@@ -148,7 +148,7 @@ fn part(command: &Command, axis: usize, rows: Rows) -> Option<Command> {
                 source
             }
             (Operation::Conv2dU8 { .. } | Operation::Conv2dF32 { .. }, _) => {
-                return Some(*operand);
+                return Some(operand.clone());
             }
             (Operation::Resample { factor }, _) => Rows {
                 first: rows.first.checked_mul(*factor)?,

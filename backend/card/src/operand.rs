@@ -9,7 +9,7 @@ use augur_memory::DeviceAddress;
 use augur_scheduler::region::{Region, RegionError};
 
 /// A checked operand: a strided range of device addresses.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Operand {
     pub address: DeviceAddress,
     pub data_type: DataType,

@@ -113,6 +113,8 @@ pub(crate) fn prepare(
     commands: Vec<Command>,
 ) -> Result<Program, Refused> {
     let mut instructions = CommandList::new(MAX_COMMANDS);
+    let operand_count = commands.iter().map(|command| command.operands.len());
+    instructions.reserve(commands.len(), operand_count.sum());
     let mut operands = Vec::new();
     let mut gather = Gather::default();
     let mut pairs = Pairs::default();
@@ -227,7 +229,7 @@ fn add_instruction(
             return Err(Status::BadOperand);
         }
         operands.push(Operand {
-            region: operand.region,
+            region: operand.region.clone(),
             object: Object::new(address, bytes).map_err(|_| Status::BadOperand)?,
             access: command.access(index),
         });

@@ -132,7 +132,7 @@ impl Cells {
 
     fn track(&mut self, region: &Region, apart: bool) -> CellId {
         let place = Place {
-            region: *region,
+            region: region.clone(),
             live: true,
             apart,
             seen: self.searches,
@@ -216,13 +216,13 @@ impl Cells {
     fn untrack(&mut self, cell: CellId) {
         let place = &mut self.places[cell as usize];
         place.live = false;
-        let region = place.region;
+        let region = &place.region;
         let found = self.table.find_entry(region.hash(), |&other| other == cell);
         if let Ok(entry) = found {
             entry.remove();
         }
         if !place.apart {
-            self.spaces.take_out(cell, &region);
+            self.spaces.take_out(cell, region);
         }
         let links = std::mem::take(&mut self.links[cell as usize]);
         self.link_total -= 2 * links.len();

@@ -21,7 +21,7 @@ use hashbrown::HashMap;
 use crate::graph::{Graph, Sequence, Standing};
 use crate::list::{Object, Operand};
 use crate::recent::Recent;
-use crate::region::{Dim, Region};
+use crate::region::Region;
 
 /// Reads without a write after which an object that was never split again may
 /// be merged.
@@ -78,23 +78,12 @@ impl fmt::Display for Decision {
     }
 }
 
-/// A region of one dimension or none outside its run, in less room: most are,
-/// and one is kept for each read.
-#[derive(Clone, Copy, Debug)]
-struct Row {
-    start: u64,
-    run: u64,
-    rows: Dim,
-}
-
 #[derive(Debug)]
 struct Followed {
     object: Object,
     whole: bool,
     /// Reads while whole, oldest first, without the oldest that have ended.
-    reads: VecDeque<(Sequence, Row)>,
-    /// Those that are no [`Row`].
-    odd_reads: VecDeque<(Sequence, Region)>,
+    reads: VecDeque<(Sequence, Region)>,
     /// Reads while whole, all of them.
     read_total: u64,
     last_write: Option<Sequence>,
@@ -103,19 +92,12 @@ struct Followed {
 }
 
 impl Followed {
-    /// Reads that are kept.
-    fn held(&self) -> usize {
-        self.reads.len() + self.odd_reads.len()
-    }
-}
-
-/// Drops the oldest read when it can no longer matter.
-fn drop_ended<T>(reads: &mut VecDeque<(Sequence, T)>, graph: &Graph) {
-    if reads
-        .front()
-        .is_some_and(|&(reader, _)| !graph.matters(reader))
-    {
-        reads.pop_front();
+    /// Drops the oldest read when it can no longer matter.
+    fn drop_ended(&mut self, graph: &Graph) {
+        let oldest = self.reads.front();
+        if oldest.is_some_and(|&(reader, _)| !graph.matters(reader)) {
+            self.reads.pop_front();
+        }
     }
 }
 
@@ -172,24 +154,13 @@ impl Granularity {
         let Some(followed) = self.objects.get_mut(number) else {
             return false;
         };
-        let before = followed.held();
+        let before = followed.reads.len();
         // Two for each that comes, so that the work is even.
-        for _ in 0..2 {
-            drop_ended(&mut followed.reads, graph);
-            drop_ended(&mut followed.odd_reads, graph);
-        }
-        let region = &operand.region;
-        let (start, run) = (region.start(), region.run_bytes());
-        let rows = match region.dims() {
-            [] => Some(Dim::default()),
-            &[rows] => Some(rows),
-            _ => None,
-        };
-        match rows {
-            Some(rows) => followed.reads.push_back((reader, Row { start, run, rows })),
-            None => followed.odd_reads.push_back((reader, *region)),
-        }
-        self.reads_held += followed.held();
+        followed.drop_ended(graph);
+        followed.drop_ended(graph);
+        let region = operand.region.clone();
+        followed.reads.push_back((reader, region));
+        self.reads_held += followed.reads.len();
         self.reads_held -= before;
         followed.read_total += 1;
         true
@@ -245,7 +216,6 @@ impl Granularity {
             object,
             whole: true,
             reads: VecDeque::new(),
-            odd_reads: VecDeque::new(),
             read_total: 0,
             last_write: None,
             quiet: 0,
@@ -281,11 +251,10 @@ impl Granularity {
         }
         followed.whole = false;
         followed.patience = followed.patience.saturating_mul(2);
-        self.reads_held -= followed.held();
-        let in_flight = followed.held();
-        let object = followed.object;
         let reads = std::mem::take(&mut followed.reads);
-        let odd_reads = std::mem::take(&mut followed.odd_reads);
+        let in_flight = reads.len();
+        self.reads_held -= in_flight;
+        let object = followed.object;
         // An object that nobody had read has nothing to split.
         if followed.read_total > 0 {
             let change = Change::Split {
@@ -295,10 +264,7 @@ impl Granularity {
             self.splits += 1;
             self.note(at, object, change);
         }
-        for (reader, row) in reads {
-            recorded(reader, &Region::rows(row.start, row.run, row.rows), object);
-        }
-        for (reader, region) in &odd_reads {
+        for (reader, region) in &reads {
             recorded(*reader, region, object);
         }
     }
@@ -319,10 +285,9 @@ impl Granularity {
     pub fn sweep(&mut self, graph: &Graph) {
         let in_flight = |reader| graph.standing(reader) == Standing::InFlight;
         for followed in &mut self.objects {
-            let before = followed.held();
+            let before = followed.reads.len();
             followed.reads.retain(|&(reader, _)| in_flight(reader));
-            followed.odd_reads.retain(|&(reader, _)| in_flight(reader));
-            self.reads_held -= before - followed.held();
+            self.reads_held -= before - followed.reads.len();
         }
     }
 

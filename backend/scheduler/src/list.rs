@@ -82,7 +82,7 @@ impl Object {
 }
 
 /// One operand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Operand {
     /// The bytes.
     pub region: Region,
@@ -163,6 +163,12 @@ impl CommandList {
         }
     }
 
+    /// Makes room for so many instructions more, and their operands.
+    pub fn reserve(&mut self, instructions: usize, operands: usize) {
+        self.instructions.reserve(instructions);
+        Arc::make_mut(&mut self.operands).reserve(operands);
+    }
+
     /// What the list is known by when it comes again: lists of equal
     /// instructions have equal names.
     #[must_use]
@@ -202,7 +208,7 @@ impl CommandList {
             match mine.iter_mut().find(|other| other.region == operand.region) {
                 Some(other) if other.access == operand.access => {}
                 Some(other) => other.access = Access::ReadWrite,
-                None => all.push(*operand),
+                None => all.push(operand.clone()),
             }
         }
         let count = all.len() - first;
@@ -401,7 +407,7 @@ mod tests {
         );
         let outside = [operand(4090, 7, Access::Read)];
         assert_eq!(push(&mut list, &outside), Err(ListError::OutsideObject(0)));
-        let many = [operand(0, 1, Access::Read); MAX_OPERANDS + 1];
+        let many = vec![operand(0, 1, Access::Read); MAX_OPERANDS + 1];
         assert_eq!(
             push(&mut list, &many),
             Err(ListError::TooManyOperands(MAX_OPERANDS + 1))

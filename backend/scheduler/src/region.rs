@@ -7,7 +7,7 @@
 //! address space.  Nothing here knows tensors, instructions or tracking.
 
 use std::hash::BuildHasher;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use hashbrown::DefaultHashBuilder;
 use thiserror::Error;
@@ -72,7 +72,7 @@ static KEY: LazyLock<DefaultHashBuilder> = LazyLock::new(DefaultHashBuilder::def
 /// Dimensions are sorted by falling stride; unit dimensions are gone and
 /// dimensions that continue each other are merged, so a dense tensor of any
 /// rank is one run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Region {
     start: u64,
     end: u64,
@@ -80,9 +80,30 @@ pub struct Region {
     /// Of all the other fields: regions are looked up far more often than they
     /// are made.
     hash: u64,
-    rank: u8,
-    dims: [Dim; MAX_RANK],
+    steps: Steps,
 }
+
+/// The dimensions of a region outside its run.  Most have one or none, and a
+/// region of those takes less than a cache line.
+#[derive(Clone, Debug)]
+enum Steps {
+    None,
+    One(Dim),
+    /// Two or more.
+    Many(Arc<[Dim]>),
+}
+
+impl Steps {
+    fn of(dims: &[Dim]) -> Self {
+        match *dims {
+            [] => Self::None,
+            [only] => Self::One(only),
+            _ => Self::Many(dims.into()),
+        }
+    }
+}
+
+const _: () = assert!(size_of::<Region>() <= 56);
 
 impl PartialEq for Region {
     fn eq(&self, other: &Self) -> bool {
@@ -90,8 +111,7 @@ impl PartialEq for Region {
             && self.start == other.start
             && self.end == other.end
             && self.run == other.run
-            && self.rank == other.rank
-            && (self.rank == 0 || self.dims() == other.dims())
+            && self.dims() == other.dims()
     }
 }
 
@@ -128,22 +148,8 @@ impl Region {
             end: start + length,
             run: length,
             hash: KEY.hash_one((start, length)),
-            rank: 0,
-            dims: [Dim::default(); MAX_RANK],
+            steps: Steps::None,
         }
-    }
-
-    /// The region that has this start, run and dimension outside it; none when
-    /// that counts nothing.
-    pub(crate) fn rows(start: u64, run: u64, rows: Dim) -> Self {
-        let mut region = Self::run(start, run);
-        if rows.count > 0 {
-            region.end += rows.reach();
-            region.rank = 1;
-            region.dims[0] = rows;
-            region.hash = region.named();
-        }
-        region
     }
 
     fn named(&self) -> u64 {
@@ -158,6 +164,22 @@ impl Region {
         self.hash
     }
 
+    /// The run that a view is when its elements lie one behind the other, as those
+    /// of most do; none when they do not, or something is wrong.
+    fn dense(base: u64, element: u64, shape: &[u64], strides: &[i64]) -> Option<Self> {
+        if shape.len() != strides.len() || shape.len() > MAX_RANK {
+            return None;
+        }
+        let mut bytes = element;
+        for (&count, &stride) in shape.iter().zip(strides).rev() {
+            if count != 1 && stride.cast_unsigned() != bytes {
+                return None;
+            }
+            bytes = bytes.checked_mul(count)?;
+        }
+        Self::contiguous(base, bytes).ok()
+    }
+
     /// The bytes that a view reads: `shape` elements of `element` bytes, the
     /// first at `base`, `strides` bytes apart.  Strides may be zero, negative,
     /// or smaller than an element; the same byte may be read more than once.
@@ -170,6 +192,9 @@ impl Region {
         shape: &[u64],
         strides: &[i64],
     ) -> Result<Self, RegionError> {
+        if let Some(run) = Self::dense(base, element, shape, strides) {
+            return Ok(run);
+        }
         let view = Checked::new(base, element, shape, strides)?;
         Ok(view.canonical())
     }
@@ -185,6 +210,9 @@ impl Region {
         shape: &[u64],
         strides: &[i64],
     ) -> Result<Self, RegionError> {
+        if let Some(run) = Self::dense(base, element, shape, strides) {
+            return Ok(run);
+        }
         let view = Checked::new(base, element, shape, strides)?;
         if !view.is_injective() {
             return Err(RegionError::OverlappingWrite);
@@ -213,12 +241,16 @@ impl Region {
     /// Whether the region is one run.
     #[must_use]
     pub fn is_contiguous(&self) -> bool {
-        self.rank == 0
+        matches!(self.steps, Steps::None)
     }
 
     /// Dimensions outside the run, by falling stride.
     pub(crate) fn dims(&self) -> &[Dim] {
-        self.dims.get(..usize::from(self.rank)).unwrap_or_default()
+        match &self.steps {
+            Steps::None => &[],
+            Steps::One(dim) => std::slice::from_ref(dim),
+            Steps::Many(dims) => dims,
+        }
     }
 
     /// The distance between rows and their number, for rectangles: one
@@ -389,14 +421,7 @@ impl Checked {
     }
 
     fn canonical(&self) -> Region {
-        let mut region = Region {
-            start: self.start,
-            end: self.end,
-            run: self.element,
-            hash: 0,
-            rank: 0,
-            dims: [Dim::default(); MAX_RANK],
-        };
+        let mut run = self.element;
         // From the inside out: a step no longer than the run makes the run
         // longer; a step that is a multiple of the step inside it and no
         // longer than that whole dimension makes that dimension longer.
@@ -404,8 +429,8 @@ impl Checked {
         let mut used = 0;
         for &dim in self.dims.get(..self.rank).unwrap_or_default().iter().rev() {
             if used == 0 {
-                if dim.stride <= region.run {
-                    region.run += dim.reach();
+                if dim.stride <= run {
+                    run += dim.reach();
                 } else {
                     merged[0] = dim;
                     used = 1;
@@ -421,10 +446,15 @@ impl Checked {
                 used += 1;
             }
         }
-        for &dim in merged[..used].iter().rev() {
-            region.dims[usize::from(region.rank)] = dim;
-            region.rank += 1;
-        }
+        let merged = &mut merged[..used];
+        merged.reverse();
+        let mut region = Region {
+            start: self.start,
+            end: self.end,
+            run,
+            hash: 0,
+            steps: Steps::of(merged),
+        };
         region.hash = region.named();
         region
     }

@@ -60,7 +60,7 @@ impl Sizes {
                 it.smallest = it.smallest.min(bytes);
                 it.largest = it.largest.max(bytes);
                 let known = regions.entry(operand.object).or_default();
-                known.insert(operand.region);
+                known.insert(operand.region.clone());
             }
             let target = operands.iter().find(|operand| operand.access.writes());
             if let Some(target) = target {

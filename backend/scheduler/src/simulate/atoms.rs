@@ -63,10 +63,10 @@ impl Atoms {
             for operand in used {
                 let (region, access) = moved(policy, operand);
                 let fresh = numbers.len() as u32;
-                let number = *numbers.entry(region).or_insert_with(|| {
+                let number = *numbers.entry(region).or_insert_with_key(|region| {
                     let next = objects.len() as u32;
                     let object = *objects.entry(operand.object.start()).or_insert(next);
-                    distinct.push((region, object));
+                    distinct.push((region.clone(), object));
                     fresh
                 });
                 operands.push((number, access));
@@ -146,13 +146,13 @@ fn sector_bytes(list: &CommandList, line: u64) -> u64 {
 /// written in part is fetched as well.
 fn moved(policy: Policy, operand: &Operand) -> (Region, Access) {
     match (policy, operand.access) {
-        (Policy::Exact | Policy::Adaptive, access) => (operand.region, access),
+        (Policy::Exact | Policy::Adaptive, access) => (operand.region.clone(), access),
         (Policy::Tensor, access) => {
             let object = Region::run(operand.object.start(), operand.object.bytes());
             (object, whole(access))
         }
         (Policy::Block(bits), access) => {
-            let region = operand.region;
+            let region = operand.region.clone();
             let ends = region.start() | region.end();
             let aligned = region.is_contiguous() && ends.trailing_zeros() >= bits;
             (region, if aligned { access } else { whole(access) })
@@ -345,7 +345,7 @@ pub fn moving_policy(list: &CommandList, policy: Policy, profile: &Profile) -> P
     let mut fits = |operands: &[Operand]| {
         let bytes = operands.iter().fold(0u64, |sum, operand| {
             let bytes = known
-                .entry(operand.region)
+                .entry(operand.region.clone())
                 .or_insert_with(|| unit_bytes(operand));
             sum.saturating_add(*bytes)
         });

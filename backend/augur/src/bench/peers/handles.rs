@@ -26,8 +26,8 @@ impl Stream {
         let mut numbers = HashMap::new();
         let mut regions: Vec<Region> = Vec::new();
         for operand in list.operands() {
-            numbers.entry(operand.region).or_insert_with(|| {
-                regions.push(operand.region);
+            numbers.entry(operand.region.clone()).or_insert_with(|| {
+                regions.push(operand.region.clone());
                 regions.len() - 1
             });
         }
