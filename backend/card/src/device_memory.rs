@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use augur_memory::{PhysicalOffset, Segment};
 
+use crate::copy::copy;
+
 /// Device memory. See the module's description.
 pub(crate) struct DeviceMemory {
     file: File,
@@ -108,7 +110,7 @@ impl DeviceMemory {
     pub unsafe fn copy_in(&self, from: *const u8, to: PhysicalOffset, bytes: u64) {
         // SAFETY: the source by contract, the destination was checked; guest memory
         // and device memory are different mappings.
-        unsafe { std::ptr::copy_nonoverlapping(from, self.pointer(to, bytes), bytes as usize) };
+        unsafe { copy(from, self.pointer(to, bytes), bytes as usize) };
     }
 
     /// Copies from device memory to memory outside the card.
@@ -117,7 +119,7 @@ impl DeviceMemory {
     /// `bytes` bytes at `to` are writable until the call returns.
     pub unsafe fn copy_out(&self, from: PhysicalOffset, to: *mut u8, bytes: u64) {
         // SAFETY: as for `copy_in`.
-        unsafe { std::ptr::copy_nonoverlapping(self.pointer(from, bytes), to, bytes as usize) };
+        unsafe { copy(self.pointer(from, bytes), to, bytes as usize) };
     }
 
     /// Makes whole pages read as zero and gives their host memory back.

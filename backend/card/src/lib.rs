@@ -17,6 +17,7 @@ mod command;
 mod compute;
 mod config;
 mod control;
+mod copy;
 mod counters;
 mod cut;
 mod device_memory;
