@@ -9,9 +9,6 @@ use thiserror::Error;
 
 use crate::power::PowerConfig;
 
-/// How long a window that was mapped ahead is given to prove its worth.
-const PROBATION: Nanos = Nanos(250_000_000);
-
 /// The reserve of visible frames over what is evicted beyond it when it is refilled:
 /// with the sizes of the default, nine windows are revoked at once.
 const REFILL_SHARE: u32 = 8;
@@ -289,7 +286,8 @@ impl CardConfig {
             reserve: Frames(reserve),
             refill: Frames(reserve / REFILL_SHARE),
             speculative,
-            probation: PROBATION,
+            // A turnover.
+            probation: aperture,
             max_contexts: self.max_contexts.into(),
             max_objects: self.max_objects,
             lease: milliseconds(self.lease_ms),

@@ -211,10 +211,13 @@ fn fault(
         .manager
         .lookup(context, address.page())
         .and_then(|(window, _)| core.manager.report(window.slot));
-    let answer = core
-        .manager
-        .fault(context, address, shared.guest_time())
-        .map_err(status_of)?;
+    let now = shared.guest_time();
+    let answer = if shared.prediction.predicts(context) {
+        core.manager.fault_whole(context, address, now)
+    } else {
+        core.manager.fault(context, address, now)
+    }
+    .map_err(status_of)?;
     let event_sequence = match answer {
         FaultAnswer::Live(window) => core.events.published(window.slot),
         FaultAnswer::Coming => {

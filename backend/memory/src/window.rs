@@ -51,6 +51,8 @@ pub(crate) struct Window {
     pub lease_until: Nanos,
     /// When the fault or prediction asked for it.
     pub asked_at: Nanos,
+    /// Visible frames that had come to use by then.
+    pub asked_after: u64,
 }
 
 impl Window {
@@ -71,6 +73,7 @@ impl Window {
         pins: 0,
         lease_until: Nanos(0),
         asked_at: Nanos(0),
+        asked_after: 0,
     };
 
     /// Pages of the window.

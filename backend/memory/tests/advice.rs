@@ -21,7 +21,7 @@ fn manager() -> Manager<Lru> {
         reserve: Frames(0),
         refill: Frames(0),
         speculative: Frames(128),
-        probation: Nanos(0),
+        probation: Frames(0),
         max_contexts: 4,
         max_objects: 8,
         lease: Nanos(0),

@@ -34,7 +34,7 @@ fn config() -> Config {
         reserve: Frames(4),
         refill: Frames(4),
         speculative: Frames(SPECULATIVE),
-        probation: Nanos(50),
+        probation: Frames(8),
         max_contexts: 2,
         max_objects: 8,
         lease: Nanos(20),
@@ -335,9 +335,12 @@ impl World {
                 && (w.report.address.0..w.report.address.0 + w.report.bytes).contains(&address)
         });
         let Some(window) = window else {
-            self.manager
-                .fault(context, DeviceAddress(address), self.now)
-                .unwrap();
+            let (manager, at) = (&mut self.manager, DeviceAddress(address));
+            let answer = match write {
+                Some(_) => manager.fault_whole(context, at, self.now),
+                None => manager.fault(context, at, self.now),
+            };
+            answer.unwrap();
             self.drain();
             return;
         };

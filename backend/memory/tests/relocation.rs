@@ -33,7 +33,7 @@ impl Fixture {
             reserve: Frames(0),
             refill: Frames(0),
             speculative: Frames(0),
-            probation: Nanos(0),
+            probation: Frames(0),
             max_contexts: 4,
             max_objects: 4,
             lease: Nanos(0),

@@ -20,7 +20,7 @@ fn manager() -> Manager<Lru> {
         reserve: Frames(RESERVE),
         refill: Frames(REFILL),
         speculative: Frames(0),
-        probation: Nanos(0),
+        probation: Frames(0),
         max_contexts: 1,
         max_objects: 4,
         lease: Nanos(0),

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use augur_memory::{ContextId, Nanos, PageNumber, Refused};
+use augur_memory::{ContextId, PageNumber, Refused};
 use augur_predictor::Region;
 
 use super::unit::UnitSize;
@@ -11,8 +11,12 @@ use crate::shared::Shared;
 
 /// Runs that wait for frames, at most.
 const POSTPONED: usize = 64;
-/// How long a run waits for frames before it is no prediction any more.
-const PATIENCE: Nanos = Nanos(20_000_000);
+/// A run that waits for frames is no prediction any more when one of so many parts of the
+/// aperture has come to use since.
+const PATIENCE: u64 = 2;
+/// Frames are freed for so many of the largest windows at once: a revoke is on its way
+/// for as long as a program needs for some of them.
+const ROOM: u32 = 2;
 /// A region shorter than the largest window may wait to grow when it is as far from
 /// the access as this many of the largest windows: then moves and notices are few.
 const NEAR: u64 = 2;
@@ -22,7 +26,8 @@ struct Postponed {
     context: ContextId,
     first: PageNumber,
     pages: u64,
-    until: Nanos,
+    /// Frames that had come to use when it was wanted.
+    since: u64,
 }
 
 /// Maps runs ahead, and keeps those that wait for frames.
@@ -69,26 +74,36 @@ impl Mapper {
 
     /// Maps pages ahead.
     pub fn map(&mut self, shared: &Shared, context: ContextId, first: PageNumber, pages: u64) {
-        let until = shared.guest_time() + PATIENCE;
+        let since = shared.core().manager.counters().came_to_use;
         self.try_to_map(
             shared,
             Postponed {
                 context,
                 first,
                 pages,
-                until,
+                since,
             },
         );
     }
 
     /// Frames may have become free.
     pub fn retry(&mut self, shared: &Shared) {
-        let now = shared.guest_time();
+        if self.postponed.is_empty() {
+            return;
+        }
+        let (came_to_use, aperture) = {
+            let manager = &shared.core().manager;
+            (
+                manager.counters().came_to_use,
+                u64::from(manager.config().aperture.0),
+            )
+        };
         for _ in 0..self.postponed.len() {
             let Some(run) = self.postponed.pop_front() else {
                 return;
             };
-            if run.until > now && !self.try_to_map(shared, run) {
+            let fresh = came_to_use - run.since <= aperture / PATIENCE;
+            if fresh && !self.try_to_map(shared, run) {
                 return;
             }
         }
@@ -99,7 +114,7 @@ impl Mapper {
         self.postponed.retain(|run| exists(run.context));
     }
 
-    /// Answers false when there were no frames.
+    /// Answers false when no frames are free, for whatever context.
     fn try_to_map(&mut self, shared: &Shared, mut run: Postponed) -> bool {
         let now = shared.guest_time();
         let mut core = shared.core();
@@ -112,14 +127,18 @@ impl Mapper {
             let left = run.pages - (first.0 - run.first.0);
             let frames = u32::try_from(left)
                 .unwrap_or(u32::MAX)
-                .min(1 << self.largest);
+                .min(ROOM << self.largest);
             log::debug!(
                 "{}: {left} pages from {first} on are not mapped ahead: {why}",
                 run.context
             );
-            let coming = match why {
-                Refused::Quota => manager.give_up_unused(run.context, frames, now),
-                _ => manager.make_room_ahead(run.context, frames, now),
+            // The limit has room again when something that was mapped ahead is used.
+            let over_limit = why == Refused::Quota;
+            let coming = if over_limit {
+                manager.give_up_unused(run.context, frames, now);
+                true
+            } else {
+                manager.make_room_ahead(run.context, frames, now)
             };
             if coming {
                 run.first = first;
@@ -128,11 +147,11 @@ impl Mapper {
                     self.postponed.pop_front();
                 }
                 self.postponed.push_back(run);
-                found = false;
+                found = over_limit;
             }
         } else {
             // The next prediction should find frames.
-            manager.make_room_ahead(run.context, 1 << self.largest, now);
+            manager.make_room_ahead(run.context, ROOM << self.largest, now);
         }
         shared.carry_out(core);
         found

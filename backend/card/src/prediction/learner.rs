@@ -280,9 +280,6 @@ impl<'a> Learner<'a> {
         let Some(stream) = self.stream(context, access.first) else {
             return;
         };
-        if access.origin == Origin::Fault {
-            self.complete(context, access.first);
-        }
         for unit in self.unit.covering(access.first, access.pages) {
             self.readback.used(context, unit);
             let observation = Observation {
@@ -301,6 +298,10 @@ impl<'a> Learner<'a> {
             let regions = self.predictor.regions();
             self.mapper.expect(self.shared, unit, &regions);
         }
+        if access.origin != Origin::Touch {
+            // What is used is no speculation any more: another may take its place.
+            self.mapper.retry(self.shared);
+        }
     }
 
     /// Tells the manager, which chooses victims, what to expect of a unit that was just
@@ -313,22 +314,6 @@ impl<'a> Learner<'a> {
         let manager = &mut self.shared.core().manager;
         manager.classify(context, first, class);
         manager.weigh(returns.weights());
-    }
-
-    /// Maps the rest of the unit of a page that a program had to ask for, where that
-    /// got a smaller window: at the end of an object, and where frames were rare. Who
-    /// comes from the unit's start goes on to its end.
-    fn complete(&mut self, context: ContextId, page: PageNumber) {
-        let first = self.unit.first_page(self.unit.holding(page));
-        let pages = self.unit.pages();
-        let partial = {
-            let manager = &self.shared.core().manager;
-            manager.is_visible(context, first, page.0 - first.0)
-                && !manager.is_visible(context, first, pages)
-        };
-        if partial {
-            self.mapper.map(self.shared, context, first, pages);
-        }
     }
 
     fn declared(&mut self, context: ContextId, first: PageNumber, pages: u64) {

@@ -137,7 +137,7 @@ impl Prediction {
     }
 
     /// Whether windows are mapped ahead for a context.
-    fn predicts(&self, context: ContextId) -> bool {
+    pub fn predicts(&self, context: ContextId) -> bool {
         self.predicting.load(Ordering::Relaxed) && self.mode(context) != PredictorMode::Off
     }
 

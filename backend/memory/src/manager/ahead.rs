@@ -10,6 +10,7 @@
 use thiserror::Error;
 
 use super::advice::Pattern;
+use super::fault::largest_block;
 use super::{FillPriority, GUARANTEED_WINDOWS, MAX_WINDOW_ORDER, Manager, MemoryError};
 use crate::{ContextId, Nanos, PageNumber, Replacement, Slot, WindowRef, WindowState};
 
@@ -132,10 +133,7 @@ impl<R: Replacement> Manager<R> {
                 page = run_end;
                 continue;
             }
-            let order = (start.trailing_zeros() as u8)
-                .min((run_end - start).ilog2() as u8)
-                .min(largest)
-                .min(MAX_WINDOW_ORDER);
+            let order = largest_block(start, run_end).min(largest);
             let at = PageNumber(start);
             match self.map_block_ahead(id, at, order, now) {
                 Ok(taken) => {
@@ -156,9 +154,14 @@ impl<R: Replacement> Manager<R> {
     /// Starts to free frames for a prediction of `frames`, as far as it may take
     /// them. Answers whether frames are coming.
     pub fn make_room_ahead(&mut self, id: ContextId, frames: u32, now: Nanos) -> bool {
-        let wanted = self.config.reserve.0 + frames;
+        let mut wanted = self.config.reserve.0 + frames;
         let mut have = self.visible.free_frames().0 + self.coming;
         let share = self.share();
+        // A demand fault wants its frames in one piece: where free ones lie apart, as many
+        // are freed besides, which is one window or brings neighbours together.
+        if self.coming == 0 && !self.has_demand_run() {
+            wanted = wanted.max(have + self.config.demand_window.0);
+        }
         while have < wanted {
             let Some(slot) = self.victim_for_prediction(id, share, now) else {
                 break;
@@ -173,7 +176,7 @@ impl<R: Replacement> Manager<R> {
     /// used for long, the least recent first, until their frames are `frames`.
     /// Answers whether any was found.
     pub fn give_up_unused(&mut self, id: ContextId, frames: u32, now: Nanos) -> bool {
-        let probation = self.config.probation;
+        let settled = self.settled();
         let mut found = 0;
         while found < frames {
             let Manager {
@@ -189,7 +192,7 @@ impl<R: Replacement> Manager<R> {
                     && window.context == id
                     && window.ahead
                     && !window.used
-                    && window.asked_at + probation <= now
+                    && Some(window.asked_after) <= settled
             }) else {
                 break;
             };
@@ -207,7 +210,7 @@ impl<R: Replacement> Manager<R> {
 
     /// The first run of pages at or behind `page` and before `end` that lies in
     /// one object and has no window.
-    fn next_unmapped_run(
+    pub(super) fn next_unmapped_run(
         &self,
         id: ContextId,
         mut page: u64,
@@ -258,14 +261,32 @@ impl<R: Replacement> Manager<R> {
             return Err(Refused::NoFrames);
         }
         let frame = self.visible.allocate(order).ok_or(Refused::NoFrames)?;
+        if !self.has_demand_run() {
+            self.visible.release(frame, order);
+            return Err(Refused::NoFrames);
+        }
         self.start_fill(id, first, order, frame, FillPriority::Ahead, now)
             .map(|_| order)
             .ok_or(Refused::Memory(MemoryError::NoObject))
     }
 
+    /// What was mapped ahead when no more frames had come to use than these, and is not
+    /// used yet, has had its time. `None` is less than any.
+    fn settled(&self) -> Option<u64> {
+        let probation = u64::from(self.config.probation.0);
+        self.counters.came_to_use.checked_sub(probation)
+    }
+
+    /// Whether what is free has as large a piece as a demand fault finds in the reserve.
+    fn has_demand_run(&self) -> bool {
+        let kept = self.config.reserve.min(self.config.demand_window);
+        let order = kept.0.checked_ilog2().map(|order| order as u8);
+        self.visible.largest_order() >= order
+    }
+
     /// Whether the context may have `frames` more that are mapped ahead and not
     /// used yet.
-    fn within_quota(&self, id: ContextId, frames: u32) -> Result<(), Refused> {
+    pub(super) fn within_quota(&self, id: ContextId, frames: u32) -> Result<(), Refused> {
         let context = self.contexts.get(&id).ok_or(MemoryError::NoContext)?;
         let sharing = self.contexts_with_windows().max(1);
         let all = self.counters.speculative_frames + u64::from(frames);
@@ -289,7 +310,7 @@ impl<R: Replacement> Manager<R> {
 
     fn victim_for_prediction(&mut self, id: ContextId, share: u32, now: Nanos) -> Option<Slot> {
         let guaranteed = GUARANTEED_WINDOWS * self.config.demand_window.0;
-        let probation = self.config.probation;
+        let settled = self.settled();
         let Manager {
             replacement,
             windows,
@@ -305,7 +326,7 @@ impl<R: Replacement> Manager<R> {
                 && window.pins == 0
                 && !window.kept
                 && window.lease_until <= now
-                && (!window.ahead || window.used || window.asked_at + probation <= now)
+                && (!window.ahead || window.used || Some(window.asked_after) <= settled)
                 && if window.context == id {
                     holds > guaranteed
                 } else {
@@ -324,6 +345,7 @@ impl<R: Replacement> Manager<R> {
         window.used = true;
         let (id, frames) = (window.context, window.pages().0);
         self.counters.ahead_used += 1;
+        self.counters.came_to_use += u64::from(frames);
         self.leave_speculation(id, frames);
         true
     }

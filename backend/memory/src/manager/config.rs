@@ -27,9 +27,10 @@ pub struct Config {
     pub refill: Frames,
     /// Visible frames of windows that were mapped ahead and not used yet, at most.
     pub speculative: Frames,
-    /// How long a window that was mapped ahead is given to be used before another
-    /// prediction may take its place.
-    pub probation: Nanos,
+    /// Visible frames that come to use, on demand or as predicted, before another
+    /// prediction may take the place of a window that was mapped ahead and is not used
+    /// yet. Not a time: what is predicted does not become wrong while programs compute.
+    pub probation: Frames,
     /// Contexts at one time, at most; less when the aperture is too small for
     /// the windows that each may hold.
     pub max_contexts: u32,

@@ -2,7 +2,8 @@
 //! Mapping: demand faults, faults that wait, and fills.
 
 use super::{
-    Action, FillPriority, MAX_WAITING_FAULTS, Manager, MemoryError, Pattern, WaitingFault,
+    Action, FillPriority, MAX_WAITING_FAULTS, MAX_WINDOW_ORDER, Manager, MemoryError, Pattern,
+    WaitingFault,
 };
 use crate::{
     ContextId, DeviceAddress, Frame, Nanos, PageNumber, Replacement, Slot, WindowRef, WindowState,
@@ -43,6 +44,31 @@ impl<R: Replacement> Manager<R> {
         &mut self,
         id: ContextId,
         address: DeviceAddress,
+        now: Nanos,
+    ) -> Result<FaultAnswer, MemoryError> {
+        self.fault_on(id, address, false, now)
+    }
+
+    /// The same for a program whose driver knows of windows that nobody asked for: all
+    /// pages of the object become visible that a demand window of full size would hold.
+    /// At the end of an object, and where free frames lie apart, those are several.
+    ///
+    /// # Errors
+    /// As [`Manager::fault`].
+    pub fn fault_whole(
+        &mut self,
+        id: ContextId,
+        address: DeviceAddress,
+        now: Nanos,
+    ) -> Result<FaultAnswer, MemoryError> {
+        self.fault_on(id, address, true, now)
+    }
+
+    fn fault_on(
+        &mut self,
+        id: ContextId,
+        address: DeviceAddress,
+        whole: bool,
         now: Nanos,
     ) -> Result<FaultAnswer, MemoryError> {
         let context = self.contexts.get(&id).ok_or(MemoryError::NoContext)?;
@@ -87,6 +113,7 @@ impl<R: Replacement> Manager<R> {
             self.waiting.push_back(WaitingFault {
                 context: id,
                 page,
+                whole,
                 since: now,
             });
         }
@@ -198,6 +225,9 @@ impl<R: Replacement> Manager<R> {
             fault.since,
         ) {
             Some(_) => {
+                if fault.whole {
+                    self.complete(fault.context, fault.page, now);
+                }
                 // The next fault should find frames too.
                 self.refill_reserve(now);
                 self.follow_sequence(fault.context, fault.page, first.0 + (1 << order), now);
@@ -235,6 +265,47 @@ impl<R: Replacement> Manager<R> {
         self.visible
             .allocate(available)
             .map(|frame| (frame, available))
+    }
+
+    /// Fills what of a demand window's place it does not hold, as far as there are free
+    /// frames, those of the reserve included: the program is about to use it.
+    fn complete(&mut self, id: ContextId, page: PageNumber, now: Nanos) {
+        let object = self
+            .contexts
+            .get(&id)
+            .and_then(|context| self.object_at(context, page));
+        let Some(object) = object else { return };
+        if self.pattern(id, page) == Some(Pattern::Random) {
+            return;
+        }
+        let full = u64::from(self.config.demand_window.0);
+        let start = page.0 - page.0 % full;
+        let end = (start + full).min(object.first_page.0 + object.pages);
+        let mut at = start.max(object.first_page.0);
+        while let Ok(Some((first, run_end))) = self.next_unmapped_run(id, at, end) {
+            let Some(free) = self.visible.largest_order() else {
+                break;
+            };
+            let order = largest_block(first, run_end).min(free);
+            at = first + (1 << order);
+            if self.written_in_flight(id, PageNumber(first), 1 << order) {
+                continue;
+            }
+            if self.within_quota(id, 1 << order).is_err() {
+                break;
+            }
+            let Some(frame) = self.visible.allocate(order) else {
+                break;
+            };
+            self.start_fill(
+                id,
+                PageNumber(first),
+                order,
+                frame,
+                FillPriority::Ahead,
+                now,
+            );
+        }
     }
 
     pub(super) fn start_fill(
@@ -279,6 +350,10 @@ impl<R: Replacement> Manager<R> {
         window.pins = 0;
         window.lease_until = Nanos(0);
         window.asked_at = asked_at;
+        window.asked_after = self.counters.came_to_use;
+        if !ahead {
+            self.counters.came_to_use += u64::from(window.pages().0);
+        }
         let bytes = window.pages().bytes();
         let window = WindowRef {
             slot,
@@ -321,6 +396,14 @@ impl<R: Replacement> Manager<R> {
             context.faults += 1;
         }
     }
+}
+
+/// log2 of the pages of the largest aligned block that starts at a page and ends before
+/// another.
+pub(super) fn largest_block(first: u64, end: u64) -> u8 {
+    (first.trailing_zeros() as u8)
+        .min((end - first).ilog2() as u8)
+        .min(MAX_WINDOW_ORDER)
 }
 
 fn aligned(page: PageNumber, order: u8) -> PageNumber {

@@ -187,6 +187,8 @@ struct Context {
 struct WaitingFault {
     context: ContextId,
     page: PageNumber,
+    /// What one window cannot hold of a full one's place comes with it.
+    whole: bool,
     since: Nanos,
 }
 

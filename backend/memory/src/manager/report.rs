@@ -63,6 +63,9 @@ pub struct Counters {
     pub windows: u64,
     /// Frames of windows now.
     pub window_frames: u64,
+    /// Frames of all windows that came to use so far: of those on demand, and of those
+    /// mapped ahead at their first use.
+    pub came_to_use: u64,
     /// Frames in quarantine now.
     pub quarantined_frames: u64,
     /// Demand faults that asked for a window.

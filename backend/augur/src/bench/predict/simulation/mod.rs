@@ -99,7 +99,7 @@ impl<'a, P: Probe> Simulation<'a, P> {
             reserve: Frames(0),
             refill: Frames(0),
             speculative: frames,
-            probation: Nanos(0),
+            probation: Frames(0),
             max_contexts: 2,
             max_objects: 1,
             lease: costs.fault,
