@@ -8,6 +8,9 @@ const NONE: u32 = u32::MAX;
 /// One of so many windows, those next in turn, is watched.
 const WATCHED: u32 = 4;
 
+/// A window is old when more were mapped since its last use than this part of all.
+const OLD: u32 = 4;
+
 #[derive(Clone, Copy)]
 struct Link {
     newer: u32,
@@ -148,6 +151,11 @@ impl Replacement for Lru {
         self.links[slot.0 as usize].told = false;
     }
 
+    fn is_old(&self, slot: Slot) -> bool {
+        let link = &self.links[slot.0 as usize];
+        link.listed && self.mapped.wrapping_sub(link.used) > self.listed / OLD
+    }
+
     fn classify(&mut self, slot: Slot, class: Class) {
         let Some(link) = self.links.get_mut(slot.0 as usize) else {
             return;
@@ -238,6 +246,21 @@ mod tests {
         assert_eq!(watch(&mut lru), []);
         (0..4).for_each(|slot| lru.mapped(Slot(slot), true, Nanos(2)));
         assert_eq!(watch(&mut lru), [Slot(0)]);
+    }
+
+    #[test]
+    fn a_window_is_old_when_a_quarter_of_all_were_mapped_since_its_use() {
+        let mut lru = Lru::new(8);
+        for slot in 0..8 {
+            lru.mapped(Slot(slot), true, Nanos(0));
+        }
+        let old = |lru: &Lru| (0..8).filter(|&slot| lru.is_old(Slot(slot))).count();
+        assert_eq!(old(&lru), 5);
+        assert!(lru.is_old(Slot(4)) && !lru.is_old(Slot(5)));
+        lru.touched(Slot(0), Nanos(1));
+        assert!(!lru.is_old(Slot(0)), "it is the newest");
+        lru.unmapped(Slot(1));
+        assert!(!lru.is_old(Slot(1)), "it is gone");
     }
 
     #[test]

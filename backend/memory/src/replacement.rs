@@ -16,6 +16,12 @@ pub trait Replacement: Send {
     fn unmapped(&mut self, slot: Slot);
     /// The window to give up, among those for which `eligible` answers true.
     fn victim(&mut self, eligible: &mut dyn FnMut(Slot) -> bool) -> Option<Slot>;
+    /// Whether a window may leave soon, unless it is said to be needed. Orders that do
+    /// not care have none.
+    fn is_old(&self, slot: Slot) -> bool {
+        let _ = slot;
+        false
+    }
     /// What the owner expects of a window's return, from now until it is unmapped.
     /// Orders that do not care ignore it.
     fn classify(&mut self, slot: Slot, class: Class) {

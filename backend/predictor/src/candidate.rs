@@ -32,6 +32,8 @@ pub struct Sample {
 pub struct Candidate {
     pub key: u64,
     pub page: PageNumber,
+    /// Whether it is visible already.
+    pub visible: bool,
     /// Steps until it is needed, from zero, says the expert that expects it soonest.
     pub rank: u8,
     pub odds: f32,

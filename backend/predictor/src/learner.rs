@@ -63,6 +63,10 @@ impl Prefetcher for Learner {
         self.predictor.returns()
     }
 
+    fn kept(&self) -> &[PageNumber] {
+        self.predictor.kept()
+    }
+
     fn watches(&self) -> bool {
         self.predictor.watches()
     }

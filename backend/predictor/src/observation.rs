@@ -55,6 +55,12 @@ pub trait Residency {
     /// Whether the page is visible or on its way.
     fn is_visible(&self, context: ContextId, page: PageNumber) -> bool;
 
+    /// Whether a visible page may leave soon, unless it is said to be needed.
+    fn is_old(&self, context: ContextId, page: PageNumber) -> bool {
+        let _ = (context, page);
+        false
+    }
+
     /// Moves that are on the link or wait for it, into the aperture and home.
     fn moves_under_way(&self) -> usize {
         0
@@ -95,6 +101,12 @@ pub trait Prefetcher {
     /// the least recently used one.
     fn returns(&self) -> Option<&crate::Returns> {
         None
+    }
+
+    /// Visible pages that are expected after the last access and would leave: they are
+    /// to stay as if they had been used.
+    fn kept(&self) -> &[PageNumber] {
+        &[]
     }
 
     /// A page has left the aperture. `used` says whether it was touched.

@@ -29,6 +29,10 @@ use crate::{Observation, Origin, Prefetcher, Residency, Stream};
 
 /// Contexts with a mode of their own, at most.
 const MODES: usize = 1024;
+/// Visible pages that are needed again with more than this probability stay: likelier
+/// than not. It costs no move, another page leaves instead.
+const KEEP: f32 = 0.5;
+
 /// The predictor.
 pub struct Predictor {
     config: Config,
@@ -45,6 +49,9 @@ pub struct Predictor {
     features: Vec<Features>,
     corrections: Vec<f32>,
     predicted: Vec<Region>,
+    /// Visible pages that the last access made it expect, though they are among those
+    /// that leave next.
+    kept: Vec<PageNumber>,
     /// Pages mapped so far, wrapping: the clock of labels.
     mapped: u32,
     /// Mean of the time from a proposal to its use, in pages mapped.
@@ -78,6 +85,7 @@ impl Predictor {
             features: Vec::new(),
             corrections: Vec::new(),
             predicted: Vec::new(),
+            kept: Vec::new(),
             mapped: 0,
             time_to_use: config.frames as f32 / 8.0,
             nanos_to_use: [config.costs.fault; KINDS],
@@ -246,7 +254,11 @@ impl Predictor {
             let Some(target) = page_of(stream.context, proposal.page) else {
                 continue;
             };
-            if proposal.page == page || residency.is_visible(stream.context, target) {
+            if proposal.page == page {
+                continue;
+            }
+            let visible = residency.is_visible(stream.context, target);
+            if visible && !residency.is_old(stream.context, target) {
                 continue;
             }
             let (odds, judged) = match mode {
@@ -263,6 +275,7 @@ impl Predictor {
             candidates.push(Candidate {
                 key: proposal.page,
                 page: target,
+                visible,
                 rank: proposal.rank(),
                 odds,
                 judged,
@@ -352,6 +365,7 @@ impl Predictor {
         }
         self.settle(page, observation.time);
         self.predicted.clear();
+        self.kept.clear();
         if !self.history.record(observation.stream, page) {
             return;
         }
@@ -362,6 +376,12 @@ impl Predictor {
         let streams = self.history.streams_at_work();
         let candidates = std::mem::take(&mut self.candidates);
         for candidate in &candidates {
+            if candidate.visible {
+                if squash(candidate.odds) > KEEP {
+                    self.kept.push(candidate.page);
+                }
+                continue;
+            }
             let issued =
                 squash(candidate.odds) > threshold && self.depth.reaches(candidate.rank, streams);
             if issued {
@@ -394,6 +414,10 @@ impl Prefetcher for Predictor {
         wanted.extend(self.predicted.iter().map(|region| region.start));
     }
 
+    fn kept(&self) -> &[PageNumber] {
+        &self.kept
+    }
+
     fn watches(&self) -> bool {
         true
     }
@@ -417,5 +441,56 @@ impl Prefetcher for Predictor {
         for expert in &mut self.experts {
             expert.unmapped(page, used);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use augur_memory::ContextId;
+
+    use super::*;
+    use crate::{Costs, Origin};
+
+    /// All pages are visible, and all but the newest are old.
+    struct Full;
+
+    impl Residency for Full {
+        fn is_visible(&self, _: ContextId, _: PageNumber) -> bool {
+            true
+        }
+
+        fn is_old(&self, _: ContextId, _: PageNumber) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn pages_that_are_there_and_come_next_are_to_stay_and_are_not_asked_for() {
+        let mut predictor = Predictor::new(Config {
+            mode: Mode::Full,
+            frames: 1024,
+            least_steps: 3,
+            costs: Costs::default(),
+            seed: 1,
+        });
+        let stream = Stream {
+            context: ContextId(1),
+            queue: 0,
+        };
+        let mut kept = Vec::new();
+        for page in 0..200 {
+            let observation = Observation {
+                stream,
+                page: PageNumber(page),
+                origin: Origin::Touch,
+                write: false,
+                time: Nanos(page * 1000),
+            };
+            predictor.learn(&observation, &Full);
+            assert!(predictor.regions().is_empty());
+            kept = predictor.kept().to_vec();
+        }
+        assert!(kept.contains(&PageNumber(200)), "{kept:?}");
+        assert!(!kept.contains(&PageNumber(0)));
     }
 }

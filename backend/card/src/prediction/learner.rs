@@ -73,6 +73,11 @@ impl Residency for Aperture<'_> {
         self.shared.core().manager.is_visible(context, first, pages)
     }
 
+    fn is_old(&self, context: ContextId, unit: PageNumber) -> bool {
+        let first = self.unit.first_page(unit);
+        self.shared.core().manager.is_old(context, first)
+    }
+
     fn moves_under_way(&self) -> usize {
         self.shared.dma.moves_that_wait()
     }
@@ -295,6 +300,7 @@ impl<'a> Learner<'a> {
             };
             self.predictor.learn(&observation, &aperture);
             self.classify(context, unit);
+            self.keep(context);
             let regions = self.predictor.regions();
             self.mapper.expect(self.shared, unit, &regions);
         }
@@ -314,6 +320,19 @@ impl<'a> Learner<'a> {
         let manager = &mut self.shared.core().manager;
         manager.classify(context, first, class);
         manager.weigh(returns.weights());
+    }
+
+    /// Has the windows stay that the predictor expects to be used.
+    fn keep(&self, context: ContextId) {
+        let kept = self.predictor.kept();
+        if kept.is_empty() {
+            return;
+        }
+        let now = self.shared.now();
+        let manager = &mut self.shared.core().manager;
+        for &unit in kept {
+            manager.keep(context, self.unit.first_page(unit), now);
+        }
     }
 
     fn declared(&mut self, context: ContextId, first: PageNumber, pages: u64) {

@@ -44,6 +44,19 @@ impl<R: Replacement> Manager<R> {
         ))
     }
 
+    /// Whether the window that shows a page may leave soon.
+    pub fn is_old(&self, id: ContextId, page: PageNumber) -> bool {
+        self.lookup(id, page)
+            .is_some_and(|(window, _)| self.replacement.is_old(window.slot))
+    }
+
+    /// A page is expected to be used soon: its window stays as if it had been used now.
+    pub fn keep(&mut self, id: ContextId, page: PageNumber, now: Nanos) {
+        if let Some((window, WindowState::Live)) = self.lookup(id, page) {
+            self.replacement.touched(window.slot, now);
+        }
+    }
+
     /// Says what is expected of the return of the window that shows a page, if there is
     /// one.
     pub fn classify(&mut self, id: ContextId, page: PageNumber, class: Class) {

@@ -114,6 +114,13 @@ impl Replacement for Order {
         }
     }
 
+    fn is_old(&self, slot: Slot) -> bool {
+        match self {
+            Self::Lru(lru) => lru.is_old(slot),
+            Self::Belady(_) => false,
+        }
+    }
+
     fn victim(&mut self, eligible: &mut dyn FnMut(Slot) -> bool) -> Option<Slot> {
         match self {
             Self::Lru(lru) => lru.victim(eligible),
@@ -140,6 +147,10 @@ pub struct Aperture<'a> {
 impl Residency for Aperture<'_> {
     fn is_visible(&self, context: ContextId, page: PageNumber) -> bool {
         self.manager.lookup(context, page).is_some()
+    }
+
+    fn is_old(&self, context: ContextId, page: PageNumber) -> bool {
+        self.manager.is_old(context, page)
     }
 
     fn moves_under_way(&self) -> usize {
@@ -257,6 +268,17 @@ impl Policy {
         if let Some(returns) = prefetcher.and_then(Prefetcher::returns) {
             manager.classify(context, page, returns.class(context, page));
             manager.weigh(returns.weights());
+        }
+    }
+
+    /// Tells the manager which visible pages are needed soon.
+    pub fn keep(&self, manager: &mut Manager<Order>, context: ContextId, now: Nanos) {
+        for &page in self
+            .prefetcher
+            .iter()
+            .flat_map(|prefetcher| prefetcher.kept())
+        {
+            manager.keep(context, page, now);
         }
     }
 

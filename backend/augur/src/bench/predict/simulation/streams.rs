@@ -117,6 +117,7 @@ impl<P: Probe> Simulation<'_, P> {
             };
             self.policy.observe(&observation, &aperture, &mut wanted);
             self.policy.classify(&mut self.manager, context, at);
+            self.policy.keep(&mut self.manager, context, now);
             for &page in &wanted {
                 self.prefetch(context, page, now, None);
             }
