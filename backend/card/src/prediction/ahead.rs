@@ -14,9 +14,11 @@ const POSTPONED: usize = 64;
 /// A run that waits for frames is no prediction any more when one of so many parts of the
 /// aperture has come to use since.
 const PATIENCE: u64 = 2;
-/// Frames are freed for so many of the largest windows at once: a revoke is on its way
-/// for as long as a program needs for some of them.
-const ROOM: u32 = 2;
+/// Frames are freed for so many of the largest windows at once, and for no more than one
+/// of so many parts of the aperture: a revoke is on its way for as long as a program needs
+/// for some windows.
+const ROOM_WINDOWS: u32 = 2;
+const ROOM_PART: u32 = 8;
 /// A region shorter than the largest window may wait to grow when it is as far from
 /// the access as this many of the largest windows: then moves and notices are few.
 const NEAR: u64 = 2;
@@ -120,14 +122,13 @@ impl Mapper {
         let mut core = shared.core();
         let manager = &mut core.manager;
         let mapped = manager.map_span_ahead(run.context, run.first, run.pages, self.largest, now);
+        let room = (manager.config().aperture.0 / ROOM_PART).min(ROOM_WINDOWS << self.largest);
         let mut found = true;
         if let Ok(mapped) = mapped
             && let Some((first, why)) = mapped.left
         {
             let left = run.pages - (first.0 - run.first.0);
-            let frames = u32::try_from(left)
-                .unwrap_or(u32::MAX)
-                .min(ROOM << self.largest);
+            let frames = u32::try_from(left).unwrap_or(u32::MAX).min(room);
             log::debug!(
                 "{}: {left} pages from {first} on are not mapped ahead: {why}",
                 run.context
@@ -151,7 +152,7 @@ impl Mapper {
             }
         } else {
             // The next prediction should find frames.
-            manager.make_room_ahead(run.context, ROOM << self.largest, now);
+            manager.make_room_ahead(run.context, room, now);
         }
         shared.carry_out(core);
         found
