@@ -328,7 +328,7 @@ impl<'a> Learner<'a> {
         if kept.is_empty() {
             return;
         }
-        let now = self.shared.now();
+        let now = self.shared.guest_time();
         let manager = &mut self.shared.core().manager;
         for &unit in kept {
             manager.keep(context, self.unit.first_page(unit), now);
