@@ -54,6 +54,23 @@ static int augur_transfer_add(struct augur_transfer_memory *memory, u64 address,
 	return ret;
 }
 
+/*
+ * How many of the pages from the first on lie behind each other in one folio: memory
+ * in huge pages is noted by a look at each page, not by a call.
+ */
+static int augur_transfer_run(struct page **pages, int count)
+{
+	struct folio *folio = page_folio(pages[0]);
+	unsigned long here = folio_nr_pages(folio) - folio_page_idx(folio, pages[0]);
+	unsigned long first = page_to_pfn(pages[0]);
+	int most = min_t(unsigned long, count, here);
+	int run = 1;
+
+	while (run < most && page_to_pfn(pages[run]) == first + run)
+		run++;
+	return run;
+}
+
 /* Pins the next pages. Return: bytes of the transfer that they cover. */
 static int augur_transfer_pin_batch(struct augur_list *list,
 				    struct augur_transfer_memory *memory,
@@ -69,9 +86,11 @@ static int augur_transfer_pin_batch(struct augur_list *list,
 	if (pinned <= 0)
 		return pinned ?: -EFAULT;
 
-	for (int i = 0; i < pinned; i++) {
-		u32 bytes = min_t(u64, left - covered, PAGE_SIZE - offset);
+	for (int i = 0, run; i < pinned; i += run) {
+		u64 bytes;
 
+		run = augur_transfer_run(batch + i, pinned - i);
+		bytes = min_t(u64, left - covered, run * PAGE_SIZE - offset);
 		if (memory->writes && !folio_test_anon(page_folio(batch[i])))
 			list->signal_late = true;
 		ret = augur_transfer_add(memory, page_to_phys(batch[i]) + offset, bytes);

@@ -31,8 +31,9 @@ const COMMAND_OVERHEAD: u64 = 1024;
 /// Commands of one list, at most: as many as fit a submission.
 const MAX_COMMANDS: usize = 1 << 15;
 
-/// Commands, and nanoseconds of their estimates, that a list may have to be run by
-/// the thread that takes it: as much as waking another thread costs.
+/// Commands, and nanoseconds of the estimates of those that compute, that a list may
+/// have to be run by the thread that takes it: as much as waking another thread costs.
+/// Bytes of its transfers: [`dma::BRIEF_BYTES`].
 const BRIEF_COMMANDS: usize = 4;
 const BRIEF_NS: u64 = 20_000;
 
@@ -246,8 +247,17 @@ fn add_instruction(
 
 /// Whether a list takes no longer than waking others to run it.
 fn is_brief(commands: &[Command]) -> bool {
-    commands.len() <= BRIEF_COMMANDS
-        && commands.iter().map(|command| command.nanos).sum::<u64>() <= BRIEF_NS
+    if commands.len() > BRIEF_COMMANDS {
+        return false;
+    }
+    let (mut bytes, mut nanos) = (0_u64, 0_u64);
+    for command in commands {
+        match command.operands.first() {
+            Some(moved) if command.is_transfer() => bytes = bytes.saturating_add(moved.span),
+            _ => nanos = nanos.saturating_add(command.nanos),
+        }
+    }
+    bytes <= dma::BRIEF_BYTES && nanos <= BRIEF_NS
 }
 
 /// Counts the list in and hands it to the scheduler.
@@ -307,7 +317,10 @@ fn admit(
             Ok(())
         }
         Ok(ends) => {
-            shared.tell(ends);
+            shared.tell_lists(ends.lists);
+            if ends.transfers_ready {
+                dma::begin(shared);
+            }
             Ok(())
         }
         Err(status) => {

@@ -16,7 +16,7 @@ mod queue;
 use augur_abi::PAGE_BYTES;
 use augur_memory::{Frames, HomeCopy, HomeRun, PhysicalOffset, Piece, WindowRef};
 
-pub(crate) use self::part::Part;
+pub(crate) use self::part::{LEAST as BRIEF_BYTES, Part};
 use self::queue::{AHEAD, DEMAND};
 pub(crate) use self::queue::{DmaJob, DmaQueue};
 use crate::device_memory::DeviceMemory;
@@ -137,26 +137,56 @@ fn fill_ahead(
     }
 }
 
-/// Moves what is ready, at most `transfers` and none larger than the piece that a
-/// channel moves between two looks for something more urgent. To wake a channel costs
-/// more than that.
+/// Moves what is ready, at most `transfers` and so many bytes as are moved while a
+/// channel is woken.
 pub(crate) fn stand_in(shared: &Shared, transfers: usize) {
+    let mut left = BRIEF_BYTES;
     for _ in 0..transfers {
-        if shared.dma.has_urgent() {
-            return;
-        }
-        let Some(ready) = shared.dispatch.take_transfer(0, shared.now()) else {
+        let Some((part, _)) = take(shared) else {
             return;
         };
-        let part = Part::whole(ready.work);
-        if part.bytes() > PIECE {
+        let Some(less) = left.checked_sub(part.bytes()) else {
             shared.dma.push(DmaJob::Transfer(part));
             return;
-        }
-        let start = shared.now();
-        part::transfer(shared, part);
-        Totals::add(&shared.totals.dma_ns, (shared.now() - start).0);
+        };
+        left = less;
+        as_channel(shared, || part::transfer(shared, part));
     }
+}
+
+/// Begins with what is ready while channels are woken for the rest of it.
+pub(crate) fn begin(shared: &Shared) {
+    let Some((part, more)) = take(shared) else {
+        shared.dma.wake();
+        return;
+    };
+    if more {
+        shared.dma.wake();
+    }
+    as_channel(shared, || {
+        if part.bytes() <= BRIEF_BYTES {
+            part::transfer(shared, part);
+        } else {
+            part::begin(shared, part);
+        }
+    });
+}
+
+/// A transfer that is ready, and whether there are more; none while something else goes
+/// first.
+fn take(shared: &Shared) -> Option<(Part, bool)> {
+    if shared.dma.has_urgent() || shared.dma.in_order_of_arrival() {
+        return None;
+    }
+    let ready = shared.dispatch.take_transfer(0, shared.now())?;
+    Some((Part::whole(ready.work), ready.more))
+}
+
+/// Counts the time as a channel's.
+fn as_channel(shared: &Shared, work: impl FnOnce()) {
+    let start = shared.now();
+    work();
+    Totals::add(&shared.totals.dma_ns, (shared.now() - start).0);
 }
 
 #[cfg(test)]

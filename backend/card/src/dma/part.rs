@@ -22,7 +22,7 @@ use crate::transfer::Transfer;
 const STRIDE: u64 = 1 << 20;
 /// What another channel is woken for, at least: to wake it takes about as long as to
 /// move that.
-const LEAST: u64 = 1 << 20;
+pub(crate) const LEAST: u64 = 1 << 20;
 /// Bytes that a channel takes at a time of a transfer that several move: what the last
 /// one may end later than the others.
 const CLAIM: u64 = 256 << 10;
@@ -137,22 +137,41 @@ impl Part {
     }
 }
 
-/// Moves parts of a transfer until all are taken or something more urgent waits. Counts
-/// the channel's time for the context.
+/// Moves parts of a transfer until all are taken or something more urgent waits.
 pub(super) fn transfer(shared: &Shared, mut part: Part) {
-    let start = shared.now();
-    let context = part.transfer.work.list.context;
     for other in part.share(shared.dma.idle()) {
         shared.dma.push(DmaJob::Transfer(other));
     }
-    advance(shared, part);
+    advance(shared, part, u64::MAX);
+}
+
+/// Moves the first parts of a transfer, as much as a channel would while others are
+/// woken for the rest; nothing when no other is free.
+pub(super) fn begin(shared: &Shared, mut part: Part) {
+    let others = part.share(shared.dma.idle());
+    let alone = others.is_empty();
+    for other in others {
+        shared.dma.push(DmaJob::Transfer(other));
+    }
+    if alone {
+        shared.dma.push(DmaJob::Transfer(part));
+    } else {
+        advance(shared, part, LEAST / CLAIM);
+    }
+}
+
+/// Moves at most so many parts of a transfer. Counts the time for the context.
+fn advance(shared: &Shared, part: Part, most: u64) {
+    let start = shared.now();
+    let context = part.transfer.work.list.context;
+    move_parts(shared, part, most);
     if let Some(info) = shared.core().contexts.get_mut(&context) {
         info.dma += shared.now() - start;
     }
 }
 
-fn advance(shared: &Shared, mut part: Part) {
-    loop {
+fn move_parts(shared: &Shared, mut part: Part, most: u64) {
+    for _ in 0..most {
         let Some(mut left) = part.left.take().or_else(|| part.transfer.claim()) else {
             return;
         };

@@ -49,6 +49,8 @@ struct Transfer {
     bytes: u64,
     /// Other bytes each time, which no cache holds.
     walks: bool,
+    /// Transfers of a list; the time is the list's.
+    in_a_list: u64,
     guest: Quantiles,
     guest_bytes_per_second: u64,
     card_bytes_per_second: u64,
@@ -138,7 +140,11 @@ impl GuestFigures {
             let group = "DMA";
             let (size, direction) = (Size(transfer.bytes), &transfer.direction);
             let walks = if transfer.walks { ", walking" } else { "" };
-            let name = |what: &str| format!("{size} {direction}{walks}, {what}");
+            let several = match transfer.in_a_list {
+                1 => String::new(),
+                count => format!(", {count} in a list"),
+            };
+            let name = |what: &str| format!("{size} {direction}{walks}{several}, {what}");
             let guest = transfer.guest_bytes_per_second;
             let card = gigabytes(transfer.card_bytes_per_second);
             let unit = Unit::GigabytesPerSecond;
@@ -154,7 +160,7 @@ impl GuestFigures {
             let aim = (transfer.bytes >= LARGE).then_some(Aim::AtLeast(0.9));
             let against = ratio(card, memcpy);
             figures.add(group, name("card / memcpy"), Unit::Ratio, aim, against);
-            if aim.is_some() && !transfer.walks {
+            if aim.is_some() && !transfer.walks && transfer.in_a_list == 1 {
                 let rested = copy.bytes_per_second(transfer.bytes, Course::Rests) * 1e-9;
                 let against = ratio(card, rested);
                 let name = name("card / memcpy that sleeps between");
@@ -175,7 +181,8 @@ impl GuestFigures {
             let unit = Unit::GigabytesPerSecond;
             figures.add(group, format!("{size} read, bytes"), unit, None, speed);
             let same = |transfer: &&Transfer| {
-                transfer.bytes == peer.bytes && transfer.direction == "from card" && !transfer.walks
+                let plain = !transfer.walks && transfer.in_a_list == 1;
+                transfer.bytes == peer.bytes && transfer.direction == "from card" && plain
             };
             let Some(card) = self.transfers.iter().find(same) else {
                 continue;

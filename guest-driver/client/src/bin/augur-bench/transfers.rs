@@ -15,8 +15,10 @@ const SMALLEST: u64 = 4 << 10;
 const MOVED: u64 = 256 << 20;
 /// Most transfers of a size.
 const MOST: u64 = 500;
-/// Sizes from here on are measured on bytes that no cache holds, too.
-const WALKED: u64 = 1 << 20;
+/// Sizes from here on are measured on bytes that no cache holds, too, and several in a list.
+const LARGE: u64 = 1 << 20;
+/// Transfers of a list of several.
+const SEVERAL: u64 = 16;
 
 /// What is moved from where to where.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -29,6 +31,8 @@ pub struct Kind {
     /// the largest size; otherwise the same bytes again and again, which small ones
     /// find in caches.
     pub walks: bool,
+    /// Transfers of a list: with one, the card rests while the program gets the next ready.
+    pub in_a_list: u64,
 }
 
 /// Transfers of one kind.
@@ -37,13 +41,13 @@ pub struct Figure {
     /// Which.
     #[serde(flatten)]
     pub kind: Kind,
-    /// Guest wall time of submitting and waiting.
+    /// Guest wall time of submitting a list and waiting.
     pub guest: Quantiles,
-    /// By the card's clock, from the command's start to its end.
+    /// By the card's clock, from the first command's start to the last one's end.
     pub card: Quantiles,
-    /// Bytes over the median guest time, per second.
+    /// Bytes of a list over the median guest time, per second.
     pub guest_bytes_per_second: u64,
-    /// Bytes over the median card time, per second.
+    /// Bytes of a list over the median card time, per second.
     pub card_bytes_per_second: u64,
 }
 
@@ -58,8 +62,9 @@ pub fn measure(device: &Device, largest: u64) -> Result<Vec<Figure>, Error> {
     let mut figures = Vec::new();
     let sizes = std::iter::successors(Some(SMALLEST), |size| Some(size * 4));
     for bytes in sizes.take_while(|&bytes| bytes <= largest) {
-        for walks in [false, true] {
-            if walks && (bytes < WALKED || bytes * 2 > largest) {
+        for (in_a_list, walks) in [(1, false), (1, true), (SEVERAL, false), (SEVERAL, true)] {
+            let special = walks || in_a_list > 1;
+            if special && (bytes < LARGE || bytes * in_a_list * 2 > largest) {
                 continue;
             }
             for direction in ["to card", "from card"] {
@@ -67,6 +72,7 @@ pub fn measure(device: &Device, largest: u64) -> Result<Vec<Figure>, Error> {
                     direction,
                     bytes,
                     walks,
+                    in_a_list,
                 };
                 figures.push(transfers(device, &object, &mut memory, kind)?);
             }
@@ -86,25 +92,34 @@ fn transfers(
         direction,
         bytes,
         walks,
+        in_a_list,
     } = kind;
     let places = if walks { object.bytes() / bytes } else { 1 };
     let (mut guest, mut in_card) = (Vec::new(), Vec::new());
-    for turn in 0..(MOVED / bytes).clamp(1, MOST) {
-        let start = turn % places * bytes;
-        let card = object.byte_range(start, bytes)?;
-        let part = &mut memory[start as usize..][..bytes as usize];
+    for turn in 0..(MOVED / bytes / in_a_list).clamp(1, MOST) {
+        let first = turn * in_a_list % places * bytes;
+        let lent = if walks { bytes * in_a_list } else { bytes };
+        let lent = &mut memory[first as usize..][..lent as usize];
         let mut list = CommandList::new();
+        let offsets = (0..in_a_list).map(|turn| if walks { turn * bytes } else { 0 });
         if direction == "to card" {
-            list.upload(&card, part)?;
+            let lent = list.lend(lent)?;
+            for offset in offsets {
+                list.transfer_in(&object.byte_range(first + offset, bytes)?, lent, offset)?;
+            }
         } else {
-            list.download(part, &card)?;
+            let lent = list.lend_mut(lent)?;
+            for offset in offsets {
+                list.transfer_out(lent, offset, &object.byte_range(first + offset, bytes)?)?;
+            }
         }
         let (completion, nanos) = timed(|| device.run(&list))?;
         guest.push(nanos);
         in_card.push(completion.nanos());
     }
     let (guest, card) = (Quantiles::of(guest), Quantiles::of(in_card));
-    let per_second = |nanos: u64| (bytes * 1_000_000_000).checked_div(nanos).unwrap_or(0);
+    let moved = bytes * in_a_list;
+    let per_second = |nanos: u64| (moved * 1_000_000_000).checked_div(nanos).unwrap_or(0);
     Ok(Figure {
         kind,
         guest,
@@ -118,10 +133,11 @@ impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:<10} {:>8} {:<5} median {:>9.1} us   p99 {:>9.1} us   {:>9}/s   in the card {:>9}/s",
+            "{:<10} {:>8} {:<5} {:>2} in a list, median {:>9.1} us   p99 {:>9.1} us   {:>9}/s   in the card {:>9}/s",
             self.kind.direction,
             Bytes(self.kind.bytes).to_string(),
             if self.kind.walks { "walks" } else { "" },
+            self.kind.in_a_list,
             self.guest.median_ns as f64 * 1e-3,
             self.guest.p99_ns as f64 * 1e-3,
             Bytes(self.guest_bytes_per_second).to_string(),
