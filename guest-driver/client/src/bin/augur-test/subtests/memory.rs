@@ -2,17 +2,20 @@
 //! Allocation: exhaustion is an answer, freed memory comes back, and comes
 //! back zeroed.
 
+use std::time::{Duration, Instant};
+
 use augur_client::{CommandList, Device, Error, Object};
 
-use crate::harness::{Options, Outcome, While, check};
+use crate::harness::{AT_LAST, Options, Outcome, While, check};
 
 /// Allocates everything, twice, and ends where it began.
 pub fn exhaustion(options: &Options) -> Outcome {
     let device = options.open()?;
     let before = device.counters()?;
+    let free = device.information().usable_bytes - before.object_bytes;
     let mut totals = Vec::new();
     for round in 0..2 {
-        let objects = allocate(&device, device.information().usable_bytes)?;
+        let objects = allocate_all(&device, free)?;
         let total: u64 = objects.iter().map(Object::bytes).sum();
         let counted = device.counters()?.object_bytes - before.object_bytes;
         check(total == counted, || {
@@ -31,7 +34,6 @@ pub fn exhaustion(options: &Options) -> Outcome {
             },
         )?;
     }
-    let free = device.information().usable_bytes - before.object_bytes;
     check(totals == [free, free], || {
         format!("{free} bytes were free, {totals:?} could be allocated")
     })?;
@@ -49,11 +51,25 @@ pub fn exhaustion(options: &Options) -> Outcome {
         .while_doing(|| "after exhaustion".into())
 }
 
+/// Allocates all of `free` bytes, whenever the card has made the last of them zero.
+fn allocate_all(device: &Device, free: u64) -> Result<Vec<Object>, Error> {
+    let began = Instant::now();
+    let mut objects = allocate(device, free)?;
+    loop {
+        let left = free.saturating_sub(objects.iter().map(Object::bytes).sum());
+        if left < augur_abi::PAGE_BYTES || began.elapsed() > AT_LAST {
+            return Ok(objects);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+        objects.extend(allocate(device, left)?);
+    }
+}
+
 /// Allocates as much of `limit` as there is, in pieces that get smaller.
 fn allocate(device: &Device, limit: u64) -> Result<Vec<Object>, Error> {
     let mut objects = Vec::new();
     let mut left = limit;
-    let mut piece = (limit / 16).next_power_of_two();
+    let mut piece = (limit / 16).next_power_of_two().max(augur_abi::PAGE_BYTES);
     while piece >= augur_abi::PAGE_BYTES && left >= augur_abi::PAGE_BYTES {
         if piece > left {
             piece /= 2;
