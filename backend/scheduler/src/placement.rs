@@ -20,6 +20,8 @@ pub use online::{Online, place_online};
 
 use std::ops::ControlFlow;
 
+use search::Ranking;
+
 /// Rounds in which an order is improved in the first turn.
 const ROUNDS: u64 = 5;
 /// Partial placements that a search looks at in the first turn, and the
@@ -117,7 +119,7 @@ fn place_part(
     let neighbours = neighbours(buffers);
     let orders = greedy::orders(buffers, &neighbours);
     let mut best = Placement::default();
-    for (number, order) in orders.iter().enumerate() {
+    for (number, (_, order)) in orders.iter().enumerate() {
         let placed = greedy::place(buffers, &neighbours, order);
         if number == 0 || placed.height < best.height {
             best = placed;
@@ -137,7 +139,7 @@ fn place_part(
     let mut trial = 0;
     let mut turn = 1;
     loop {
-        for order in &orders {
+        for (criterion, order) in &orders {
             let rounds = ROUNDS * turn;
             let improved = greedy::improve(buffers, &neighbours, order, capacity, rounds, expired);
             if improved.height < best.height {
@@ -146,22 +148,30 @@ fn place_part(
             if best.height <= capacity {
                 return best;
             }
-            let mut budget = NODES * turn;
-            let mut next = (order.clone(), budget);
-            while budget > 0 {
-                let (order, nodes) = &next;
-                match search::search(buffers, &neighbours, order, capacity, *nodes, expired) {
-                    search::Found::Placed(offsets) => return Placement::new(buffers, offsets),
-                    search::Found::Impossible => return best,
-                    search::Found::Stopped => {}
-                }
-                if expired().is_break() {
-                    return best;
+            let budget = NODES * turn;
+            let mut order = order.clone();
+            let mut nodes = budget;
+            let mut spent = 0;
+            while spent < budget {
+                // Neither way to rank what falls apart is the better one everywhere.
+                for criterion in [None, Some(*criterion)] {
+                    let ranking = Ranking {
+                        order: &order,
+                        criterion,
+                    };
+                    match search::search(buffers, &neighbours, ranking, capacity, nodes, expired) {
+                        search::Found::Placed(offsets) => return Placement::new(buffers, offsets),
+                        search::Found::Impossible => return best,
+                        search::Found::Stopped => {}
+                    }
+                    if expired().is_break() {
+                        return best;
+                    }
                 }
                 trial += 1;
-                let nodes = SHORT * luby(trial);
-                budget = budget.saturating_sub(nodes);
-                next = (shuffled(&next.0, &mut draw), nodes);
+                nodes = SHORT * luby(trial);
+                spent += nodes;
+                order = shuffled(&order, &mut draw);
             }
         }
         turn *= 2;
@@ -312,7 +322,7 @@ mod tests {
             .map(|&(lower, upper, size)| Buffer { lower, upper, size })
             .collect();
         let around = neighbours(&buffers);
-        for order in greedy::orders(&buffers, &around) {
+        for (_, order) in greedy::orders(&buffers, &around) {
             assert!(greedy::place(&buffers, &around, &order).height > 27);
         }
         let placed = place(&buffers, 27, after(100_000));

@@ -7,44 +7,77 @@ use std::ops::ControlFlow;
 
 use super::{Buffer, Placement, lower_bound};
 
-/// Orders that are good starts: by the most that lives beside a buffer, by
-/// lifetime, by size, by size times lifetime.
-pub fn orders(buffers: &[Buffer], neighbours: &[Vec<u32>]) -> Vec<Vec<u32>> {
-    let area = |it: &Buffer| u128::from(it.size) * u128::from(it.upper - it.lower);
-    // The most that lives at one time while a buffer does.
-    let crowd: Vec<u64> = buffers
-        .iter()
-        .zip(neighbours)
-        .map(|(it, around)| {
-            let around = around.iter().filter_map(|&at| buffers.get(at as usize));
-            let clipped: Vec<Buffer> = around
-                .map(|other| Buffer {
-                    lower: other.lower.max(it.lower),
-                    upper: other.upper.min(it.upper),
-                    size: other.size,
-                })
-                .collect();
-            it.size + lower_bound(&clipped)
-        })
-        .collect();
-    let sorted = |key: &dyn Fn(usize, &Buffer) -> (u128, u128, u128)| {
-        let mut order: Vec<u32> = (0..buffers.len() as u32).collect();
-        order.sort_by_key(|&at| {
-            let buffer = buffers.get(at as usize);
-            Reverse(buffer.map_or((0, 0, 0), |it| key(at as usize, it)))
-        });
-        order
+/// What a buffer is measured by to come early.
+#[derive(Clone, Copy, Debug)]
+enum Measure {
+    /// The most that lives at one time while it does.
+    Crowd,
+    /// How long it lives.
+    Length,
+    /// Its bytes.
+    Size,
+    /// Bytes times lifetime.
+    Area,
+}
+
+/// By what buffers come: the larger first, by the first of these measures that differs.
+#[derive(Clone, Copy, Debug)]
+pub struct Criterion([Measure; 3]);
+
+impl Criterion {
+    /// Those that are good starts.
+    pub const ALL: [Criterion; 5] = {
+        use Measure::{Area, Crowd, Length, Size};
+        [
+            Criterion([Crowd, Length, Area]),
+            Criterion([Crowd, Area, Length]),
+            Criterion([Length, Area, Crowd]),
+            Criterion([Size, Length, Area]),
+            Criterion([Area, Size, Length]),
+        ]
     };
-    let crowd = |at: usize| u128::from(crowd.get(at).copied().unwrap_or(0));
-    let length = |it: &Buffer| u128::from(it.upper - it.lower);
-    let size = |it: &Buffer| u128::from(it.size);
-    vec![
-        sorted(&|at, it| (crowd(at), length(it), area(it))),
-        sorted(&|at, it| (crowd(at), area(it), length(it))),
-        sorted(&|at, it| (length(it), area(it), crowd(at))),
-        sorted(&|_, it| (size(it), length(it), 0)),
-        sorted(&|_, it| (area(it), 0, 0)),
-    ]
+
+    /// What to sort buffers by, one of which is `buffer` and lives in a crowd of so many
+    /// bytes.
+    pub fn key(self, buffer: &Buffer, crowd: u64) -> Reverse<[u128; 3]> {
+        let length = u128::from(buffer.upper - buffer.lower);
+        let size = u128::from(buffer.size);
+        Reverse(self.0.map(|measure| match measure {
+            Measure::Crowd => u128::from(crowd),
+            Measure::Length => length,
+            Measure::Size => size,
+            Measure::Area => size * length,
+        }))
+    }
+}
+
+/// The buffers in an order for each criterion.
+pub fn orders(buffers: &[Buffer], neighbours: &[Vec<u32>]) -> Vec<(Criterion, Vec<u32>)> {
+    let crowd = |it: &Buffer, around: &[u32]| {
+        let around = around.iter().filter_map(|&at| buffers.get(at as usize));
+        let clipped: Vec<Buffer> = around
+            .map(|other| Buffer {
+                lower: other.lower.max(it.lower),
+                upper: other.upper.min(it.upper),
+                size: other.size,
+            })
+            .collect();
+        it.size + lower_bound(&clipped)
+    };
+    let crowds: Vec<u64> = (buffers.iter().zip(neighbours))
+        .map(|(it, around)| crowd(it, around))
+        .collect();
+    let ordered = |criterion: Criterion| {
+        let keys = buffers.iter().zip(&crowds);
+        let mut order: Vec<_> = keys
+            .map(|(it, &crowd)| criterion.key(it, crowd))
+            .zip(0..)
+            .collect();
+        order.sort_unstable();
+        let order = order.into_iter().map(|(_, at)| at).collect();
+        (criterion, order)
+    };
+    Criterion::ALL.map(ordered).into()
 }
 
 /// Places every buffer of `order` at the lowest gap it fits into.

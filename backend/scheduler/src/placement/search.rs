@@ -9,10 +9,13 @@
 //! above the capacity.  A buffer that was passed over must not fit any more where it
 //! could have been, or the same placement is met without the gap: something that is
 //! still to come has to reach into that place, and it lies on top of that at least.
+//! Which of several comes first decides how long it takes. Buffers that fall apart from
+//! the others are ranked anew, by what is still to be placed beside them.
 
 use std::ops::ControlFlow;
 
 use super::Buffer;
+use super::greedy::Criterion;
 
 /// Parts of more buffers are not searched: each level of the search is one
 /// buffer deep.
@@ -27,6 +30,15 @@ pub enum Found {
     Impossible,
     /// It was stopped before it knew.
     Stopped,
+}
+
+/// Which of several buffers is tried first.
+#[derive(Clone, Copy, Debug)]
+pub struct Ranking<'a> {
+    /// All buffers, the first one first.
+    pub order: &'a [u32],
+    /// How those that fall apart from the others are ranked anew; as they were, without.
+    pub criterion: Option<Criterion>,
 }
 
 /// Why a branch has no placement.
@@ -57,6 +69,8 @@ impl State {
 }
 
 struct Search<'a, E> {
+    buffers: &'a [Buffer],
+    criterion: Option<Criterion>,
     neighbours: &'a [Vec<u32>],
     capacity: u64,
     states: Vec<State>,
@@ -68,11 +82,11 @@ struct Search<'a, E> {
     expired: &'a mut E,
 }
 
-/// Looks at no more than `nodes` partial placements, trying buffers in `order`.
+/// Looks at no more than `nodes` partial placements.
 pub fn search(
     buffers: &[Buffer],
     neighbours: &[Vec<u32>],
-    order: &[u32],
+    ranking: Ranking<'_>,
     capacity: u64,
     nodes: u64,
     expired: &mut impl FnMut() -> ControlFlow<()>,
@@ -95,12 +109,14 @@ pub fn search(
             last: from(it.upper),
         })
         .collect();
-    for (rank, &at) in order.iter().enumerate() {
+    for (rank, &at) in ranking.order.iter().enumerate() {
         if let Some(state) = states.get_mut(at as usize) {
             state.rank = rank;
         }
     }
     let mut search = Search {
+        buffers,
+        criterion: ranking.criterion,
         neighbours,
         capacity,
         states,
@@ -109,7 +125,7 @@ pub fn search(
         nodes,
         expired,
     };
-    match search.solve(order.to_vec(), (0, 0)) {
+    match search.solve(ranking.order.to_vec(), (0, 0)) {
         Ok(()) => Found::Placed(search.states.iter().map(|it| it.least).collect()),
         Err(Failed::Impossible) => Found::Impossible,
         Err(Failed::Stopped) => Found::Stopped,
@@ -139,13 +155,66 @@ impl<E: FnMut() -> ControlFlow<()>> Search<'_, E> {
         // The smallest first: where one fails, the others need not be tried.
         apart.sort_by_key(Vec::len);
         for (number, members) in apart.iter().enumerate() {
-            if let Err(failed) = self.place_one(members.clone(), after) {
+            let solved = match self.criterion {
+                Some(criterion) => self.place_anew(members, criterion, after.0),
+                None => self.place_one(members.clone(), after),
+            };
+            if let Err(failed) = solved {
                 let done = apart.iter().take(number).flatten();
                 done.for_each(|&at| self.unplace(at));
                 return Err(failed);
             }
         }
         Ok(())
+    }
+
+    /// Places the buffers of one part, none before `offset`, with new ranks. On failure
+    /// nothing has changed.
+    fn place_anew(
+        &mut self,
+        part: &[u32],
+        criterion: Criterion,
+        offset: u64,
+    ) -> Result<(), Failed> {
+        let before: Vec<usize> = part.iter().map(|&at| self.state(at).rank).collect();
+        let ranked = self.ranked(part, criterion);
+        self.set_ranks(ranked.into_iter().zip(0..));
+        let solved = self.place_one(part.to_vec(), (offset, 0));
+        if solved.is_err() {
+            self.set_ranks(part.iter().copied().zip(before));
+        }
+        solved
+    }
+
+    fn set_ranks(&mut self, ranks: impl Iterator<Item = (u32, usize)>) {
+        for (at, rank) in ranks {
+            if let Some(state) = self.states.get_mut(at as usize) {
+                state.rank = rank;
+            }
+        }
+    }
+
+    /// The buffers of a part by a criterion, the crowd of each made of this part alone.
+    fn ranked(&mut self, part: &[u32], criterion: Criterion) -> Vec<u32> {
+        let spans = part.iter().map(|&at| self.state(at));
+        let spans: Vec<State> = spans.collect();
+        let first = spans.iter().map(|it| it.first).min().unwrap_or(0);
+        let last = spans.iter().map(|it| it.last).max().unwrap_or(0);
+        let crowds = self.heights.get_mut(first..last).unwrap_or_default();
+        crowds.fill(0);
+        let moments = |it: &State| it.first - first..it.last - first;
+        for it in &spans {
+            let together = crowds.get_mut(moments(it)).unwrap_or_default();
+            together.iter_mut().for_each(|crowd| *crowd += it.size);
+        }
+        let keys = part.iter().zip(&spans).filter_map(|(&at, it)| {
+            let crowd = crowds.get(moments(it))?.iter().max().copied();
+            let buffer = self.buffers.get(at as usize)?;
+            Some((criterion.key(buffer, crowd.unwrap_or(0)), at))
+        });
+        let mut keys: Vec<_> = keys.collect();
+        keys.sort_unstable();
+        keys.into_iter().map(|(_, at)| at).collect()
     }
 
     /// Places the buffers of one part by trying each that may come next.
@@ -360,11 +429,14 @@ mod tests {
             let best = lowest(&buffers, &mut Vec::new());
             prop_assert!(lower_bound(&buffers) <= best);
             let mut never = || ControlFlow::Continue(());
-            for order in greedy::orders(&buffers, &around) {
-                let found = search(&buffers, &around, &order, best, u64::MAX, &mut never);
-                prop_assert!(matches!(found, Found::Placed(_)));
-                let found = search(&buffers, &around, &order, best - 1, u64::MAX, &mut never);
-                prop_assert!(matches!(found, Found::Impossible));
+            for (criterion, order) in greedy::orders(&buffers, &around) {
+                for criterion in [None, Some(criterion)] {
+                    let ranking = Ranking { order: &order, criterion };
+                    let found = search(&buffers, &around, ranking, best, u64::MAX, &mut never);
+                    prop_assert!(matches!(found, Found::Placed(_)));
+                    let found = search(&buffers, &around, ranking, best - 1, u64::MAX, &mut never);
+                    prop_assert!(matches!(found, Found::Impossible));
+                }
             }
         }
     }
