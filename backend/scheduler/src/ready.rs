@@ -118,7 +118,7 @@ impl ReadyQueue {
     }
 
     /// Adds one that is not simply near an engine.
-    #[inline(never)]
+    #[inline(always)]
     fn push_farther(
         &mut self,
         sequence: Sequence,

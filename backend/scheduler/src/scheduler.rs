@@ -324,19 +324,16 @@ impl Scheduler {
             return;
         };
         let by = engine.releaser();
-        for done in done.chunk_by(|(one, _), (next, _)| one.list == next.list) {
-            let ended = |&&(ref work, outcome): &&(Work, Outcome)| owner.finish(work, outcome, by);
-            let mut ended = done.iter().filter(ended);
-            let Some(&(first, outcome)) = ended.next() else {
+        for (work, outcome) in done {
+            if !owner.finish(work, *outcome, by) {
+                continue;
+            }
+            let Some(list) = self.lists.get_mut(work.list.0) else {
                 continue;
             };
-            let Some(list) = self.lists.get_mut(first.list.0) else {
-                continue;
-            };
-            list.note_end(first.position, 1, outcome);
-            ended.for_each(|(work, outcome)| list.note_end(work.position, 1, *outcome));
+            list.note_end(work.position, 1, *outcome);
             if list.remaining == 0 {
-                self.tasks.push(Task::Close(first.list));
+                self.tasks.push(Task::Close(work.list));
             }
         }
         owner.forget_ended();

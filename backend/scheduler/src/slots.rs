@@ -5,11 +5,42 @@
 //! in, so that finding it is one comparison.  Slots are used again, so memory
 //! follows the number of things there are at once.
 
+use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
+
 /// The name of a thing: ordered by age.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug)]
 pub struct Name {
     number: u64,
     slot: u32,
+}
+
+// The number alone tells names apart.
+impl PartialEq for Name {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for Name {}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.number.hash(state);
+    }
+}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.number.cmp(&other.number)
+    }
 }
 
 /// Things by their names.
