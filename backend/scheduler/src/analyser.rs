@@ -13,6 +13,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::attributes::Attributes;
+use crate::flying::FlyingLists;
 use crate::granularity::Decision;
 use crate::graph::{Ended, Graph, Outcome, Release, Sequence};
 use crate::list::{CommandList, Operand};
@@ -133,19 +134,20 @@ impl Analyser {
         let (window, edges) = (self.graph.window(), self.graph.edges_held());
         window == 0
             || window + template.len() <= self.limits.window
-                && edges + template.boundary().len() <= self.limits.edges
+                && edges + template.boundary.len() <= self.limits.edges
     }
 
-    /// Takes a whole list whose analysis is known, each instruction with `held`
-    /// holds and those that `holds` names for it.
+    /// Takes the whole list of this number, whose analysis is known, each instruction
+    /// with `held` holds and those that `holds` names for it.
     pub(crate) fn replay(
         &mut self,
+        list: u32,
         template: &Arc<Template>,
         held: u32,
         holds: &[u32],
-        attributes: impl ExactSizeIterator<Item = Attributes>,
+        attributes: &[Attributes],
     ) {
-        let first = self.graph.replay(template, held, holds, attributes);
+        let first = self.graph.replay(list, template, held, holds, attributes);
         self.replayer.replay(first, template);
     }
 
@@ -240,6 +242,12 @@ impl Analyser {
     #[inline(always)]
     pub(crate) fn let_go(&mut self, ended: Ended, release: impl FnMut(Release, &Attributes, u32)) {
         self.graph.let_go(ended, release);
+    }
+
+    /// The lists of which something is remembered.
+    #[inline]
+    pub(crate) fn lists(&mut self) -> &mut FlyingLists {
+        &mut self.graph.lists
     }
 
     /// Forgets what has ended, from the oldest on.

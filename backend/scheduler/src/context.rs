@@ -12,8 +12,9 @@ use std::collections::VecDeque;
 use std::num::NonZeroU32;
 
 use crate::analyser::Analyser;
+use crate::attributes::Attributes;
 use crate::clock::Nanos;
-use crate::flying::{FlyingLists, Taken};
+use crate::flying::Taken;
 use crate::graph::{Outcome, Release, Sequence};
 use crate::grouping::Grouping;
 use crate::list::Unit;
@@ -38,7 +39,6 @@ pub struct Context {
     lists: usize,
     pending: usize,
     running: usize,
-    flying: FlyingLists,
     ready: Queues,
     /// Service charged for a nanosecond: 2^32 by the weight.
     rate: u64,
@@ -66,7 +66,6 @@ impl Context {
             lists: 0,
             pending: 0,
             running: 0,
-            flying: FlyingLists::default(),
             ready: Queues::new(config.compute_engines, config.dma_engines),
             rate: rate(weight),
             served,
@@ -181,7 +180,8 @@ impl Context {
                 continue;
             };
             let cost = attributes.cost;
-            let instruction = self.flying.instruction(attributes.list, sequence);
+            let list = attributes.list;
+            let instruction = self.analyser.lists().instruction(list, sequence);
             self.poisoned.extend(instruction);
             self.end(sequence, cost, Outcome::Failed, by);
         }
@@ -202,11 +202,10 @@ impl Context {
     #[inline]
     pub fn take(&mut self, unit: Unit, engine: usize) -> Option<(Taken, Nanos)> {
         let sequence = self.ready.pop(unit, engine)?;
-        let (attributes, _) = self.analyser.graph().place(sequence)?;
-        let cost = attributes.cost;
+        let (&Attributes { cost, list, .. }, _) = self.analyser.graph().place(sequence)?;
         self.running += 1;
         self.served += u128::from(cost.0.max(1)) * u128::from(self.rate);
-        let taken = self.flying.take(attributes.list, sequence)?;
+        let taken = self.analyser.lists().take(list, sequence)?;
         Some((taken, cost))
     }
 
@@ -226,7 +225,6 @@ impl Context {
     /// Forgets what has ended before all that has not.
     pub fn forget_ended(&mut self) {
         self.analyser.forget_ended();
-        self.flying.forget_before(self.analyser.graph().oldest());
     }
 
     #[inline(always)]

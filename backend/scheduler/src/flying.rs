@@ -3,8 +3,10 @@
 //! instruction is.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::graph::Sequence;
+use crate::replay::Template;
 use crate::scheduler::ListId;
 
 /// An instruction of a list.
@@ -18,7 +20,7 @@ pub struct Taken {
 }
 
 /// A list of which something is in flight.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Flying {
     id: ListId,
     /// The sequence of its first instruction.
@@ -27,6 +29,8 @@ struct Flying {
     end: Sequence,
     /// Whether some of it was taken since it is in flight.
     taken: bool,
+    /// What is known of it, when it is replayed.
+    template: Option<Arc<Template>>,
 }
 
 /// Oldest first, each with a number.
@@ -47,6 +51,7 @@ impl FlyingLists {
                 first: next - position as u64,
                 end: next,
                 taken: false,
+                template: None,
             });
         }
         self.first.wrapping_add(self.lists.len() as u32 - 1)
@@ -57,6 +62,21 @@ impl FlyingLists {
         if let Some(newest) = self.lists.back_mut() {
             newest.end = end;
         }
+    }
+
+    /// Notes that the newest list is replayed.
+    pub fn replay(&mut self, template: &Arc<Template>) {
+        if let Some(newest) = self.lists.back_mut() {
+            newest.template = Some(template.clone());
+        }
+    }
+
+    /// The first instruction of the replayed list of this number, and what is known of
+    /// the list.
+    #[inline]
+    pub fn replayed(&self, number: u32) -> Option<(Sequence, &Template)> {
+        let list = self.lists.get(number.wrapping_sub(self.first) as usize)?;
+        Some((list.first, list.template.as_ref()?))
     }
 
     /// The instruction of the list of this number that has a sequence.

@@ -15,12 +15,12 @@ mod replayed;
 use std::collections::HashSet;
 
 use crate::attributes::Attributes;
+use crate::flying::FlyingLists;
 use crate::pool::Pool;
-use crate::replay::Recording;
+use crate::replay::{Followers, Inside, Recording};
 use crate::ring::Ring;
 use edge::{Edge, EdgeList, Waiter};
 use node::Node;
-use replayed::{Replayed, ReplayedLists};
 
 /// Position of an instruction in the submission order of its context.
 pub type Sequence = u64;
@@ -76,7 +76,10 @@ pub struct Graph {
     failed: HashSet<Sequence>,
     edge_total: u64,
     released: Vec<Release>,
-    lists: ReplayedLists,
+    /// The lists of which something is remembered.
+    pub(crate) lists: FlyingLists,
+    /// Of the list that is being replayed, how many each instruction waits for.
+    waits: Vec<u32>,
     /// Is told of every edge that is asked for.
     pub(crate) recording: Option<Box<Recording>>,
     horizon: u64,
@@ -88,8 +91,9 @@ pub(crate) struct Ended {
     sequence: Sequence,
     failed: bool,
     edges: EdgeList,
-    /// The replayed list that it is in.
-    list: Option<u32>,
+    /// Who of its own list waits for it, where that is replayed.
+    inside: Inside,
+    list: u32,
 }
 
 /// An instruction all of whose edges are released.
@@ -124,7 +128,8 @@ impl Graph {
             failed: HashSet::new(),
             edge_total: 0,
             released: Vec::new(),
-            lists: ReplayedLists::default(),
+            lists: FlyingLists::default(),
+            waits: Vec::new(),
             recording: None,
             horizon,
         }
@@ -307,7 +312,8 @@ impl Graph {
             sequence,
             failed: outcome == Outcome::Failed,
             edges: node.take_edges(),
-            list: node.replayed.then_some(node.list),
+            inside: node.inside,
+            list: node.attributes.list,
         };
         if ended.failed {
             self.failed.insert(sequence);
@@ -327,13 +333,20 @@ impl Graph {
         if !ended.edges.is_empty() {
             self.let_go_others(ended.edges, ended.failed, &mut release);
         }
-        if let Some(list) = ended.list
-            && let Some(Replayed { first, template }) = self.lists.get(list)
-        {
-            let after = template.successors((ended.sequence - first) as usize);
-            for after in after.iter().rev() {
-                let poison = ended.failed && after.reads();
-                node::let_go(&mut self.nodes, first + after.place(), poison, &mut release);
+        let (base, failed) = (ended.sequence, ended.failed);
+        match ended.inside.followers() {
+            Followers::Nobody => {}
+            Followers::One(after) => {
+                let poison = failed && after.reads();
+                node::let_go(&mut self.nodes, after.after(base), poison, &mut release);
+            }
+            Followers::Run(start) => {
+                if let Some((_, template)) = self.lists.replayed(ended.list) {
+                    template.for_each_of_run(start, |after| {
+                        let poison = failed && after.reads();
+                        node::let_go(&mut self.nodes, after.after(base), poison, &mut release);
+                    });
+                }
             }
         }
     }
@@ -349,12 +362,12 @@ impl Graph {
         let (nodes, lists) = (&mut self.nodes, &self.lists);
         edges.drain(&mut self.edges, |edge| match edge.waiter() {
             Waiter::One(after, reads) => node::let_go(nodes, after, failed && reads, release),
-            Waiter::Part(list, group) => {
-                if let Some(Replayed { first, template }) = lists.get(list) {
-                    for after in template.waiting(group).iter().rev() {
+            Waiter::Run(list, start) => {
+                if let Some((first, template)) = lists.replayed(list) {
+                    template.for_each_of_run(start, |after| {
                         let poison = failed && after.reads();
-                        node::let_go(nodes, first + after.place(), poison, release);
-                    }
+                        node::let_go(nodes, after.after(first), poison, release);
+                    });
                 }
             }
         });

@@ -14,6 +14,7 @@
 //! same conflicts.  Recordings name tracked cells, so they end when cells are
 //! forgotten.
 
+mod follower;
 mod recording;
 mod template;
 
@@ -25,6 +26,7 @@ use hashbrown::HashMap;
 use crate::graph::Sequence;
 use crate::list::ListName;
 
+pub use follower::{Followers, Inside};
 pub use recording::Recording;
 pub use template::{Plan, Template};
 

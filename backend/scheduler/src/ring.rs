@@ -121,15 +121,6 @@ impl<T: Copy> Ring<T> {
         self.next += count as u64;
     }
 
-    /// Calls `change` with the entries from `sequence`, which is remembered, on.
-    #[inline]
-    pub fn for_each_since(&mut self, sequence: Sequence, change: impl FnMut(&mut T)) {
-        let count = (self.next - sequence) as usize;
-        let place = self.place(sequence).min(self.slots.len());
-        let (start, end) = self.slots.split_at_mut(place);
-        end.iter_mut().chain(start).take(count).for_each(change);
-    }
-
     /// Makes room for so many more.
     fn reserve(&mut self, more: usize) {
         let needed = self.len() + more;
@@ -170,10 +161,6 @@ mod tests {
             } else {
                 ring.push(first * 3);
             }
-            // Each is changed, and back again.
-            ring.for_each_since(first, |entry| *entry += 1);
-            assert!((first..ring.next()).all(|new| ring.get(new) == Some(&(new * 3 + 1))));
-            ring.for_each_since(first, |entry| *entry -= 1);
             ring.forget_before(ring.next().saturating_sub(50 + sequence / 5));
             if sequence % 100 == 99 {
                 ring.forget_before(ring.next());

@@ -105,7 +105,8 @@ impl Context {
                 continue;
             }
             fresh = fresh.or(Some(first));
-            let number = self.flying.number_of(queued.id, queued.next, first);
+            let lists = self.analyser.lists();
+            let number = lists.number_of(queued.id, queued.next, first);
             let before = queued.next;
             while let Some((instruction, operands)) = queued.list.get(queued.next) {
                 refusal = self.analyser.make_room();
@@ -119,7 +120,8 @@ impl Context {
                 queued.next += 1;
             }
             held(queued.id, first, queued.next - before);
-            self.flying.analysed(self.analyser.graph().next());
+            let next = self.analyser.graph().next();
+            self.analyser.lists().analysed(next);
             if refusal.is_err() {
                 break;
             }
@@ -180,18 +182,16 @@ impl Context {
             return;
         };
         let first = self.analyser.graph().next();
-        let number = self.flying.number_of(queued.id, queued.next, first);
+        let lists = self.analyser.lists();
+        let number = lists.number_of(queued.id, queued.next, first);
         let grouping = &mut self.grouping;
         let plan = template
             .plan
             .get_or_init(|| Plan::new(template, &queued.list, grouping));
         self.ready.add_work(plan.work);
-        let attributes = plan.attributes.iter().map(|&known| Attributes {
-            list: number,
-            ..known
-        });
         self.analyser
-            .replay(template, held, &queued.holds, attributes);
-        self.flying.analysed(self.analyser.graph().next());
+            .replay(number, template, held, &queued.holds, &plan.attributes);
+        let next = self.analyser.graph().next();
+        self.analyser.lists().analysed(next);
     }
 }

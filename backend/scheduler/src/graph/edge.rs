@@ -5,35 +5,35 @@ use super::Sequence;
 use crate::pool::Pool;
 
 /// What waits for an instruction, in one word: one instruction and whether it
-/// reads what this one writes, or a part of a replayed list.
+/// reads what this one writes, or some of a replayed list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edge(u64);
 
 /// An [`Edge`] in its parts.
 pub enum Waiter {
     One(Sequence, bool),
-    /// All that [`crate::replay::Template::boundary`] names under this number, in the list of
-    /// this number.
-    Part(u32, usize),
+    /// The run of [`crate::replay::Template::followers`] that begins here, in the list
+    /// of this number.
+    Run(u32, usize),
 }
 
 impl Edge {
-    /// Nothing waits.  No list has so many parts.
+    /// Nothing waits.  No recording has so many followers.
     pub const NONE: Self = Self(u64::MAX);
 
     pub fn one(after: Sequence, reads: bool) -> Self {
         Self(after << 2 | u64::from(reads) << 1)
     }
 
-    pub fn part(list: u32, group: usize) -> Self {
-        Self((group as u64) << 33 | u64::from(list) << 1 | 1)
+    pub fn run(list: u32, start: u32) -> Self {
+        Self(u64::from(start) << 33 | u64::from(list) << 1 | 1)
     }
 
     pub fn waiter(self) -> Waiter {
         if self.0 & 1 == 0 {
             Waiter::One(self.0 >> 2, self.0 & 2 != 0)
         } else {
-            Waiter::Part((self.0 >> 1) as u32, (self.0 >> 33) as usize)
+            Waiter::Run((self.0 >> 1) as u32, (self.0 >> 33) as usize)
         }
     }
 }

@@ -5,6 +5,7 @@ use super::edge::{Edge, EdgeList};
 use super::{Release, Sequence};
 use crate::attributes::Attributes;
 use crate::pool::{EMPTY, Pool};
+use crate::replay::Inside;
 use crate::ring::Ring;
 
 /// All that is looked at when it is released, taken and ended lies in one cache
@@ -21,13 +22,11 @@ pub struct Node {
     pub latest: u32,
     /// Length of the longest chain of remembered instructions before it.
     pub level: u32,
-    /// Which replayed list it is in, counted from the graph's first ever.
-    pub list: u32,
-    /// Who waits for it, but for what a replayed list knows of itself: an
-    /// [`EdgeList`] in its parts, which takes less room.
+    /// Who of its own list waits for it, where that is replayed.
+    pub inside: Inside,
+    /// Who else waits for it: an [`EdgeList`] in its parts, which takes less room.
     first: Edge,
     others: u32,
-    pub replayed: bool,
     pub ended: bool,
     /// Something it reads was written by a failed instruction.
     poisoned: bool,
@@ -44,31 +43,29 @@ impl Node {
             pending: 1,
             latest: sequence as u32,
             level: 0,
-            list: 0,
+            inside: Inside::NOBODY,
             first: Edge::NONE,
             others: EMPTY,
-            replayed: false,
             ended: false,
             poisoned: false,
             attributes,
         }
     }
 
-    /// One of the replayed list of this number, whose first is `first`.
+    /// An instruction of a replayed list, and for how many it waits.
     #[inline]
     pub fn replayed(
-        first: Sequence,
-        list: u32,
+        sequence: Sequence,
         waits: u32,
         level: u32,
+        inside: Inside,
         attributes: Attributes,
     ) -> Self {
         Self {
             pending: waits,
             level,
-            list,
-            replayed: true,
-            ..Self::fresh(first, attributes)
+            inside,
+            ..Self::fresh(sequence, attributes)
         }
     }
 

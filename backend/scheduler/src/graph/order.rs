@@ -3,9 +3,9 @@
 //! longest chains.
 
 use super::edge::Waiter;
-use super::replayed::Replayed;
 use super::{Graph, Sequence};
 use crate::clock::Nanos;
+use crate::replay::Inside;
 
 impl Graph {
     /// Calls `visit` with each instruction that waits for `sequence`, in no
@@ -17,20 +17,17 @@ impl Graph {
         for edge in node.edges().iter(&self.edges) {
             match edge.waiter() {
                 Waiter::One(after, _) => visit(after),
-                Waiter::Part(list, group) => {
-                    if let Some(Replayed { first, template }) = self.lists.get(list) {
-                        let waiting = template.waiting(group).iter();
-                        waiting.for_each(|after| visit(first + after.place()));
+                Waiter::Run(list, start) => {
+                    if let Some((first, template)) = self.lists.replayed(list) {
+                        template.for_each_of_run(start, |after| visit(after.after(first)));
                     }
                 }
             }
         }
-        if node.replayed
-            && let Some(Replayed { first, template }) = self.lists.get(node.list)
+        if node.inside != Inside::NOBODY
+            && let Some((_, template)) = self.lists.replayed(node.attributes.list)
         {
-            for after in template.successors((sequence - first) as usize) {
-                visit(first + after.place());
-            }
+            template.for_each_inside(node.inside, |after| visit(after.after(sequence)));
         }
     }
 

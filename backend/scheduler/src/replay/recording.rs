@@ -3,10 +3,12 @@
 //! it is whole.
 
 use std::cmp::Reverse;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::HORIZON;
-use super::template::{Part, Step, Successor, Template};
+use super::follower::{Follower, Inside};
+use super::template::{Part, Step, Template};
 use crate::cells::CellId;
 use crate::graph::Sequence;
 use crate::list::{Access, ListName, Object};
@@ -96,69 +98,75 @@ impl Recording {
     pub fn template(self) -> Template {
         let length = self.before_ends.len();
         let mut steps: Vec<Step> = Vec::with_capacity(length);
-        let mut roots = Vec::new();
         // Who waits for whom, to be sorted by the latter.
-        let mut inside: Vec<(u32, Successor)> = Vec::new();
-        let mut outside: Vec<(u32, Successor)> = Vec::new();
+        let mut inside: Vec<(u32, Follower)> = Vec::new();
+        let mut outside: Vec<(u32, Follower)> = Vec::new();
         let mut start = 0;
         for (instruction, &end) in (0..).zip(&self.before_ends) {
-            let mut step = Step { waits: 0, level: 0 };
-            let known = inside.len();
+            let mut step = Step {
+                waits: 0,
+                level: 0,
+                inside: Inside::NOBODY,
+            };
             for &(before, reads) in self.before.get(start..end as usize).unwrap_or_default() {
                 match before.checked_sub(self.first) {
                     Some(place) => {
                         let level = steps.get(place as usize).map_or(0, |it| it.level + 1);
                         step.level = step.level.max(level);
                         step.waits += 1;
-                        inside.push((place as u32, Successor::new(instruction, reads)));
+                        let place = place as u32;
+                        inside.push((place, Follower::new(instruction - place, reads)));
                     }
                     None => {
                         let back = (self.first - before) as u32;
-                        outside.push((back, Successor::new(instruction, reads)));
+                        outside.push((back, Follower::new(instruction, reads)));
                     }
                 }
-            }
-            if inside.len() == known {
-                roots.push(instruction);
             }
             start = end as usize;
             steps.push(step);
         }
-        inside.sort_by_key(|&(place, _)| place);
-        let mut known = inside.iter().peekable();
-        let mut end = 0;
-        let mut successor_bounds = Vec::with_capacity(length + 1);
-        for place in 0..length as u32 {
-            successor_bounds.push(end);
-            while known.next_if(|&&(before, _)| before == place).is_some() {
-                end += 1;
+        let edges = inside.len();
+        let latest_first = |&(_, after): &(u32, Follower)| Reverse(after.behind());
+        inside.sort_by_key(|known| (known.0, latest_first(known)));
+        outside.sort_by_key(|known| (Reverse(known.0), latest_first(known)));
+        let mut followers = Vec::new();
+        for run in inside.chunk_by(|one, next| one.0 == next.0) {
+            let step = run.first().and_then(|it| steps.get_mut(it.0 as usize));
+            if let Some(step) = step {
+                step.inside = match run {
+                    [(_, only)] => Inside::one(*only),
+                    _ => Inside::run(add_run(&mut followers, run).start),
+                };
             }
         }
-        successor_bounds.push(end);
-        outside.sort_by_key(|&(back, _)| Reverse(back));
-        let mut boundary: Vec<Part> = Vec::new();
-        for (at, &(back, _)) in (0..).zip(&outside) {
-            match boundary.last_mut() {
-                Some(part) if part.back == back => part.end = at + 1,
-                _ => boundary.push(Part {
-                    back,
-                    start: at,
-                    end: at + 1,
-                }),
-            }
-        }
+        let parts = outside.chunk_by(|one, next| one.0 == next.0);
+        let boundary = parts.map(|run| {
+            let Range { start, end } = add_run(&mut followers, run);
+            let back = run.first().map_or(0, |it| it.0);
+            Part { back, start, end }
+        });
+        let boundary = boundary.collect();
         Template {
             steps,
             accesses: self.accesses,
             access_ends: self.access_ends,
-            successors: inside.into_iter().map(|(_, after)| after).collect(),
-            successor_bounds,
+            followers,
             boundary,
-            waiting: outside.into_iter().map(|(_, after)| after).collect(),
-            roots,
+            edges,
             plan: OnceLock::new(),
             written: self.written,
             past: self.past,
         }
     }
+}
+
+/// Adds those who wait for the same, and says where they lie.
+fn add_run(followers: &mut Vec<Follower>, run: &[(u32, Follower)]) -> Range<u32> {
+    let start = followers.len() as u32;
+    followers.extend(run.iter().map(|&(_, after)| after));
+    if let Some(last) = followers.last_mut() {
+        *last = last.last();
+    }
+    start..followers.len() as u32
 }

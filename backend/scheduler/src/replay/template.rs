@@ -5,30 +5,12 @@
 
 use std::sync::OnceLock;
 
+use super::follower::{Follower, Followers, Inside};
 use crate::attributes::Attributes;
 use crate::cells::CellId;
 use crate::clock::Nanos;
 use crate::grouping::Grouping;
 use crate::list::{Access, CommandList, ListName, Object};
-
-/// An edge to an instruction of a list: its place there, and whether it reads
-/// what the other writes.
-#[derive(Clone, Copy, Debug)]
-pub struct Successor(u32);
-
-impl Successor {
-    pub fn new(place: u32, reads: bool) -> Self {
-        Self(place << 1 | u32::from(reads))
-    }
-
-    pub fn place(self) -> u64 {
-        u64::from(self.0 >> 1)
-    }
-
-    pub fn reads(self) -> bool {
-        self.0 & 1 != 0
-    }
-}
 
 /// Where in a list an instruction stands.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +19,8 @@ pub struct Step {
     pub waits: u32,
     /// Longest chain of instructions of the list before it.
     pub level: u32,
+    /// Instructions of the list that wait for it, counted from itself.
+    pub inside: Inside,
 }
 
 /// All that waits for one instruction before the list.
@@ -44,6 +28,7 @@ pub struct Step {
 pub struct Part {
     /// How far that one lies before the list's first.
     pub back: u32,
+    /// Its part of [`Template::followers`], counted from the list's first.
     pub start: u32,
     pub end: u32,
 }
@@ -64,10 +49,12 @@ impl Plan {
         let fresh = fresh.map(|(it, operands)| Attributes::new(it, operands, 0, grouping));
         let mut attributes: Vec<Attributes> = fresh.collect();
         let mut work = Nanos(0);
-        for place in (0..attributes.len()).rev() {
-            let after = template.successors(place).iter();
-            let ranks = after.filter_map(|after| attributes.get(after.place() as usize));
-            let longest = ranks.map(|it| it.rank).max().unwrap_or_default();
+        for (place, step) in template.steps.iter().enumerate().rev() {
+            let mut longest = Nanos(0);
+            template.for_each_inside(step.inside, |after| {
+                let after = attributes.get(place + after.behind());
+                longest = longest.max(after.map_or(Nanos(0), |it| it.rank));
+            });
             if let Some(own) = attributes.get_mut(place) {
                 own.rank = own.cost.plus(longest);
                 work = work.plus(own.cost);
@@ -84,13 +71,12 @@ pub struct Template {
     pub accesses: Vec<(CellId, Access)>,
     /// Where each instruction's part of the accesses ends.
     pub access_ends: Vec<u32>,
-    pub successors: Vec<Successor>,
-    /// Where each instruction's part of the successors begins, and where the last ends.
-    pub successor_bounds: Vec<u32>,
+    /// The runs that [`Step::inside`] and [`Template::boundary`] name.
+    pub followers: Vec<Follower>,
+    /// The instructions before the list that are waited for, oldest first.
     pub boundary: Vec<Part>,
-    pub waiting: Vec<Successor>,
-    /// Instructions that wait for none of the list.
-    pub roots: Vec<u32>,
+    /// Edges between instructions of the list.
+    pub edges: usize,
     /// What scheduling goes by, once it was replayed.
     pub plan: OnceLock<Plan>,
     /// Objects written.
@@ -116,37 +102,36 @@ impl Template {
         self.accesses.get(part).unwrap_or_default()
     }
 
-    /// The instructions of the list that wait for one, in program order.
+    /// What waits for one of the boundary, the latest first.
     #[inline]
-    pub fn successors(&self, instruction: usize) -> &[Successor] {
-        let Some(&[start, end]) = self.successor_bounds.get(instruction..instruction + 2) else {
-            return &[];
-        };
-        let part = start as usize..end as usize;
-        self.successors.get(part).unwrap_or_default()
-    }
-
-    /// The instructions before the list that are waited for, oldest first.
-    pub fn boundary(&self) -> &[Part] {
-        &self.boundary
-    }
-
-    /// What waits for one of [`Template::boundary`], in program order.
-    #[inline]
-    pub fn waiting(&self, part: usize) -> &[Successor] {
-        let Some(part) = self.boundary.get(part) else {
-            return &[];
-        };
+    pub fn waiting(&self, part: &Part) -> &[Follower] {
         let part = part.start as usize..part.end as usize;
-        self.waiting.get(part).unwrap_or_default()
+        self.followers.get(part).unwrap_or_default()
     }
 
-    /// Edges between instructions of the list.
-    pub fn inside(&self) -> usize {
-        self.successors.len()
+    /// Calls `visit` with the followers of the run at `start`, the latest first.
+    #[inline(always)]
+    pub fn for_each_of_run(&self, start: usize, mut visit: impl FnMut(Follower)) {
+        for &follower in self.followers.get(start..).unwrap_or_default() {
+            visit(follower);
+            if follower.is_last() {
+                return;
+            }
+        }
     }
 
+    /// Calls `visit` with those who wait for an instruction in its own list, the
+    /// latest first.
+    pub fn for_each_inside(&self, inside: Inside, mut visit: impl FnMut(Follower)) {
+        match inside.followers() {
+            Followers::Nobody => {}
+            Followers::One(only) => visit(only),
+            Followers::Run(start) => self.for_each_of_run(start, visit),
+        }
+    }
+
+    /// What it takes to keep it.
     pub fn size(&self) -> usize {
-        self.successors.len() + self.waiting.len() + self.accesses.len()
+        self.followers.len() + self.accesses.len()
     }
 }
