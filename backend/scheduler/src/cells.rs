@@ -64,7 +64,6 @@ pub struct Cells {
     free: Vec<CellId>,
     spaces: Spaces,
     searches: u32,
-    scratch: Vec<CellId>,
 }
 
 impl Cells {
@@ -78,7 +77,6 @@ impl Cells {
             free: Vec::new(),
             spaces: Spaces::default(),
             searches: 0,
-            scratch: Vec::new(),
         }
     }
 
@@ -102,15 +100,20 @@ impl Cells {
     }
 
     /// The cell of exactly this region of `object`, tracked from now on.
+    #[inline]
     pub fn intern(&mut self, region: &Region, object: Object) -> CellId {
         match self.find(region) {
             Some(cell) => cell,
-            None => {
-                let cell = self.track(region, false);
-                self.link(cell, region, object);
-                cell
-            }
+            None => self.add(region, object),
         }
+    }
+
+    /// Tracks a region that is not tracked, and finds what it overlaps.
+    #[inline(never)]
+    fn add(&mut self, region: &Region, object: Object) -> CellId {
+        let cell = self.track(region, false);
+        self.link(cell, region, object);
+        cell
     }
 
     /// As [`Cells::intern`], for a region that overlaps no other cell (blocks of
@@ -122,6 +125,7 @@ impl Cells {
         }
     }
 
+    #[inline]
     fn find(&self, region: &Region) -> Option<CellId> {
         let same = |&cell: &CellId| {
             let place = self.places.get(cell as usize);
@@ -176,7 +180,7 @@ impl Cells {
     /// Finds the cells that overlap the new one.
     fn link(&mut self, cell: CellId, region: &Region, object: Object) {
         self.searches = self.searches.wrapping_add(1);
-        let mut found = std::mem::take(&mut self.scratch);
+        let mut found: SmallVec<[CellId; 16]> = SmallVec::new();
         let places = &self.places;
         let region_of = |cell: CellId| places.get(cell as usize).map(|place| &place.region);
         let space = self.spaces.space_of(region, object, region_of);
@@ -191,14 +195,13 @@ impl Cells {
                 }
             }
         });
-        for other in found.drain(..) {
+        for other in found {
             let theirs = &self.places[other as usize].region;
             let (inside, outside) = (covers(region, theirs), covers(theirs, region));
             self.links[cell as usize].push(Link::new(other, inside));
             self.links[other as usize].push(Link::new(cell, outside));
             self.link_total += 2;
         }
-        self.scratch = found;
         let places = &self.places;
         let region_of = |cell: CellId| places.get(cell as usize).map(|place| &place.region);
         self.spaces.insert(space, cell, region, region_of);

@@ -9,12 +9,14 @@
 //! touches at most four bins.  Pitches are learned from the regions
 //! themselves.  Candidates are near, not overlapping: the caller decides.
 
-use std::hash::Hash;
+mod runs;
 
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use crate::region::Region;
+pub use runs::Hull;
+use runs::Runs;
 
 /// Families beyond this many are filed by their hulls: pitches come from the
 /// guest, and each is looked at by every search.
@@ -55,14 +57,6 @@ struct Level {
     bins: HashMap<(u64, u64), SmallVec<[u32; 4]>>,
 }
 
-/// Runs, and hulls of what is in no family, of up to 2^bits bytes, by the bin
-/// of as many bytes that they begin in.
-#[derive(Debug)]
-struct Runs {
-    bits: u32,
-    bins: HashMap<u64, SmallVec<[u32; 4]>>,
-}
-
 /// Regions of one pitch.
 #[derive(Debug)]
 struct Family {
@@ -88,9 +82,7 @@ impl Grid {
     /// Files `name` under the place of `region`.
     pub fn insert(&mut self, region: &Region, name: u32) {
         let Some(family) = self.family_of(region) else {
-            let runs = self.runs_of(region);
-            let bin = region.start() >> runs.bits;
-            runs.bins.entry(bin).or_default().push(name);
+            self.runs_of(region).insert(region, name);
             return;
         };
         for rectangle in placed(region, family.pitch).into_iter().flatten() {
@@ -106,8 +98,7 @@ impl Grid {
     /// Takes `name` out again; `region` is what it was filed under.
     pub fn remove(&mut self, region: &Region, name: u32) {
         let Some(family) = self.family_of(region) else {
-            let runs = self.runs_of(region);
-            take_out(&mut runs.bins, region.start() >> runs.bits, name);
+            self.runs_of(region).remove(region, name);
             return;
         };
         for rectangle in placed(region, family.pitch).into_iter().flatten() {
@@ -136,10 +127,9 @@ impl Grid {
 
     fn runs_of(&mut self, region: &Region) -> &mut Runs {
         let bits = bits_of((0, region.end() - region.start() - 1));
-        let known = self.runs.iter().position(|runs| runs.bits == bits);
+        let known = self.runs.iter().position(|runs| runs.are_of(bits));
         let at = known.unwrap_or_else(|| {
-            let bins = HashMap::with_capacity(FIRST_BINS);
-            self.runs.push(Runs { bits, bins });
+            self.runs.push(Runs::new(bits));
             self.runs.len() - 1
         });
         &mut self.runs[at]
@@ -149,8 +139,8 @@ impl Grid {
     pub fn names(&self) -> Vec<u32> {
         let levels = self.families.iter().flat_map(|family| &family.levels);
         let bins = levels.flat_map(|level| level.bins.values());
-        let runs = self.runs.iter().flat_map(|runs| runs.bins.values());
-        let mut names: Vec<u32> = bins.chain(runs).flatten().copied().collect();
+        let runs = self.runs.iter().flat_map(Runs::names);
+        let mut names: Vec<u32> = bins.flatten().copied().chain(runs).collect();
         names.sort_unstable();
         names.dedup();
         names
@@ -197,25 +187,6 @@ impl Family {
     }
 }
 
-impl Runs {
-    fn search(&self, region: &Region, visit: &mut impl FnMut(u32)) {
-        // None that starts earlier reaches the region.
-        let first = (region.start() + 1).saturating_sub(1 << self.bits) >> self.bits;
-        let last = (region.end() - 1) >> self.bits;
-        if last - first >= self.bins.len() as u64 {
-            for names in self.bins.values() {
-                names.iter().copied().for_each(&mut *visit);
-            }
-            return;
-        }
-        for bin in first..=last {
-            if let Some(names) = self.bins.get(&bin) {
-                names.iter().copied().for_each(&mut *visit);
-            }
-        }
-    }
-}
-
 impl Level {
     fn search(&self, rectangle: Rectangle, visit: &mut impl FnMut(u32)) {
         if self.filed == 0 {
@@ -240,7 +211,7 @@ impl Level {
 }
 
 /// Takes a name out of a bin, and the bin when it was the last.
-fn take_out<K: Eq + Hash>(bins: &mut HashMap<K, SmallVec<[u32; 4]>>, bin: K, name: u32) {
+fn take_out(bins: &mut HashMap<(u64, u64), SmallVec<[u32; 4]>>, bin: (u64, u64), name: u32) {
     if let Some(names) = bins.get_mut(&bin) {
         if let Some(position) = names.iter().position(|&other| other == name) {
             names.swap_remove(position);

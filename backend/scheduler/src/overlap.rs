@@ -13,6 +13,7 @@ use crate::region::Region;
 /// Exact, but for strides chosen to exhaust the search: three or more that do
 /// not nest.  Those count as shared, so an ordering is never missed.
 #[must_use]
+#[inline]
 pub fn overlaps(a: &Region, b: &Region) -> bool {
     if a.end() <= b.start() || b.end() <= a.start() {
         return false;
@@ -45,6 +46,7 @@ fn step_within(stride: u64, least: i64, most: i64, low: i64, high: i64) -> bool 
     coefficient >= least && coefficient * stride >= low
 }
 
+#[inline(never)]
 fn general(a: &Region, b: &Region, low: i64, high: i64) -> bool {
     let mut terms = [Term::default(); MAX_TERMS];
     let mine = a.dims().iter().map(|dim| Term {
@@ -68,6 +70,7 @@ fn general(a: &Region, b: &Region, low: i64, high: i64) -> bool {
 /// Whether every byte of `inner` is in `outer`.  May say no where the truth is
 /// yes (strides that are not each other's); never the reverse.
 #[must_use]
+#[inline]
 pub fn covers(outer: &Region, inner: &Region) -> bool {
     if inner.start() < outer.start() || inner.end() > outer.end() {
         return false;

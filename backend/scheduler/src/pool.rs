@@ -8,6 +8,9 @@
 /// The empty list.
 pub const EMPTY: u32 = u32::MAX;
 
+/// Values that there is room for at first.
+const FIRST_ROOM: usize = 128;
+
 /// Lists of `T`; a list is the index of its head.
 #[derive(Debug)]
 pub struct Pool<T> {
@@ -19,7 +22,7 @@ pub struct Pool<T> {
 impl<T: Copy> Pool<T> {
     pub fn new() -> Self {
         Self {
-            nodes: Vec::new(),
+            nodes: Vec::with_capacity(FIRST_ROOM),
             free: EMPTY,
             live: 0,
         }

@@ -85,7 +85,7 @@ pub struct Region {
 
 /// The dimensions of a region outside its run.  Most have one or none, and a
 /// region of those takes less than a cache line.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Steps {
     None,
     One(Dim),
@@ -111,7 +111,7 @@ impl PartialEq for Region {
             && self.start == other.start
             && self.end == other.end
             && self.run == other.run
-            && self.dims() == other.dims()
+            && self.steps == other.steps
     }
 }
 

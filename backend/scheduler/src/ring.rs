@@ -9,7 +9,7 @@
 use crate::graph::Sequence;
 
 /// Room for entries at first.
-const FIRST_ROOM: usize = 64;
+const FIRST_ROOM: usize = 256;
 
 /// Entries of the instructions from the oldest remembered to the newest.
 #[derive(Debug)]

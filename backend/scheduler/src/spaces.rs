@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use smallvec::SmallVec;
 
 use crate::cells::CellId;
-use crate::grid::Grid;
+use crate::grid::{Grid, Hull};
 use crate::list::Object;
 use crate::recent::Recent;
 use crate::region::Region;
@@ -32,7 +32,7 @@ struct Space {
 #[derive(Debug)]
 enum Filed {
     /// At most [`FEW`].
-    Few(SmallVec<[CellId; FEW]>),
+    Few(Vec<Hull>),
     Many(Grid),
 }
 
@@ -45,13 +45,13 @@ impl Space {
     ) {
         self.count += 1;
         match &mut self.filed {
-            Filed::Few(cells) if cells.len() < FEW => cells.push(cell),
+            Filed::Few(cells) if cells.len() < FEW => cells.push(Hull::new(region, cell)),
             Filed::Few(cells) => {
                 let mut grid = Grid::new();
                 grid.insert(region, cell);
-                for &other in &*cells {
-                    if let Some(region) = region_of(other) {
-                        grid.insert(region, other);
+                for other in &*cells {
+                    if let Some(region) = region_of(other.name) {
+                        grid.insert(region, other.name);
                     }
                 }
                 self.filed = Filed::Many(grid);
@@ -62,7 +62,7 @@ impl Space {
 
     fn cells(&self) -> Vec<CellId> {
         match &self.filed {
-            Filed::Few(cells) => cells.to_vec(),
+            Filed::Few(cells) => cells.iter().map(|it| it.name).collect(),
             Filed::Many(grid) => grid.names(),
         }
     }
@@ -121,7 +121,7 @@ impl Spaces {
             start,
             end,
             count: 0,
-            filed: Filed::Few(SmallVec::new()),
+            filed: Filed::Few(Vec::with_capacity(FEW)),
         };
         let number = match self.free.pop() {
             Some(number) => {
@@ -175,7 +175,7 @@ impl Spaces {
         if let Some(space) = self.spaces.get_mut(number) {
             self.numbers.remove(&space.start);
             space.count = 0;
-            space.filed = Filed::Few(SmallVec::new());
+            space.filed = Filed::Few(Vec::new());
             self.free.push(number);
         }
     }
@@ -184,7 +184,10 @@ impl Spaces {
     /// more than once.
     pub fn search(&self, space: usize, region: &Region, mut visit: impl FnMut(CellId)) {
         match self.spaces.get(space).map(|space| &space.filed) {
-            Some(Filed::Few(cells)) => cells.iter().copied().for_each(visit),
+            Some(Filed::Few(cells)) => {
+                let near = cells.iter().filter(|it| it.meets(region));
+                near.for_each(|it| visit(it.name));
+            }
             Some(Filed::Many(grid)) => grid.search(region, &mut visit),
             None => {}
         }
@@ -214,7 +217,7 @@ impl Spaces {
         };
         match &mut space.filed {
             Filed::Few(cells) => {
-                let Some(position) = cells.iter().position(|&other| other == cell) else {
+                let Some(position) = cells.iter().position(|other| other.name == cell) else {
                     return;
                 };
                 cells.swap_remove(position);
