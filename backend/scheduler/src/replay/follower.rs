@@ -75,3 +75,23 @@ impl Inside {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn followers_are_found_as_they_were_put_in() {
+        let reader = Follower::new(7, true).last();
+        assert!(reader.reads() && reader.is_last());
+        assert_eq!((reader.behind(), reader.after(100)), (7, 107));
+        assert!(!Follower::new(1, false).is_last());
+        assert!(matches!(Inside::NOBODY.followers(), Followers::Nobody));
+        let only = Inside::one(reader).followers();
+        assert!(matches!(only, Followers::One(it) if it.behind() == 7 && it.reads()));
+        for start in [0, 1 << 20] {
+            let run = Inside::run(start as u32).followers();
+            assert!(matches!(run, Followers::Run(at) if at == start));
+        }
+    }
+}
