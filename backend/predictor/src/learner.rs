@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use augur_memory::{ContextId, PageNumber};
+use augur_memory::{ContextId, Nanos, PageNumber};
 
 use crate::network::{Lesson, Trainer, TrainingError};
 use crate::{Observation, Predictor, Prefetcher, Residency, Returns};
@@ -53,6 +53,10 @@ impl Prefetcher for Learner {
             }
             self.lessons.clear();
         }
+    }
+
+    fn mapped_ahead(&mut self, pages: u32, now: Nanos) {
+        self.predictor.mapped_ahead(pages, now);
     }
 
     fn predictor(&self) -> Option<&Predictor> {

@@ -52,7 +52,7 @@ pub struct Predictor {
     /// Visible pages that the last access made it expect, though they are among those
     /// that leave next.
     kept: Vec<PageNumber>,
-    /// Pages mapped so far, wrapping: the clock of labels.
+    /// Pages that came into the aperture so far, wrapping: the clock of labels.
     mapped: u32,
     /// Mean of the time from a proposal to its use, in pages mapped.
     time_to_use: f32,
@@ -396,8 +396,6 @@ impl Predictor {
             }
         }
         self.candidates = candidates;
-        self.mapped = self.mapped.wrapping_add(self.predicted.len() as u32);
-        self.decision.moved(self.predicted.len(), observation.time);
     }
 }
 
@@ -412,6 +410,11 @@ impl Prefetcher for Predictor {
         self.predicted
             .sort_by(|a, b| b.probability.total_cmp(&a.probability));
         wanted.extend(self.predicted.iter().map(|region| region.start));
+    }
+
+    fn mapped_ahead(&mut self, pages: u32, now: Nanos) {
+        self.mapped = self.mapped.wrapping_add(pages);
+        self.decision.moved(pages as usize, now);
     }
 
     fn kept(&self) -> &[PageNumber] {
@@ -492,5 +495,39 @@ mod tests {
         }
         assert!(kept.contains(&PageNumber(200)), "{kept:?}");
         assert!(!kept.contains(&PageNumber(0)));
+    }
+
+    #[test]
+    fn what_is_asked_for_and_not_mapped_does_not_age_labels() {
+        let mut predictor = Predictor::new(Config {
+            mode: Mode::Full,
+            frames: 64,
+            least_steps: 3,
+            costs: Costs::default(),
+            seed: 1,
+        });
+        let stream = Stream {
+            context: ContextId(1),
+            queue: 0,
+        };
+        let nothing = |_: ContextId, _: PageNumber| false;
+        let mut asked = 0;
+        for page in 0..40 {
+            let observation = Observation {
+                stream,
+                page: PageNumber(page * 100),
+                origin: Origin::Touch,
+                write: false,
+                time: Nanos(page * 1000),
+            };
+            predictor.learn(&observation, &nothing);
+            asked += predictor.predicted.len();
+        }
+        assert!(asked > 64, "{asked}");
+        // The last of the first access's candidates still waits to be used.
+        assert!(predictor.labels.waits(key(ContextId(1), PageNumber(1))));
+        predictor.mapped_ahead(65, Nanos(40_000));
+        predictor.settle(key(ContextId(1), PageNumber(5000)), Nanos(40_000));
+        assert!(!predictor.labels.waits(key(ContextId(1), PageNumber(1))));
     }
 }

@@ -38,6 +38,8 @@ pub(crate) struct Mapper {
     /// log2 of the pages of the largest window.
     largest: u8,
     postponed: VecDeque<Postponed>,
+    /// Frames that were mapped ahead and not told yet.
+    frames: u64,
 }
 
 impl Mapper {
@@ -47,12 +49,21 @@ impl Mapper {
             unit,
             largest,
             postponed: VecDeque::new(),
+            frames: 0,
         }
     }
 
     /// log2 of the pages of the largest window.
     pub fn largest(&self) -> u8 {
         self.largest
+    }
+
+    /// Units that were mapped ahead since this was asked last; what is less than a unit
+    /// counts with what comes later.
+    pub fn take_mapped(&mut self) -> u32 {
+        let units = self.frames / self.unit.pages();
+        self.frames %= self.unit.pages();
+        u32::try_from(units).unwrap_or(u32::MAX)
     }
 
     /// Maps what is expected after an access to `unit`, in this order.
@@ -124,6 +135,9 @@ impl Mapper {
         let mapped = manager.map_span_ahead(run.context, run.first, run.pages, self.largest, now);
         let room = (manager.config().aperture.0 / ROOM_PART).min(ROOM_WINDOWS << self.largest);
         let mut found = true;
+        if let Ok(mapped) = mapped {
+            self.frames += u64::from(mapped.frames);
+        }
         if let Ok(mapped) = mapped
             && let Some((first, why)) = mapped.left
         {
@@ -156,5 +170,77 @@ impl Mapper {
         }
         shared.carry_out(core);
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io;
+    use std::sync::Arc;
+
+    use augur_memory::{Lru, Manager, Nanos, PAGE_SHIFT};
+
+    use super::*;
+    use crate::config::CardConfig;
+    use crate::device_memory::DeviceMemory;
+    use crate::host::Host;
+
+    const UNIT: u64 = 16;
+
+    struct Nobody;
+
+    impl Host for Nobody {
+        fn map_aperture(&self, _: &File, _: u64) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn events_pending(&self) {}
+    }
+
+    /// A card without threads that lets three units be mapped ahead, and an object of 16.
+    fn card() -> (Shared, ContextId, PageNumber) {
+        let config = CardConfig {
+            memory_bytes: 64 << 20,
+            aperture_bytes: 16 << 20,
+            demand_window_bytes: UNIT << PAGE_SHIFT,
+            speculative_bytes: (3 * UNIT) << PAGE_SHIFT,
+            ..CardConfig::default()
+        };
+        let sizes = config.manager().unwrap();
+        let manager = Manager::new(sizes, Lru::new(sizes.aperture.0 as usize)).unwrap();
+        let memory = DeviceMemory::new(config.memory_bytes).unwrap();
+        let shared = Shared::new(config, memory, manager, Arc::new(Nobody));
+        let mut core = shared.core();
+        let context = core.manager.create_context().unwrap();
+        let object = core
+            .manager
+            .create_object(context, (16 * UNIT) << PAGE_SHIFT);
+        let first = object.unwrap().1.page();
+        drop(core);
+        (shared, context, first)
+    }
+
+    #[test]
+    fn what_is_refused_does_not_count_as_mapped() {
+        let (shared, context, first) = card();
+        let unit = UnitSize::of(UNIT as u32);
+        let mut mapper = Mapper::new(unit, UNIT.ilog2() as u8);
+        let expected = |start: u64| Region {
+            context,
+            start: PageNumber(unit.holding(first).0 + start),
+            pages: 1,
+            expected_touches: 1.0,
+            time_to_use: Nanos(0),
+            probability: 1.0,
+        };
+        let regions: Vec<Region> = [1, 2, 4, 6, 8].map(expected).to_vec();
+        mapper.expect(&shared, unit.holding(first), &regions);
+        assert_eq!(mapper.take_mapped(), 3);
+        assert_eq!(mapper.take_mapped(), 0, "told once");
+        assert_eq!(
+            shared.core().manager.counters().speculative_frames,
+            3 * UNIT
+        );
     }
 }

@@ -225,6 +225,20 @@ impl<'a> Learner<'a> {
         }
     }
 
+    /// Maps what found no frames before.
+    fn retry(&mut self) {
+        self.mapper.retry(self.shared);
+        self.tell_mapped();
+    }
+
+    /// Tells the predictor how much of what it expected was mapped.
+    fn tell_mapped(&mut self) {
+        let units = self.mapper.take_mapped();
+        if units > 0 {
+            self.predictor.mapped_ahead(units, self.shared.now());
+        }
+    }
+
     fn learn(&mut self, context: ContextId, lesson: Lesson) {
         match lesson {
             Lesson::Access(access) => self.access(context, access),
@@ -233,7 +247,7 @@ impl<'a> Learner<'a> {
                     self.predictor.unmapped(context, unit, used);
                 }
                 self.gone += 1;
-                self.mapper.retry(self.shared);
+                self.retry();
             }
             Lesson::Declared { first, pages } => self.declared(context, first, pages),
         }
@@ -303,10 +317,11 @@ impl<'a> Learner<'a> {
             self.keep(context);
             let regions = self.predictor.regions();
             self.mapper.expect(self.shared, unit, &regions);
+            self.tell_mapped();
         }
         if access.origin != Origin::Touch {
             // What is used is no speculation any more: another may take its place.
-            self.mapper.retry(self.shared);
+            self.retry();
         }
     }
 
@@ -345,6 +360,7 @@ impl<'a> Learner<'a> {
         if self.readback.expect(context, start) {
             let pages = pages.min(RESULT_WINDOWS << self.mapper.largest());
             self.mapper.map(self.shared, context, first, pages);
+            self.tell_mapped();
         }
     }
 

@@ -262,6 +262,13 @@ impl Policy {
         }
     }
 
+    /// Tells the prefetcher that a page was mapped ahead.
+    pub fn mapped_ahead(&mut self, now: Nanos) {
+        if let Some(prefetcher) = &mut self.prefetcher {
+            prefetcher.mapped_ahead(1, now);
+        }
+    }
+
     /// Tells the manager what the policy expects of a page that was just observed.
     pub fn classify(&self, manager: &mut Manager<Order>, context: ContextId, page: PageNumber) {
         let prefetcher = self.prefetcher.as_deref();
