@@ -53,7 +53,10 @@ const CASCADE: f32 = 2.0;
 const LOAD_TIME: f32 = 200_000.0;
 const LOAD_FAULTS: f32 = 8.0;
 /// The load above which it is not believed: waiting would be endless.
-const LARGEST_LOAD: f32 = 0.985;
+const LARGEST_LOAD: f32 = 0.995;
+/// Moves of one stream that others wait for, at most: a program that waits for a page asks
+/// for no other one, so these are its fill and its victim's way home.
+const MOVES_OF_A_STREAM: f32 = 2.0;
 /// How fast the value of victims is followed.
 const RATE: f32 = 1.0 / 256.0;
 /// Pages mapped ahead in an epoch of the arm.
@@ -79,10 +82,13 @@ pub struct Decision {
     caution: f32,
     /// Share of what was mapped ahead that was used, of late.
     accuracy: f32,
-    /// Time that the link needs for what was mapped of late, decaying.
+    /// Time that the link was at work of late, decaying.
     busy: f32,
-    /// When `busy` was brought up to date.
+    /// When it was looked at last, and the moves that it had then or got since.
     at: Nanos,
+    queue: usize,
+    /// Streams that share it.
+    streams: f32,
 }
 
 impl Decision {
@@ -100,22 +106,33 @@ impl Decision {
             accuracy: 0.5,
             busy: 0.0,
             at: Nanos(0),
+            queue: 0,
+            streams: 1.0,
         }
     }
 
-    /// `pages` were put on the link at `now`.
-    pub fn moved(&mut self, pages: usize, now: Nanos) {
+    /// So many moves were on the link or waited for it at `now`, and so many streams
+    /// share it. Since the last look it was at work as long as what it had then takes.
+    pub fn look(&mut self, moves: usize, streams: f32, now: Nanos) {
         let passed = now.0.saturating_sub(self.at.0) as f32;
-        self.busy =
-            self.busy * (-passed / self.load_time).exp() + pages as f32 * self.costs.transfer;
+        let worked = passed.min(self.queue as f32 * self.costs.transfer);
+        self.busy = self.busy * (-passed / self.load_time).exp() + worked;
         self.at = self.at.max(now);
+        self.queue = moves;
+        self.streams = streams;
+    }
+
+    /// So many moves were put on the link since the last look.
+    pub fn moved(&mut self, moves: usize) {
+        self.queue += moves;
     }
 
     /// What a transfer costs: its share of the link, and what those behind it
-    /// wait for it, as in a queue with one server.
+    /// wait for it, as in a queue with one server and a customer for each stream.
     pub fn transfer(&self) -> f32 {
         let load = (self.busy / self.load_time).min(LARGEST_LOAD);
-        self.costs.transfer * (1.0 + load / (1.0 - load))
+        let waiting = (load / (1.0 - load)).min(MOVES_OF_A_STREAM * self.streams);
+        self.costs.transfer * (1.0 + waiting)
     }
 
     /// What a page mapped in vain costs besides its transfer, in faults, where it
@@ -202,17 +219,38 @@ mod tests {
         Decision::new(Costs::default())
     }
 
+    /// Looks at the link every `every` nanoseconds, with one new move each time.
+    fn watch(decision: &mut Decision, from: u64, looks: u64, every: u64, streams: f32) {
+        for step in 0..looks {
+            decision.look(1, streams, Nanos(from + step * every));
+        }
+    }
+
     #[test]
-    fn a_busy_link_asks_for_more_certainty() {
+    fn a_busy_link_asks_for_more_certainty_the_more_streams_wait_for_it() {
+        let busy = |streams| {
+            let mut decision = decision();
+            let idle = decision.threshold();
+            watch(&mut decision, 0, 2000, 590, streams);
+            let busy = decision.threshold();
+            decision.look(0, streams, Nanos(100_000_000));
+            assert_eq!(decision.threshold(), idle);
+            (idle, busy)
+        };
+        let ((idle, few), (_, many)) = (busy(2.0), busy(12.0));
+        assert!(many > idle + 0.2, "{idle} {many}");
+        assert!(few < many - 0.2, "{few} {many}");
+    }
+
+    #[test]
+    fn a_link_works_no_longer_than_what_is_put_on_it_takes() {
         let mut decision = decision();
         let idle = decision.threshold();
         for step in 0..2000 {
-            decision.moved(1, Nanos(step * 590));
+            decision.look(0, 12.0, Nanos(step * 5900));
+            decision.moved(1);
         }
-        let busy = decision.threshold();
-        assert!(busy > idle + 0.2, "{idle} {busy}");
-        decision.moved(0, Nanos(100_000_000));
-        assert_eq!(decision.threshold(), idle);
+        assert!(decision.threshold() < idle + 0.05);
     }
 
     #[test]
@@ -222,14 +260,10 @@ mod tests {
             first_touch: 2_000.0,
             transfer: 105_000.0,
         });
-        for step in 0..200 {
-            decision.moved(1, Nanos(step * 1_000_000));
-        }
+        watch(&mut decision, 0, 200, 1_000_000, 4.0);
         let a_tenth = decision.threshold();
         assert!(a_tenth < 0.6, "{a_tenth}");
-        for step in 200..2000 {
-            decision.moved(1, Nanos(200_000_000 + step * 106_000));
-        }
+        watch(&mut decision, 200_000_000, 2000, 106_000, 4.0);
         assert!(decision.threshold() > 0.9);
     }
 

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use augur_memory::{ContextId, Nanos, PageNumber};
+use augur_memory::{ContextId, PageNumber};
 
 use crate::network::{Lesson, Trainer, TrainingError};
 use crate::{Observation, Predictor, Prefetcher, Residency, Returns};
@@ -55,8 +55,8 @@ impl Prefetcher for Learner {
         }
     }
 
-    fn mapped_ahead(&mut self, pages: u32, now: Nanos) {
-        self.predictor.mapped_ahead(pages, now);
+    fn mapped_ahead(&mut self, pages: u32) {
+        self.predictor.mapped_ahead(pages);
     }
 
     fn predictor(&self) -> Option<&Predictor> {

@@ -86,10 +86,10 @@ pub trait Prefetcher {
         wanted: &mut Vec<PageNumber>,
     );
 
-    /// So many pages were mapped ahead at `now`: what is asked for may be refused, or
-    /// wait for frames.
-    fn mapped_ahead(&mut self, pages: u32, now: Nanos) {
-        let _ = (pages, now);
+    /// So many pages were mapped ahead: what is asked for may be refused, or wait for
+    /// frames.
+    fn mapped_ahead(&mut self, pages: u32) {
+        let _ = pages;
     }
 
     /// The card's predictor, if this is it: for its measurements.

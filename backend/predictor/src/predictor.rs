@@ -346,13 +346,12 @@ impl Predictor {
     pub fn learn(&mut self, observation: &Observation, residency: &dyn Residency) {
         let context = observation.stream.context;
         let page = key(context, observation.page);
-        self.depth
-            .look(residency.moves_under_way(), observation.time);
+        let moves = residency.moves_under_way();
+        let streams = self.history.streams_at_work();
+        self.depth.look(moves, observation.time);
+        self.decision.look(moves, streams, observation.time);
         match observation.origin {
-            Origin::Fault => {
-                self.mapped = self.mapped.wrapping_add(1);
-                self.decision.moved(1, observation.time);
-            }
+            Origin::Fault => self.mapped = self.mapped.wrapping_add(1),
             Origin::FirstTouch => self.decision.paid(),
             Origin::Touch => {}
         }
@@ -373,7 +372,6 @@ impl Predictor {
         self.judge(observation.stream, page, fault, residency);
         let threshold = self.decision.threshold();
         self.correct(context, threshold);
-        let streams = self.history.streams_at_work();
         let candidates = std::mem::take(&mut self.candidates);
         for candidate in &candidates {
             if candidate.visible {
@@ -412,9 +410,9 @@ impl Prefetcher for Predictor {
         wanted.extend(self.predicted.iter().map(|region| region.start));
     }
 
-    fn mapped_ahead(&mut self, pages: u32, now: Nanos) {
+    fn mapped_ahead(&mut self, pages: u32) {
         self.mapped = self.mapped.wrapping_add(pages);
-        self.decision.moved(pages as usize, now);
+        self.decision.moved(pages as usize);
     }
 
     fn kept(&self) -> &[PageNumber] {
@@ -526,7 +524,7 @@ mod tests {
         assert!(asked > 64, "{asked}");
         // The last of the first access's candidates still waits to be used.
         assert!(predictor.labels.waits(key(ContextId(1), PageNumber(1))));
-        predictor.mapped_ahead(65, Nanos(40_000));
+        predictor.mapped_ahead(65);
         predictor.settle(key(ContextId(1), PageNumber(5000)), Nanos(40_000));
         assert!(!predictor.labels.waits(key(ContextId(1), PageNumber(1))));
     }

@@ -235,7 +235,7 @@ impl<'a> Learner<'a> {
     fn tell_mapped(&mut self) {
         let units = self.mapper.take_mapped();
         if units > 0 {
-            self.predictor.mapped_ahead(units, self.shared.now());
+            self.predictor.mapped_ahead(units);
         }
     }
 

@@ -263,9 +263,9 @@ impl Policy {
     }
 
     /// Tells the prefetcher that a page was mapped ahead.
-    pub fn mapped_ahead(&mut self, now: Nanos) {
+    pub fn mapped_ahead(&mut self) {
         if let Some(prefetcher) = &mut self.prefetcher {
-            prefetcher.mapped_ahead(1, now);
+            prefetcher.mapped_ahead(1);
         }
     }
 

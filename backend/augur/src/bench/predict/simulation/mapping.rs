@@ -62,7 +62,7 @@ impl<P: Probe> Simulation<'_, P> {
         }
         if self.manager.map_ahead(context, page, 0, now).is_ok() {
             self.outcome.speculated += 1;
-            self.policy.mapped_ahead(now);
+            self.policy.mapped_ahead();
             self.drain(now);
         }
         true
