@@ -33,7 +33,7 @@ const MAX_COMMANDS: usize = 1 << 15;
 
 /// Commands, and nanoseconds of the estimates of those that compute, that a list may
 /// have to be run by the thread that takes it: as much as waking another thread costs.
-/// Bytes of its transfers: [`dma::BRIEF_BYTES`].
+/// Bytes of its transfers: [`dma::WAKE_BYTES`].
 const BRIEF_COMMANDS: usize = 4;
 const BRIEF_NS: u64 = 20_000;
 
@@ -257,7 +257,7 @@ fn is_brief(commands: &[Command]) -> bool {
             _ => nanos = nanos.saturating_add(command.nanos),
         }
     }
-    bytes <= dma::BRIEF_BYTES && nanos <= BRIEF_NS
+    bytes <= dma::WAKE_BYTES && nanos <= BRIEF_NS
 }
 
 /// Counts the list in and hands it to the scheduler.

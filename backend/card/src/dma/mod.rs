@@ -16,7 +16,7 @@ mod queue;
 use augur_abi::PAGE_BYTES;
 use augur_memory::{Frames, HomeCopy, HomeRun, PhysicalOffset, Piece, WindowRef};
 
-pub(crate) use self::part::{LEAST as BRIEF_BYTES, Part};
+pub(crate) use self::part::{Part, WAKE_BYTES};
 use self::queue::{AHEAD, DEMAND};
 pub(crate) use self::queue::{DmaJob, DmaQueue};
 use crate::device_memory::DeviceMemory;
@@ -140,7 +140,7 @@ fn fill_ahead(
 /// Moves what is ready, at most `transfers` and so many bytes as are moved while a
 /// channel is woken.
 pub(crate) fn stand_in(shared: &Shared, transfers: usize) {
-    let mut left = BRIEF_BYTES;
+    let mut left = WAKE_BYTES;
     for _ in 0..transfers {
         let Some((part, _)) = take(shared) else {
             return;
@@ -164,7 +164,7 @@ pub(crate) fn begin(shared: &Shared) {
         shared.dma.wake();
     }
     as_channel(shared, || {
-        if part.bytes() <= BRIEF_BYTES {
+        if part.bytes() <= WAKE_BYTES {
             part::transfer(shared, part);
         } else {
             part::begin(shared, part);

@@ -20,9 +20,8 @@ use crate::transfer::Transfer;
 
 /// Bytes that are pinned at a time.
 const STRIDE: u64 = 1 << 20;
-/// What another channel is woken for, at least: to wake it takes about as long as to
-/// move that.
-pub(crate) const LEAST: u64 = 1 << 20;
+/// Bytes that are moved in about the time in which a channel is woken: for fewer none is.
+pub(crate) const WAKE_BYTES: u64 = 1 << 20;
 /// Bytes that a channel takes at a time of a transfer that several move: what the last
 /// one may end later than the others.
 const CLAIM: u64 = 256 << 10;
@@ -119,7 +118,9 @@ impl Part {
     /// Leaves all but the first bytes to whoever comes, when this has all that is left,
     /// and it is long. Answers shares for at most `others` channels.
     fn share(&mut self, others: usize) -> Vec<Part> {
-        let others = (self.bytes() / LEAST).saturating_sub(1).min(others as u64);
+        let others = (self.bytes() / WAKE_BYTES)
+            .saturating_sub(1)
+            .min(others as u64);
         let mut claims = self.transfer.claims();
         let Some(left) = &mut self.left else {
             return Vec::new();
@@ -139,25 +140,28 @@ impl Part {
 
 /// Moves parts of a transfer until all are taken or something more urgent waits.
 pub(super) fn transfer(shared: &Shared, mut part: Part) {
-    for other in part.share(shared.dma.idle()) {
-        shared.dma.push(DmaJob::Transfer(other));
-    }
+    wake_others(shared, &mut part);
     advance(shared, part, u64::MAX);
 }
 
 /// Moves the first parts of a transfer, as much as a channel would while others are
 /// woken for the rest; nothing when no other is free.
 pub(super) fn begin(shared: &Shared, mut part: Part) {
+    if wake_others(shared, &mut part) {
+        advance(shared, part, WAKE_BYTES / CLAIM);
+    } else {
+        shared.dma.push(DmaJob::Transfer(part));
+    }
+}
+
+/// Wakes channels that have nothing to do for shares of a long transfer; whether any.
+fn wake_others(shared: &Shared, part: &mut Part) -> bool {
     let others = part.share(shared.dma.idle());
-    let alone = others.is_empty();
+    let any = !others.is_empty();
     for other in others {
         shared.dma.push(DmaJob::Transfer(other));
     }
-    if alone {
-        shared.dma.push(DmaJob::Transfer(part));
-    } else {
-        advance(shared, part, LEAST / CLAIM);
-    }
+    any
 }
 
 /// Moves at most so many parts of a transfer. Counts the time for the context.
