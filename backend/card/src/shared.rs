@@ -215,14 +215,23 @@ impl Shared {
         }
     }
 
-    /// A transfer has ended: counts it for its context, then as [`Shared::ended`].
-    pub fn transfer_ended(&self, work: &Work, result: Result<(), Status>) {
+    /// A transfer has ended: counts it for its context, and tells of the lists that ended
+    /// by it. Answers whether others are ready: no channel is woken for them, as whoever
+    /// moved this one takes the next.
+    pub fn transfer_ended(&self, work: &Work, result: Result<(), Status>) -> bool {
         work.list.usage.add_commands(1);
-        self.ended(work, result);
+        let ends = self.finish(work, result);
+        self.tell_lists(ends.lists);
+        ends.transfers_ready
     }
 
-    /// A command has ended: tells of the lists that ended by it.
+    /// A command has ended: tells of the lists that ended by it, and wakes channels.
     pub fn ended(&self, work: &Work, result: Result<(), Status>) {
+        let ends = self.finish(work, result);
+        self.tell(ends);
+    }
+
+    fn finish(&self, work: &Work, result: Result<(), Status>) -> Ends {
         Totals::add(&self.totals.commands, 1);
         let now = self.now();
         if self.schedule.is_on() {
@@ -230,8 +239,7 @@ impl Shared {
             self.schedule
                 .ended(self, work.engine(), &work.list, work.command, span);
         }
-        let ended = self.dispatch.finish(work, result, now);
-        self.tell(ended);
+        self.dispatch.finish(work, result, now)
     }
 
     /// Tells of lists that have ended, and wakes channels when there is something

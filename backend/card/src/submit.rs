@@ -31,10 +31,11 @@ const COMMAND_OVERHEAD: u64 = 1024;
 /// Commands of one list, at most: as many as fit a submission.
 const MAX_COMMANDS: usize = 1 << 15;
 
-/// Commands, and nanoseconds of the estimates of those that compute, that a list may
-/// have to be run by the thread that takes it: as much as waking another thread costs.
-/// Bytes of its transfers: [`dma::WAKE_BYTES`].
+/// Commands, bytes that it moves and nanoseconds of the estimates of what computes that a
+/// list may have to be run by the thread that takes it: as much as waking another thread
+/// costs.
 const BRIEF_COMMANDS: usize = 4;
+const BRIEF_BYTES: u64 = 1 << 20;
 const BRIEF_NS: u64 = 20_000;
 
 /// Commands that are checked without letting others at the memory manager.
@@ -257,7 +258,7 @@ fn is_brief(commands: &[Command]) -> bool {
             _ => nanos = nanos.saturating_add(command.nanos),
         }
     }
-    bytes <= dma::WAKE_BYTES && nanos <= BRIEF_NS
+    bytes <= BRIEF_BYTES && nanos <= BRIEF_NS
 }
 
 /// Counts the list in and hands it to the scheduler.
@@ -308,7 +309,7 @@ fn admit(
         Ok(ends) if brief => {
             shared.tell_lists(ends.lists);
             if ends.transfers_ready {
-                dma::stand_in(shared, BRIEF_COMMANDS);
+                dma::stand_in(shared, BRIEF_COMMANDS, false);
             }
             compute::stand_in(shared, BRIEF_COMMANDS, BRIEF_NS);
             if shared.dispatch.wake() {
@@ -319,7 +320,10 @@ fn admit(
         Ok(ends) => {
             shared.tell_lists(ends.lists);
             if ends.transfers_ready {
-                dma::begin(shared);
+                dma::stand_in(shared, usize::MAX, true);
+                if shared.dispatch.wake() {
+                    shared.dma.wake();
+                }
             }
             Ok(())
         }

@@ -16,7 +16,7 @@ mod queue;
 use augur_abi::PAGE_BYTES;
 use augur_memory::{Frames, HomeCopy, HomeRun, PhysicalOffset, Piece, WindowRef};
 
-pub(crate) use self::part::{Part, WAKE_BYTES};
+pub(crate) use self::part::{Part, WAKE};
 use self::queue::{AHEAD, DEMAND};
 pub(crate) use self::queue::{DmaJob, DmaQueue};
 use crate::device_memory::DeviceMemory;
@@ -67,7 +67,8 @@ pub(crate) fn run(shared: &Shared, channel: usize) {
                     shared.carry_out(core);
                 }
             }
-            DmaJob::Transfer(part) => part::transfer(shared, part),
+            // The channel itself looks for what is ready next.
+            DmaJob::Transfer(part) => drop(part::transfer(shared, part, None)),
         }
         Totals::add(&shared.totals.dma_ns, (shared.now() - start).0);
     }
@@ -137,39 +138,26 @@ fn fill_ahead(
     }
 }
 
-/// Moves what is ready, at most `transfers` and so many bytes as are moved while a
-/// channel is woken.
-pub(crate) fn stand_in(shared: &Shared, transfers: usize) {
-    let mut left = WAKE_BYTES;
+/// Plays the part of a channel for what is ready, for at most about as long as it takes to
+/// wake one and `transfers` transfers. With `wake` one is woken where there is more. The
+/// caller wakes one for what is left.
+pub(crate) fn stand_in(shared: &Shared, transfers: usize, wake: bool) {
+    let until = shared.now() + WAKE;
     for _ in 0..transfers {
-        let Some((part, _)) = take(shared) else {
+        let Some((part, more)) = take(shared) else {
             return;
         };
-        let Some(less) = left.checked_sub(part.bytes()) else {
-            shared.dma.push(DmaJob::Transfer(part));
-            return;
-        };
-        left = less;
-        as_channel(shared, || part::transfer(shared, part));
-    }
-}
-
-/// Begins with what is ready while channels are woken for the rest of it.
-pub(crate) fn begin(shared: &Shared) {
-    let Some((part, more)) = take(shared) else {
-        shared.dma.wake();
-        return;
-    };
-    if more {
-        shared.dma.wake();
-    }
-    as_channel(shared, || {
-        if part.bytes() <= WAKE_BYTES {
-            part::transfer(shared, part);
-        } else {
-            part::begin(shared, part);
+        if more && wake {
+            shared.dma.wake();
         }
-    });
+        let start = shared.now();
+        let ready = part::transfer(shared, part, Some(until));
+        let now = shared.now();
+        Totals::add(&shared.totals.dma_ns, (now - start).0);
+        if !ready || now >= until {
+            return;
+        }
+    }
 }
 
 /// A transfer that is ready, and whether there are more; none while something else goes
@@ -180,13 +168,6 @@ fn take(shared: &Shared) -> Option<(Part, bool)> {
     }
     let ready = shared.dispatch.take_transfer(0, shared.now())?;
     Some((Part::whole(ready.work), ready.more))
-}
-
-/// Counts the time as a channel's.
-fn as_channel(shared: &Shared, work: impl FnOnce()) {
-    let start = shared.now();
-    work();
-    Totals::add(&shared.totals.dma_ns, (shared.now() - start).0);
 }
 
 #[cfg(test)]

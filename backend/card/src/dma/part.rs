@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use augur_abi::Status;
-use augur_memory::{Access, Pin, PinError, Segment};
+use augur_memory::{Access, Nanos, Pin, PinError, Segment};
 
 use super::{DmaJob, PIECE};
 use crate::dispatch::Work;
@@ -18,13 +18,15 @@ use crate::shared::{Shared, Totals};
 use crate::status::status_of;
 use crate::transfer::Transfer;
 
-/// Bytes that are pinned at a time.
+/// Bytes that are pinned at a time, and that a channel takes at a time of a transfer that
+/// it moves alone.
 const STRIDE: u64 = 1 << 20;
-/// Bytes that are moved in about the time in which a channel is woken: for fewer none is.
-pub(crate) const WAKE_BYTES: u64 = 1 << 20;
-/// Bytes that a channel takes at a time of a transfer that several move: what the last
-/// one may end later than the others.
+/// Bytes that a channel takes at first of a long transfer, which tells how fast it is, and
+/// at a time of one that several move: what the last one may end later than the others.
 const CLAIM: u64 = 256 << 10;
+/// What takes no longer is moved by who has it. To wake a channel takes about half of
+/// this, and what this processor's caches hold is far from the other's.
+pub(crate) const WAKE: Nanos = Nanos(100_000);
 /// How long a channel sleeps before it looks again at what it waits for.
 const PATIENCE: Duration = Duration::from_millis(10);
 
@@ -50,6 +52,8 @@ struct Claims {
     next: u64,
     /// Parts that were taken and have not ended.
     open: usize,
+    /// Several channels move it.
+    shared: bool,
     /// Why a part failed; the rest is given up then.
     failure: Option<Status>,
 }
@@ -66,7 +70,8 @@ impl Transferring {
             return None;
         }
         let start = claims.next;
-        claims.next = claims.bytes.min(start + CLAIM);
+        let most = if claims.shared { CLAIM } else { STRIDE };
+        claims.next = claims.bytes.min(start + most);
         claims.open += 1;
         Some(start..claims.next)
     }
@@ -96,40 +101,33 @@ impl Part {
         let bytes = work.list.commands().get(work.command);
         let operand = bytes.and_then(|command| command.operands.first());
         let bytes = operand.map_or(0, |operand| operand.span);
+        let first = if bytes <= STRIDE { bytes } else { CLAIM };
         Part {
             transfer: Arc::new(Transferring {
                 work,
                 claims: Mutex::new(Claims {
                     bytes,
-                    next: bytes,
+                    next: first,
                     open: 1,
+                    shared: false,
                     failure: None,
                 }),
             }),
-            left: Some(0..bytes),
+            left: Some(0..first),
         }
     }
 
-    /// Bytes that it has taken and not moved.
-    pub fn bytes(&self) -> u64 {
-        self.left.as_ref().map_or(0, |left| left.end - left.start)
-    }
-
-    /// Leaves all but the first bytes to whoever comes, when this has all that is left,
-    /// and it is long. Answers shares for at most `others` channels.
-    fn share(&mut self, others: usize) -> Vec<Part> {
-        let others = (self.bytes() / WAKE_BYTES)
-            .saturating_sub(1)
-            .min(others as u64);
+    /// After `bytes` bytes took `took`: shares of the rest for at most `others` channels,
+    /// if it would take one channel long and none has a share yet.
+    fn share(&self, bytes: u64, took: Nanos, others: usize) -> Vec<Part> {
         let mut claims = self.transfer.claims();
-        let Some(left) = &mut self.left else {
-            return Vec::new();
-        };
-        if others == 0 || left.end < claims.bytes || claims.open > 1 {
+        let rest = claims.bytes - claims.next;
+        let alone = took.0.saturating_mul(rest) / bytes.max(1);
+        let others = others.min((rest / CLAIM) as usize);
+        if claims.shared || others == 0 || alone <= WAKE.0 {
             return Vec::new();
         }
-        left.end = left.start + CLAIM;
-        claims.next = left.end;
+        claims.shared = true;
         let share = || Part {
             transfer: self.transfer.clone(),
             left: None,
@@ -138,56 +136,42 @@ impl Part {
     }
 }
 
-/// Moves parts of a transfer until all are taken or something more urgent waits.
-pub(super) fn transfer(shared: &Shared, mut part: Part) {
-    wake_others(shared, &mut part);
-    advance(shared, part, u64::MAX);
-}
-
-/// Moves the first parts of a transfer, as much as a channel would while others are
-/// woken for the rest; nothing when no other is free.
-pub(super) fn begin(shared: &Shared, mut part: Part) {
-    if wake_others(shared, &mut part) {
-        advance(shared, part, WAKE_BYTES / CLAIM);
-    } else {
-        shared.dma.push(DmaJob::Transfer(part));
-    }
-}
-
-/// Wakes channels that have nothing to do for shares of a long transfer; whether any.
-fn wake_others(shared: &Shared, part: &mut Part) -> bool {
-    let others = part.share(shared.dma.idle());
-    let any = !others.is_empty();
-    for other in others {
-        shared.dma.push(DmaJob::Transfer(other));
-    }
-    any
-}
-
-/// Moves at most so many parts of a transfer. Counts the time for the context.
-fn advance(shared: &Shared, part: Part, most: u64) {
+/// Moves parts of a transfer until all are taken, something more urgent waits or it is
+/// `until`. Answers whether transfers are ready for which nobody was woken.
+pub(super) fn transfer(shared: &Shared, part: Part, until: Option<Nanos>) -> bool {
     let start = shared.now();
     let context = part.transfer.work.list.context;
-    move_parts(shared, part, most);
+    let ready = move_parts(shared, part, until);
     if let Some(info) = shared.core().contexts.get_mut(&context) {
         info.dma += shared.now() - start;
     }
+    ready
 }
 
-fn move_parts(shared: &Shared, mut part: Part, most: u64) {
-    for _ in 0..most {
+fn move_parts(shared: &Shared, mut part: Part, until: Option<Nanos>) -> bool {
+    let mut start = shared.now();
+    loop {
         let Some(mut left) = part.left.take().or_else(|| part.transfer.claim()) else {
-            return;
+            return false;
         };
+        let bytes = left.end - left.start;
         let Some(result) = move_all(shared, &part.transfer, &mut left) else {
             part.left = Some(left);
             shared.dma.push(DmaJob::Transfer(part));
-            return;
+            return false;
         };
         if let Some(result) = part.transfer.ended(result) {
-            shared.transfer_ended(&part.transfer.work, result);
-            return;
+            return shared.transfer_ended(&part.transfer.work, result);
         }
+        let now = shared.now();
+        for other in part.share(bytes, now - start, shared.dma.idle()) {
+            shared.dma.push(DmaJob::Transfer(other));
+        }
+        if until.is_some_and(|until| now >= until) {
+            shared.dma.push(DmaJob::Transfer(part));
+            return false;
+        }
+        start = now;
     }
 }
 

@@ -51,9 +51,18 @@ struct Transfer {
     walks: bool,
     /// Transfers of a list; the time is the list's.
     in_a_list: u64,
+    /// Where the program's memory begins behind the start of a page.
+    behind_a_page: u64,
     guest: Quantiles,
     guest_bytes_per_second: u64,
     card_bytes_per_second: u64,
+}
+
+impl Transfer {
+    /// Whether it is one of whole pages, the same again and again.
+    fn is_plain(&self) -> bool {
+        !self.walks && self.in_a_list == 1 && self.behind_a_page == 0
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -144,7 +153,12 @@ impl GuestFigures {
                 1 => String::new(),
                 count => format!(", {count} in a list"),
             };
-            let name = |what: &str| format!("{size} {direction}{walks}{several}, {what}");
+            // As large ones of `malloc` do.
+            let behind = match transfer.behind_a_page {
+                0 => String::new(),
+                bytes => format!(", {bytes} B behind a page"),
+            };
+            let name = |what: &str| format!("{size} {direction}{walks}{several}{behind}, {what}");
             let guest = transfer.guest_bytes_per_second;
             let card = gigabytes(transfer.card_bytes_per_second);
             let unit = Unit::GigabytesPerSecond;
@@ -155,13 +169,18 @@ impl GuestFigures {
             } else {
                 Course::Again
             };
-            let memcpy = copy.bytes_per_second(transfer.bytes, course) * 1e-9;
+            let behind = if direction == "to card" {
+                (transfer.behind_a_page, 0)
+            } else {
+                (0, transfer.behind_a_page)
+            };
+            let memcpy = copy.bytes_per_second(transfer.bytes, course, behind) * 1e-9;
             figures.add(group, name("memcpy on the host"), unit, None, memcpy);
             let aim = (transfer.bytes >= LARGE).then_some(Aim::AtLeast(0.9));
             let against = ratio(card, memcpy);
             figures.add(group, name("card / memcpy"), Unit::Ratio, aim, against);
-            if aim.is_some() && !transfer.walks && transfer.in_a_list == 1 {
-                let rested = copy.bytes_per_second(transfer.bytes, Course::Rests) * 1e-9;
+            if aim.is_some() && transfer.is_plain() {
+                let rested = copy.bytes_per_second(transfer.bytes, Course::Rests, behind) * 1e-9;
                 let against = ratio(card, rested);
                 let name = name("card / memcpy that sleeps between");
                 figures.add(group, name, Unit::Ratio, None, against);
@@ -181,8 +200,8 @@ impl GuestFigures {
             let unit = Unit::GigabytesPerSecond;
             figures.add(group, format!("{size} read, bytes"), unit, None, speed);
             let same = |transfer: &&Transfer| {
-                let plain = !transfer.walks && transfer.in_a_list == 1;
-                transfer.bytes == peer.bytes && transfer.direction == "from card" && plain
+                let from_card = transfer.direction == "from card";
+                transfer.bytes == peer.bytes && from_card && transfer.is_plain()
             };
             let Some(card) = self.transfers.iter().find(same) else {
                 continue;

@@ -48,22 +48,24 @@ impl MemoryCopy {
         })
     }
 
-    /// Copies of `bytes` bytes: bytes per second at the median. Sizes beyond the files'
+    /// Copies of `bytes` bytes that begin `behind` bytes behind the start of a page in the
+    /// first file and the second: bytes per second at the median. Sizes beyond the files'
     /// are cut.
-    pub fn bytes_per_second(&self, bytes: u64, course: Course) -> f64 {
+    pub fn bytes_per_second(&self, bytes: u64, course: Course, behind: (u64, u64)) -> f64 {
         let bytes = usize::try_from(bytes).map_or(self.to.bytes, |bytes| bytes.min(self.to.bytes));
         let places = if course == Course::Walks {
             self.to.bytes / bytes.max(1)
         } else {
             1
         };
+        let behind = (behind.0 as usize, behind.1 as usize);
         let mut times: Vec<f64> = (0..(MOVED / bytes.max(1)).clamp(1, MOST))
             .map(|turn| {
                 if course == Course::Rests {
                     thread::sleep(REST);
                 }
                 let began = Instant::now();
-                self.copy(turn % places.max(1) * bytes, bytes);
+                self.copy(turn % places.max(1) * bytes, bytes, behind);
                 began.elapsed().as_secs_f64()
             })
             .collect();
@@ -73,17 +75,22 @@ impl MemoryCopy {
             .map_or(0.0, |&time| bytes as f64 / time)
     }
 
-    /// Copies `bytes` bytes from `start` on; what is not there is left out.
-    fn copy(&self, start: usize, bytes: usize) {
+    /// Copies `bytes` bytes from `start` on, and so many behind it in each file; what is not
+    /// there is left out.
+    fn copy(&self, start: usize, bytes: usize, behind: (usize, usize)) {
         let all = self.from.bytes.min(self.to.bytes);
         let start = start.min(all);
-        let bytes = bytes.min(all - start);
-        // SAFETY: both mappings are at least that large, apart from each other,
-        // and only this value knows them.
+        let room = (all - start).saturating_sub(behind.0.max(behind.1));
+        let bytes = bytes.min(room);
+        if bytes == 0 {
+            return;
+        }
+        // SAFETY: both mappings have `bytes` bytes behind these places; they lie apart
+        // from each other, and only this value knows them.
         unsafe {
             std::ptr::copy_nonoverlapping(
-                self.from.start.as_ptr().add(start),
-                self.to.start.as_ptr().add(start),
+                self.from.start.as_ptr().add(start + behind.0),
+                self.to.start.as_ptr().add(start + behind.1),
                 bytes,
             );
         }
@@ -143,19 +150,19 @@ mod tests {
     #[test]
     fn a_copy_arrives_and_stays_inside() {
         let copy = MemoryCopy::new(8192).unwrap();
-        // SAFETY: both bytes are inside the mappings.
-        unsafe {
-            copy.from.start.add(4095).write(7);
-            copy.from.start.add(4096).write(7);
-        }
-        copy.copy(0, 4096);
-        // SAFETY: as above.
-        let found = unsafe {
-            [
-                copy.to.start.add(4095).read(),
-                copy.to.start.add(4096).read(),
-            ]
+        let read = |places: [usize; 3]| {
+            // SAFETY: the places are inside the mapping.
+            places.map(|place| unsafe { copy.to.start.add(place).read() })
         };
-        assert_eq!(found, [7, 1]);
+        for place in [4095, 4096, 4100] {
+            // SAFETY: as above.
+            unsafe { copy.from.start.add(place).write(7) };
+        }
+        copy.copy(0, 4096, (0, 0));
+        assert_eq!(read([4095, 4096, 8191]), [7, 1, 1]);
+        copy.copy(4096, 4096, (4, 16));
+        assert_eq!(read([4096, 4112, 8191]), [1, 7, 1]);
+        copy.copy(8192, 4096, (16, 0));
+        assert_eq!(read([4096, 4112, 8191]), [1, 7, 1]);
     }
 }

@@ -17,6 +17,8 @@ const MOVED: u64 = 256 << 20;
 const MOST: u64 = 500;
 /// Sizes from here on are measured on bytes that no cache holds, too, and several in a list.
 const LARGE: u64 = 1 << 20;
+/// Where memory of the C library's `malloc` begins behind a page when it is large.
+const ALLOCATED: u64 = 16;
 /// Transfers of a list of several.
 const SEVERAL: u64 = 16;
 
@@ -33,6 +35,8 @@ pub struct Kind {
     pub walks: bool,
     /// Transfers of a list: with one, the card rests while the program gets the next ready.
     pub in_a_list: u64,
+    /// Where the program's memory begins, in bytes behind the start of a page.
+    pub behind_a_page: u64,
 }
 
 /// Transfers of one kind.
@@ -58,12 +62,20 @@ pub struct Figure {
 pub fn measure(device: &Device, largest: u64) -> Result<Vec<Figure>, Error> {
     let largest = largest.max(SMALLEST);
     let object = device.create_object(largest)?;
-    let mut memory = vec![1_u8; usize::try_from(largest).unwrap_or(0)];
+    let mut memory = vec![1_u8; usize::try_from(largest + 2 * SMALLEST).unwrap_or(0)];
+    let page = memory.as_ptr().align_offset(SMALLEST as usize);
+    let memory = memory.get_mut(page..).unwrap_or_default();
     let mut figures = Vec::new();
     let sizes = std::iter::successors(Some(SMALLEST), |size| Some(size * 4));
     for bytes in sizes.take_while(|&bytes| bytes <= largest) {
-        for (in_a_list, walks) in [(1, false), (1, true), (SEVERAL, false), (SEVERAL, true)] {
-            let special = walks || in_a_list > 1;
+        for (in_a_list, walks, behind_a_page) in [
+            (1, false, 0),
+            (1, false, ALLOCATED),
+            (1, true, 0),
+            (SEVERAL, false, 0),
+            (SEVERAL, true, 0),
+        ] {
+            let special = walks || in_a_list > 1 || behind_a_page > 0;
             if special && (bytes < LARGE || bytes * in_a_list * 2 > largest) {
                 continue;
             }
@@ -73,8 +85,10 @@ pub fn measure(device: &Device, largest: u64) -> Result<Vec<Figure>, Error> {
                     bytes,
                     walks,
                     in_a_list,
+                    behind_a_page,
                 };
-                figures.push(transfers(device, &object, &mut memory, kind)?);
+                let memory = memory.get_mut(behind_a_page as usize..).unwrap_or_default();
+                figures.push(transfers(device, &object, memory, kind)?);
             }
         }
     }
@@ -93,6 +107,7 @@ fn transfers(
         bytes,
         walks,
         in_a_list,
+        ..
     } = kind;
     let places = if walks { object.bytes() / bytes } else { 1 };
     let (mut guest, mut in_card) = (Vec::new(), Vec::new());
@@ -133,10 +148,14 @@ impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:<10} {:>8} {:<5} {:>2} in a list, median {:>9.1} us   p99 {:>9.1} us   {:>9}/s   in the card {:>9}/s",
+            "{:<10} {:>8} {:<5} {:<3} {:>2} in a list, median {:>9.1} us   p99 {:>9.1} us   {:>9}/s   in the card {:>9}/s",
             self.kind.direction,
             Bytes(self.kind.bytes).to_string(),
             if self.kind.walks { "walks" } else { "" },
+            match self.kind.behind_a_page {
+                0 => String::new(),
+                behind => format!("+{behind}"),
+            },
             self.kind.in_a_list,
             self.guest.median_ns as f64 * 1e-3,
             self.guest.p99_ns as f64 * 1e-3,
