@@ -13,9 +13,10 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::attributes::Attributes;
-use crate::flying::FlyingLists;
+use crate::clock::Nanos;
+use crate::flying::{FlyingLists, Latest, Taken};
 use crate::granularity::Decision;
-use crate::graph::{Ended, Graph, Outcome, Release, Sequence};
+use crate::graph::{Graph, Outcome, Release, Sequence};
 use crate::list::{CommandList, Operand};
 use crate::policy::Policy;
 use crate::region::Region;
@@ -209,28 +210,34 @@ impl Analyser {
         self.graph.pop_released()
     }
 
-    /// Exchanges the released instructions for an empty `room`.
-    pub(crate) fn swap_released(&mut self, room: &mut Vec<Release>) {
-        self.graph.swap_released(room);
+    /// Whether [`Analyser::drain_released`] has something.
+    #[inline]
+    pub(crate) fn has_released(&self) -> bool {
+        self.graph.has_released()
     }
 
-    /// What [`Analyser::pop_released`] has, latest last.
-    pub(crate) fn released(&self) -> &[Release] {
-        self.graph.released()
+    /// Puts what was released in program order, the latest first.
+    pub(crate) fn sort_released(&mut self) {
+        self.graph.sort_released();
+    }
+
+    /// Takes every released instruction as [`Graph::drain_released`] does.
+    #[inline(always)]
+    pub(crate) fn drain_released(&mut self, visit: impl FnMut(Release, &Attributes, u32)) {
+        self.graph.drain_released(visit);
     }
 
     /// Ends a released instruction; false, and nothing changes, when it is not
     /// in flight or not released.
     pub fn finish(&mut self, sequence: Sequence, outcome: Outcome) -> bool {
         let ended = self.end(sequence, outcome);
-        let ended = ended.map(|ended| self.graph.let_go_later(ended)).is_some();
         self.graph.forget_ended();
         ended
     }
 
     /// Ends a released instruction as [`Graph::end`] does.
     #[inline(always)]
-    pub(crate) fn end(&mut self, sequence: Sequence, outcome: Outcome) -> Option<Ended> {
+    pub(crate) fn end(&mut self, sequence: Sequence, outcome: Outcome) -> bool {
         if outcome == Outcome::Failed && self.replayer.is_behind() {
             // What was overwritten before the failure must not be named later.
             self.catch_up();
@@ -238,16 +245,20 @@ impl Analyser {
         self.graph.end(sequence, outcome)
     }
 
-    /// Lets go what waited for one that has ended, as [`Graph::let_go`] does.
-    #[inline(always)]
-    pub(crate) fn let_go(&mut self, ended: Ended, release: impl FnMut(Release, &Attributes, u32)) {
-        self.graph.let_go(ended, release);
-    }
-
     /// The lists of which something is remembered.
     #[inline]
     pub(crate) fn lists(&mut self) -> &mut FlyingLists {
         &mut self.graph.lists
+    }
+
+    /// Takes a released instruction as [`Graph::take`] does.
+    #[inline(always)]
+    pub(crate) fn take(
+        &mut self,
+        sequence: Sequence,
+        latest: &mut Latest,
+    ) -> Option<(Taken, Nanos)> {
+        self.graph.take(sequence, latest)
     }
 
     /// Forgets what has ended, from the oldest on.

@@ -7,15 +7,13 @@
 mod intake;
 mod queues;
 
-use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
 
 use crate::analyser::Analyser;
-use crate::attributes::Attributes;
 use crate::clock::Nanos;
-use crate::flying::Taken;
-use crate::graph::{Outcome, Release, Sequence};
+use crate::flying::{Latest, Taken};
+use crate::graph::{Outcome, Sequence};
 use crate::grouping::Grouping;
 use crate::list::Unit;
 use crate::policy::Policy;
@@ -43,8 +41,6 @@ pub struct Context {
     /// Service charged for a nanosecond: 2^32 by the weight.
     rate: u64,
     served: u128,
-    /// Released at once, to be made ready in order.
-    released: Vec<Release>,
     /// To end without having run, and ended so.
     doomed: Vec<Sequence>,
     poisoned: Vec<Taken>,
@@ -69,7 +65,6 @@ impl Context {
             ready: Queues::new(config.compute_engines, config.dma_engines),
             rate: rate(weight),
             served,
-            released: Vec::new(),
             doomed: Vec::new(),
             poisoned: Vec::new(),
         }
@@ -150,40 +145,43 @@ impl Context {
     /// Makes ready what analysis has released, near the engine that made room
     /// for it, and ends what must not run: [`Context::take_poisoned`] has it.
     pub fn release(&mut self, by: Releaser) {
-        if self.analyser.released().is_empty() {
-            return;
-        }
-        let mut released = std::mem::take(&mut self.released);
-        self.analyser.swap_released(&mut released);
-        // The first in program order is taken first from what is near.
-        if !released.is_sorted_by(|one, next| one.sequence > next.sequence) {
-            released.sort_unstable_by_key(|release| Reverse(release.sequence));
-        }
-        for Release { sequence, poisoned } in released.drain(..) {
-            if poisoned {
-                self.doomed.push(sequence);
-            } else if let Some((attributes, level)) = self.analyser.graph().place(sequence) {
-                self.ready.push(sequence, attributes, level, by);
-            }
-        }
-        self.released = released;
-        if !self.doomed.is_empty() {
-            self.end_doomed(by);
+        if self.analyser.has_released() {
+            // The first in program order is taken first from what is near.
+            self.analyser.sort_released();
+            self.make_ready(by);
         }
     }
 
-    /// Ends what must not run, and what must not run because of that.
-    #[cold]
-    fn end_doomed(&mut self, by: Releaser) {
-        while let Some(sequence) = self.doomed.pop() {
-            let Some((attributes, _)) = self.analyser.graph().place(sequence) else {
-                continue;
+    /// Makes ready what was released, and ends what must not run.
+    fn make_ready(&mut self, by: Releaser) {
+        loop {
+            let (ready, doomed) = (&mut self.ready, &mut self.doomed);
+            self.analyser.drain_released(|release, attributes, level| {
+                if release.poisoned {
+                    doomed.push(release.sequence);
+                } else {
+                    ready.push(release.sequence, attributes, level, by);
+                }
+            });
+            let Some(sequence) = self.doomed.pop() else {
+                return;
             };
-            let cost = attributes.cost;
-            let list = attributes.list;
-            let instruction = self.analyser.lists().instruction(list, sequence);
-            self.poisoned.extend(instruction);
-            self.end(sequence, cost, Outcome::Failed, by);
+            self.end_doomed(sequence);
+        }
+    }
+
+    /// Ends what must not run.
+    #[cold]
+    fn end_doomed(&mut self, sequence: Sequence) {
+        let Some((attributes, _)) = self.analyser.graph().place(sequence) else {
+            return;
+        };
+        let (cost, list) = (attributes.cost, attributes.list);
+        let instruction = self.analyser.lists().instruction(list, sequence);
+        self.poisoned.extend(instruction);
+        if self.analyser.end(sequence, Outcome::Failed) {
+            self.pending -= 1;
+            self.ready.end_work(cost);
         }
     }
 
@@ -198,50 +196,49 @@ impl Context {
         std::mem::take(&mut self.poisoned)
     }
 
-    /// Takes what an engine runs next and charges its cost, which it answers too.
-    #[inline]
-    pub fn take(&mut self, unit: Unit, engine: usize) -> Option<(Taken, Nanos)> {
-        let sequence = self.ready.pop(unit, engine)?;
-        let (&Attributes { cost, list, .. }, _) = self.analyser.graph().place(sequence)?;
-        self.running += 1;
-        self.served += u128::from(cost.0.max(1)) * u128::from(self.rate);
-        let taken = self.analyser.lists().take(list, sequence)?;
-        Some((taken, cost))
-    }
-
-    /// Ends an instruction that was taken, and makes ready what waited for
-    /// nothing else, near the engine that ran it; false when it has ended
-    /// already.
+    /// Calls `more` with what an engine runs next and its cost, which is charged, one after the
+    /// other, until it answers that it wants no more or none may run.
     #[inline(always)]
-    pub fn finish(&mut self, work: &Work, outcome: Outcome, by: Releaser) -> bool {
-        let ended = self.end(work.sequence, work.cost, outcome, by);
-        self.running -= usize::from(ended);
-        if !self.doomed.is_empty() {
-            self.end_doomed(by);
-        }
-        ended
-    }
-
-    /// Forgets what has ended before all that has not.
-    pub fn forget_ended(&mut self) {
-        self.analyser.forget_ended();
-    }
-
-    #[inline(always)]
-    fn end(&mut self, sequence: Sequence, cost: Nanos, outcome: Outcome, by: Releaser) -> bool {
-        let Some(ended) = self.analyser.end(sequence, outcome) else {
-            return false;
-        };
-        self.pending -= 1;
-        let (ready, doomed) = (&mut self.ready, &mut self.doomed);
-        ready.end_work(cost);
-        self.analyser.let_go(ended, |release, attributes, level| {
-            if release.poisoned {
-                doomed.push(release.sequence);
-            } else {
-                ready.push(release.sequence, attributes, level, by);
-            }
+    pub fn take_while(
+        &mut self,
+        unit: Unit,
+        engine: usize,
+        mut more: impl FnMut(Taken, Nanos) -> bool,
+    ) {
+        let analyser = &mut self.analyser;
+        let (mut latest, mut taken, mut service) = (Latest::NONE, 0, 0);
+        self.ready.pop_while(unit, engine, |sequence| {
+            let Some((work, cost)) = analyser.take(sequence, &mut latest) else {
+                return true;
+            };
+            taken += 1;
+            service += u128::from(cost.0.max(1));
+            more(work, cost)
         });
-        true
+        self.running += taken;
+        self.served += service * u128::from(self.rate);
+    }
+
+    /// Ends instructions that were taken by one engine, and makes ready, near it, what waited for
+    /// nothing else.  `ended` is told of each that had not ended before.
+    #[inline(always)]
+    pub fn finish(
+        &mut self,
+        done: &[(Work, Outcome)],
+        by: Releaser,
+        mut ended: impl FnMut(&Work, Outcome),
+    ) {
+        let before = self.analyser.graph().in_flight();
+        for (work, outcome) in done {
+            if self.analyser.end(work.sequence, *outcome) {
+                self.ready.end_work(work.cost);
+                ended(work, *outcome);
+            }
+        }
+        let count = before - self.analyser.graph().in_flight();
+        self.pending -= count;
+        self.running -= count;
+        self.make_ready(by);
+        self.analyser.forget_ended();
     }
 }

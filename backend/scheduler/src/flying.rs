@@ -19,6 +19,24 @@ pub struct Taken {
     pub first: bool,
 }
 
+/// The list of which something was taken last.
+#[derive(Clone, Copy, Debug)]
+pub struct Latest {
+    /// More than any, when there is none.
+    number: u64,
+    id: ListId,
+    first: Sequence,
+}
+
+impl Latest {
+    /// Nothing was taken.
+    pub const NONE: Self = Self {
+        number: u64::MAX,
+        id: ListId::NONE,
+        first: 0,
+    };
+}
+
 /// A list of which something is in flight.
 #[derive(Debug)]
 struct Flying {
@@ -82,18 +100,39 @@ impl FlyingLists {
     /// The instruction of the list of this number that has a sequence.
     pub fn instruction(&self, number: u32, sequence: Sequence) -> Option<Taken> {
         let list = self.lists.get(number.wrapping_sub(self.first) as usize)?;
-        Some(list.instruction(sequence))
+        Some(Taken {
+            list: list.id,
+            position: (sequence - list.first) as u32,
+            sequence,
+            first: false,
+        })
     }
 
-    /// The same when it is taken.
-    #[inline]
-    pub fn take(&mut self, number: u32, sequence: Sequence) -> Option<Taken> {
+    /// The same when it is taken; `latest` is the list of the one taken before, and becomes
+    /// its own.
+    #[inline(always)]
+    pub fn take(&mut self, number: u32, sequence: Sequence, latest: &mut Latest) -> Option<Taken> {
+        let other = latest.number != u64::from(number);
+        let first = other && self.open(number, latest)?;
+        Some(Taken {
+            list: latest.id,
+            position: (sequence - latest.first) as u32,
+            sequence,
+            first,
+        })
+    }
+
+    /// Makes the list of this number the latest of which something is taken; whether nothing
+    /// was before.
+    fn open(&mut self, number: u32, latest: &mut Latest) -> Option<bool> {
         let place = number.wrapping_sub(self.first) as usize;
         let list = self.lists.get_mut(place)?;
-        Some(Taken {
-            first: !std::mem::replace(&mut list.taken, true),
-            ..list.instruction(sequence)
-        })
+        *latest = Latest {
+            number: u64::from(number),
+            id: list.id,
+            first: list.first,
+        };
+        Some(!std::mem::replace(&mut list.taken, true))
     }
 
     /// Forgets lists all of whose instructions lie before `oldest`.
@@ -101,18 +140,6 @@ impl FlyingLists {
         while self.lists.front().is_some_and(|it| it.end <= oldest) {
             self.lists.pop_front();
             self.first = self.first.wrapping_add(1);
-        }
-    }
-}
-
-impl Flying {
-    /// One of its instructions, which is not taken.
-    fn instruction(&self, sequence: Sequence) -> Taken {
-        Taken {
-            list: self.id,
-            position: (sequence - self.first) as u32,
-            sequence,
-            first: false,
         }
     }
 }

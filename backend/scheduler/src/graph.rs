@@ -12,14 +12,16 @@ mod node;
 mod order;
 mod replayed;
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 
 use crate::attributes::Attributes;
-use crate::flying::FlyingLists;
+use crate::clock::Nanos;
+use crate::flying::{FlyingLists, Latest, Taken};
 use crate::pool::Pool;
-use crate::replay::{Followers, Inside, Recording};
-use crate::ring::Ring;
-use edge::{Edge, EdgeList, Waiter};
+use crate::replay::{Followers, Recording};
+use crate::ring::{Ring, entry};
+use edge::{Edge, Waiter};
 use node::Node;
 
 /// Position of an instruction in the submission order of its context.
@@ -75,7 +77,7 @@ pub struct Graph {
     /// Failed instructions that dependence analysis may still name.
     failed: HashSet<Sequence>,
     edge_total: u64,
-    released: Vec<Release>,
+    released: Vec<Sequence>,
     /// The lists of which something is remembered.
     pub(crate) lists: FlyingLists,
     /// Of the list that is being replayed, how many each instruction waits for.
@@ -83,17 +85,6 @@ pub struct Graph {
     /// Is told of every edge that is asked for.
     pub(crate) recording: Option<Box<Recording>>,
     horizon: u64,
-}
-
-/// An instruction that has ended, and what waited for it.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    sequence: Sequence,
-    failed: bool,
-    edges: EdgeList,
-    /// Who of its own list waits for it, where that is replayed.
-    inside: Inside,
-    list: u32,
 }
 
 /// An instruction all of whose edges are released.
@@ -194,7 +185,7 @@ impl Graph {
     /// What became of `sequence`.
     pub(crate) fn standing(&self, sequence: Sequence) -> Standing {
         match self.nodes.get(sequence) {
-            Some(node) if !node.ended => Standing::InFlight,
+            Some(node) if !node.has_ended() => Standing::InFlight,
             _ => self.ending(sequence),
         }
     }
@@ -230,7 +221,7 @@ impl Graph {
                 return Standing::InFlight;
             }
             self.opened.level = self.opened.level.max(node.level + 1);
-            if !node.ended {
+            if !node.has_ended() {
                 node.latest = after as u32;
                 node.add(Edge::one(after, reads), &mut self.edges);
                 self.opened.waits += 1;
@@ -256,9 +247,12 @@ impl Graph {
         self.edge_total += u64::from(opened.waits);
         if let Some(node) = self.nodes.get_mut(sequence) {
             node.level = opened.level;
-            node.pending += opened.waits;
-            if node.release(opened.poisoned) {
-                self.released.push(Release::of(sequence, node));
+            node.hold(opened.waits);
+            if opened.poisoned {
+                node.poison();
+            }
+            if node.release() {
+                self.released.push(sequence);
             }
         }
     }
@@ -269,122 +263,115 @@ impl Graph {
         if holds > 0
             && let Some(node) = self.nodes.get_mut(sequence)
         {
-            node.pending += holds;
+            node.hold(holds);
         }
     }
 
     /// Lifts one reason of [`Graph::hold`]; nothing when there is none left.
     pub(crate) fn lift(&mut self, sequence: Sequence) {
         if let Some(node) = self.nodes.get_mut(sequence)
-            && node.pending > 0
-            && node.release(false)
+            && node.is_waiting()
+            && node.release()
         {
-            self.released.push(Release::of(sequence, node));
+            self.released.push(sequence);
         }
     }
 
-    /// Takes the next released instruction.
+    /// Takes the next released instruction, latest first.
     pub(crate) fn pop_released(&mut self) -> Option<Release> {
-        self.released.pop()
+        let sequence = self.released.pop()?;
+        let node = self.nodes.known(sequence)?;
+        Some(Release::of(sequence, node))
     }
 
-    /// Exchanges the released instructions for an empty `room`.
-    #[inline]
-    pub(crate) fn swap_released(&mut self, room: &mut Vec<Release>) {
-        std::mem::swap(&mut self.released, room);
+    /// Whether [`Graph::drain_released`] has something.
+    pub(crate) fn has_released(&self) -> bool {
+        !self.released.is_empty()
     }
 
-    /// What [`Graph::pop_released`] has, latest last.
-    pub(crate) fn released(&self) -> &[Release] {
-        &self.released
-    }
-
-    /// Ends `sequence`; nothing, and changes nothing, when it is not in flight.
-    /// What waited for it is to be let go by [`Graph::let_go`].
-    #[inline(always)]
-    pub(crate) fn end(&mut self, sequence: Sequence, outcome: Outcome) -> Option<Ended> {
-        let node = self.nodes.get_mut(sequence)?;
-        if node.ended || node.pending != 0 {
-            return None;
+    /// Puts what was released in program order, the latest first.
+    pub(crate) fn sort_released(&mut self) {
+        if !self.released.is_sorted_by(|one, next| one > next) {
+            self.released.sort_unstable_by_key(|&it| Reverse(it));
         }
-        node.ended = true;
-        let ended = Ended {
-            sequence,
-            failed: outcome == Outcome::Failed,
-            edges: node.take_edges(),
-            inside: node.inside,
-            list: node.attributes.list,
+    }
+
+    /// Takes every released instruction, with what scheduling goes by and the length of
+    /// the chain before it.
+    #[inline(always)]
+    pub(crate) fn drain_released(&mut self, mut visit: impl FnMut(Release, &Attributes, u32)) {
+        for &sequence in &self.released {
+            if let Some(node) = self.nodes.known(sequence) {
+                visit(Release::of(sequence, node), &node.attributes, node.level);
+            }
+        }
+        self.released.clear();
+    }
+
+    /// Ends `sequence` and lets go what waited for it: [`Graph::drain_released`] has what
+    /// waited for nothing else.  False, and nothing changes, when it is not in flight or not
+    /// released.
+    #[inline(always)]
+    pub(crate) fn end(&mut self, sequence: Sequence, outcome: Outcome) -> bool {
+        let Some(node) = self.nodes.get_mut(sequence) else {
+            return false;
         };
-        if ended.failed {
-            self.failed.insert(sequence);
+        if !node.end() {
+            return false;
         }
+        let (mut edges, inside, list) = (node.edges(), node.inside, node.attributes.list);
         self.in_flight -= 1;
-        Some(ended)
-    }
-
-    /// Calls `release` with each instruction that waited for nothing else, the
-    /// latest first, what scheduling goes by, and the length of the chain before it.
-    #[inline(always)]
-    pub(crate) fn let_go(
-        &mut self,
-        ended: Ended,
-        mut release: impl FnMut(Release, &Attributes, u32),
-    ) {
-        if !ended.edges.is_empty() {
-            self.let_go_others(ended.edges, ended.failed, &mut release);
+        if outcome == Outcome::Failed {
+            self.fail(sequence);
         }
-        let (base, failed) = (ended.sequence, ended.failed);
-        match ended.inside.followers() {
+        let (slots, lists, released) = (self.nodes.slots_mut(), &self.lists, &mut self.released);
+        while let Some(edge) = edges.pop(&mut self.edges) {
+            match edge.waiter() {
+                Waiter::One(after, _) => let_go(slots, after, released),
+                Waiter::Run(list, start) => {
+                    if let Some((first, template)) = lists.replayed(list) {
+                        template
+                            .for_each_of_run(start, |it| let_go(slots, it.after(first), released));
+                    }
+                }
+            }
+        }
+        match inside.followers() {
             Followers::Nobody => {}
-            Followers::One(after) => {
-                let poison = failed && after.reads();
-                node::let_go(&mut self.nodes, after.after(base), poison, &mut release);
-            }
+            Followers::One(it) => let_go(slots, it.after(sequence), released),
             Followers::Run(start) => {
-                if let Some((_, template)) = self.lists.replayed(ended.list) {
-                    template.for_each_of_run(start, |after| {
-                        let poison = failed && after.reads();
-                        node::let_go(&mut self.nodes, after.after(base), poison, &mut release);
-                    });
+                if let Some((_, template)) = lists.replayed(list) {
+                    template
+                        .for_each_of_run(start, |it| let_go(slots, it.after(sequence), released));
                 }
             }
         }
+        true
     }
 
-    /// Lets go what waits by edges, not by what a replayed list knows of itself.
-    #[inline(never)]
-    fn let_go_others(
-        &mut self,
-        edges: EdgeList,
-        failed: bool,
-        release: &mut impl FnMut(Release, &Attributes, u32),
-    ) {
-        let (nodes, lists) = (&mut self.nodes, &self.lists);
-        edges.drain(&mut self.edges, |edge| match edge.waiter() {
-            Waiter::One(after, reads) => node::let_go(nodes, after, failed && reads, release),
-            Waiter::Run(list, start) => {
-                if let Some((first, template)) = lists.replayed(list) {
-                    template.for_each_of_run(start, |after| {
-                        let poison = failed && after.reads();
-                        node::let_go(nodes, after.after(first), poison, release);
-                    });
-                }
+    /// Remembers that `sequence`, which has just ended, failed, and forbids what reads what
+    /// it should have written to run.
+    #[cold]
+    fn fail(&mut self, sequence: Sequence) {
+        self.failed.insert(sequence);
+        let mut readers = Vec::new();
+        self.for_each_waiter(sequence, |after, reads| {
+            if reads {
+                readers.push(after);
             }
         });
-    }
-
-    /// Lets go what waited for `ended`; [`Graph::pop_released`] has it.
-    pub(crate) fn let_go_later(&mut self, ended: Ended) {
-        let mut released = std::mem::take(&mut self.released);
-        self.let_go(ended, |release, _, _| released.push(release));
-        self.released = released;
+        for after in readers {
+            if let Some(node) = self.nodes.get_mut(after) {
+                node.poison();
+            }
+        }
     }
 
     /// Forgets what has ended, from the oldest on.
     pub(crate) fn forget_ended(&mut self) {
         let oldest = self.nodes.base();
         let mut base = oldest;
-        while self.nodes.get(base).is_some_and(|node| node.ended) {
+        while self.nodes.get(base).is_some_and(Node::has_ended) {
             base += 1;
         }
         if base > oldest {
@@ -401,6 +388,18 @@ impl Graph {
         Some((&node.attributes, node.level))
     }
 
+    /// Takes `sequence`, which is released, to be run: also answers its cost.  `latest` is as
+    /// for [`FlyingLists::take`].
+    #[inline(always)]
+    pub(crate) fn take(
+        &mut self,
+        sequence: Sequence,
+        latest: &mut Latest,
+    ) -> Option<(Taken, Nanos)> {
+        let &Attributes { cost, list, .. } = &self.nodes.known(sequence)?.attributes;
+        Some((self.lists.take(list, sequence, latest)?, cost))
+    }
+
     /// Failed instructions that are remembered.
     pub(crate) fn failures(&self) -> usize {
         self.failed.len()
@@ -409,5 +408,15 @@ impl Graph {
     /// Forgets failed instructions that `named` says nobody can name again.
     pub(crate) fn forget_failures(&mut self, named: impl Fn(Sequence) -> bool) {
         self.failed.retain(|&sequence| named(sequence));
+    }
+}
+
+/// Takes one reason to wait from `after`, and notes when it was the last.
+#[inline(always)]
+fn let_go(slots: &mut [Node], after: Sequence, released: &mut Vec<Sequence>) {
+    if let Some(node) = entry(slots, after)
+        && node.release()
+    {
+        released.push(after);
     }
 }

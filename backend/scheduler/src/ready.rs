@@ -101,86 +101,92 @@ impl ReadyQueue {
     #[inline(always)]
     pub fn push(&mut self, ready: Ready, engine: usize) {
         self.len += 1;
-        if ready.urgent.is_none()
-            && ready.group.is_none()
-            && let Some(engine) = self.engines.get_mut(engine)
-        {
-            engine.near.push_back(ready.sequence);
+        let Ready {
+            sequence,
+            urgent,
+            level,
+            group,
+        } = ready;
+        if let Some(rank) = urgent {
+            self.urgent.push((rank, Reverse(sequence)));
+        } else if let Some(group) = group {
+            self.push_member(sequence, level, group, engine);
+        } else if let Some(engine) = self.engines.get_mut(engine) {
+            engine.near.push_back(sequence);
         } else {
-            let Ready {
-                sequence,
-                urgent,
-                level,
-                group,
-            } = ready;
-            self.push_farther(sequence, urgent, level, group, engine);
+            self.anywhere.push(level, sequence);
         }
     }
 
-    /// Adds one that is not simply near an engine.
+    /// Adds one of a group.
     #[inline(always)]
-    fn push_farther(
-        &mut self,
-        sequence: Sequence,
-        urgent: Option<Nanos>,
-        level: u32,
-        group: Option<Group>,
-        engine: usize,
-    ) {
-        if let Some(rank) = urgent {
-            self.urgent.push((rank, Reverse(sequence)));
-            return;
-        }
-        let Some(group) = group else {
-            self.anywhere.push(level, sequence);
-            return;
-        };
-        let releaser = self.engines.get(engine);
-        if self.groups.is_empty() {
-            let nobody = Members {
-                ready: Queue::EMPTY,
-                owner: NONE,
-            };
-            self.groups.resize(GROUPS, nobody);
-        }
+    fn push_member(&mut self, sequence: Sequence, level: u32, group: Group, engine: usize) {
         // What another kind of group computes next from what is here follows
         // the data, unless its own group is somewhere already.
-        let here = releaser.and_then(|engine| engine.group);
+        let here = self.engines.get(engine).and_then(|engine| engine.group);
         let own = self.groups.get(usize::from(group.number));
         let adopted = match here {
-            Some(here) if here.kind != group.kind && own.is_some_and(|own| own.owner == NONE) => {
+            Some(here) if here.kind != group.kind && own.is_none_or(|own| own.owner == NONE) => {
                 here
             }
             _ => group,
         };
-        if let Some(members) = self.groups.get_mut(usize::from(adopted.number)) {
-            self.members.push(&mut members.ready, sequence);
-            if members.owner == NONE && members.ready.len() == 1 {
-                self.open.push((level, Reverse(sequence), adopted));
-            }
+        let Some(members) = self.groups.get_mut(usize::from(adopted.number)) else {
+            return self.push_first_member(sequence, level, adopted);
+        };
+        self.members.push(&mut members.ready, sequence);
+        if members.owner == NONE && members.ready.len() == 1 {
+            self.open.push((level, Reverse(sequence), adopted));
         }
     }
 
-    /// Takes the instruction that `engine` runs next.
-    #[inline]
-    pub fn pop(&mut self, engine: usize) -> Option<Sequence> {
-        if self.len == 0 {
-            return None;
+    /// Adds the first one ever of a group.
+    #[cold]
+    fn push_first_member(&mut self, sequence: Sequence, level: u32, group: Group) {
+        let nobody = Members {
+            ready: Queue::EMPTY,
+            owner: NONE,
+        };
+        self.groups.resize(GROUPS, nobody);
+        if let Some(members) = self.groups.get_mut(usize::from(group.number)) {
+            self.members.push(&mut members.ready, sequence);
+            self.open.push((level, Reverse(sequence), group));
         }
-        let own = if self.urgent.is_empty() {
-            self.pop_own(engine)
-        } else {
-            None
-        };
-        let taken = match own {
-            Some(own) => {
-                self.near += 1;
-                own
+    }
+
+    /// Calls `more` with the instructions that `engine` runs next, one after the other, until
+    /// it answers that it wants no more or none may run.
+    #[inline(always)]
+    pub fn pop_while(&mut self, engine: usize, mut more: impl FnMut(Sequence) -> bool) {
+        if self.len == 0 {
+            return;
+        }
+        let (mut near, mut others) = (0, 0);
+        loop {
+            let own = if self.urgent.is_empty() {
+                self.pop_own(engine)
+            } else {
+                None
+            };
+            let taken = match own {
+                Some(own) => {
+                    near += 1;
+                    own
+                }
+                None => match self.pop_farther(engine) {
+                    Some(other) => {
+                        others += 1;
+                        other
+                    }
+                    None => break,
+                },
+            };
+            if !more(taken) {
+                break;
             }
-            None => self.pop_farther(engine)?,
-        };
-        self.len -= 1;
-        Some(taken)
+        }
+        self.near += near as u64;
+        self.len -= near + others;
     }
 
     /// What the engine's own work has released, or more of its group.
@@ -258,6 +264,17 @@ mod tests {
 
     /// No engine has this number.
     const ELSE: usize = usize::MAX;
+
+    impl ReadyQueue {
+        fn pop(&mut self, engine: usize) -> Option<Sequence> {
+            let mut taken = None;
+            self.pop_while(engine, |sequence| {
+                taken = Some(sequence);
+                false
+            });
+            taken
+        }
+    }
 
     fn ready(sequence: u64, level: u32, group: Option<u16>) -> Ready {
         Ready {

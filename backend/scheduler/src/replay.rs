@@ -26,7 +26,7 @@ use hashbrown::HashMap;
 use crate::graph::Sequence;
 use crate::list::ListName;
 
-pub use follower::{Followers, Inside};
+pub use follower::{Follower, Followers, Inside};
 pub use recording::Recording;
 pub use template::{Plan, Template};
 

@@ -2,9 +2,8 @@
 //! What is remembered of consecutive instructions, found by sequence.
 //!
 //! Instructions come at one end and are forgotten at the other, and each is
-//! looked up several times in between: the place of an entry is its sequence,
-//! counted from an origin, without the upper bits.  It knows nothing of what is
-//! remembered.
+//! looked up several times in between: the place of an entry is its sequence
+//! without the upper bits.  It knows nothing of what is remembered.
 
 use crate::graph::Sequence;
 
@@ -14,22 +13,29 @@ const FIRST_ROOM: usize = 256;
 /// Entries of the instructions from the oldest remembered to the newest.
 #[derive(Debug)]
 pub struct Ring<T> {
-    /// Grows to `room` entries in its first turn.
-    slots: Vec<T>,
     /// None, or a power of two.
-    room: usize,
-    /// The sequence that lies in the first slot, of the first turn.
-    origin: Sequence,
+    slots: Vec<T>,
     base: Sequence,
     next: Sequence,
 }
 
-impl<T: Copy> Ring<T> {
+/// Where the entry of an instruction lies, if it is remembered; of another it may be
+/// somebody else's.
+#[inline(always)]
+pub fn entry<T>(slots: &mut [T], sequence: Sequence) -> Option<&mut T> {
+    let place = place(slots.len(), sequence);
+    slots.get_mut(place)
+}
+
+#[inline(always)]
+fn place(room: usize, sequence: Sequence) -> usize {
+    sequence as usize & room.wrapping_sub(1)
+}
+
+impl<T: Copy + Default> Ring<T> {
     pub fn new() -> Self {
         Self {
             slots: Vec::new(),
-            room: 0,
-            origin: 0,
             base: 0,
             next: 0,
         }
@@ -53,11 +59,6 @@ impl<T: Copy> Ring<T> {
     }
 
     #[inline]
-    fn place(&self, sequence: Sequence) -> usize {
-        sequence.wrapping_sub(self.origin) as usize & self.room.wrapping_sub(1)
-    }
-
-    #[inline]
     fn knows(&self, sequence: Sequence) -> bool {
         sequence.wrapping_sub(self.base) < self.next - self.base
     }
@@ -67,8 +68,7 @@ impl<T: Copy> Ring<T> {
         if !self.knows(sequence) {
             return None;
         }
-        let place = self.place(sequence);
-        self.slots.get(place)
+        self.known(sequence)
     }
 
     #[inline]
@@ -76,45 +76,45 @@ impl<T: Copy> Ring<T> {
         if !self.knows(sequence) {
             return None;
         }
-        self.known_mut(sequence)
+        entry(&mut self.slots, sequence)
     }
 
-    /// As [`Ring::get_mut`] for one that is remembered for certain: of another
+    /// As [`Ring::get`] for one that is remembered for certain: of another
     /// it may be somebody else's entry.
     #[inline]
-    pub fn known_mut(&mut self, sequence: Sequence) -> Option<&mut T> {
+    pub fn known(&self, sequence: Sequence) -> Option<&T> {
         debug_assert!(self.knows(sequence), "{sequence}");
-        let place = self.place(sequence);
-        self.slots.get_mut(place)
+        self.slots.get(place(self.slots.len(), sequence))
+    }
+
+    /// All there is room for, to be looked up by [`entry`].
+    #[inline]
+    pub fn slots_mut(&mut self) -> &mut [T] {
+        &mut self.slots
     }
 
     #[inline]
-    pub fn push(&mut self, entry: T) {
-        if self.len() >= self.room {
-            self.reserve(1);
-        }
-        let place = self.place(self.next);
-        match self.slots.get_mut(place) {
-            Some(slot) => *slot = entry,
-            None => self.slots.push(entry),
+    pub fn push(&mut self, new: T) {
+        self.reserve(1);
+        if let Some(slot) = entry(&mut self.slots, self.next) {
+            *slot = new;
         }
         self.next += 1;
     }
 
     /// Pushes many at once.
+    #[inline]
     pub fn extend(&mut self, mut entries: impl ExactSizeIterator<Item = T>) {
         let count = entries.len();
         if count == 0 {
             return;
         }
         self.reserve(count);
-        let place = self.place(self.next);
-        let old = self.slots.get_mut(place..).unwrap_or_default();
-        for (slot, entry) in old.iter_mut().zip(entries.by_ref()) {
+        let place = place(self.slots.len(), self.next);
+        let end = self.slots.get_mut(place..).unwrap_or_default();
+        for (slot, entry) in end.iter_mut().zip(entries.by_ref()) {
             *slot = entry;
         }
-        let unused = self.room - self.slots.len();
-        self.slots.extend(entries.by_ref().take(unused));
         for (slot, entry) in self.slots.iter_mut().zip(entries) {
             *slot = entry;
         }
@@ -122,22 +122,24 @@ impl<T: Copy> Ring<T> {
     }
 
     /// Makes room for so many more.
+    #[inline]
     fn reserve(&mut self, more: usize) {
         let needed = self.len() + more;
-        if needed <= self.room {
-            return;
+        if needed > self.slots.len() {
+            self.grow(needed);
         }
+    }
+
+    #[cold]
+    fn grow(&mut self, needed: usize) {
         let room = needed.next_power_of_two().max(FIRST_ROOM);
-        let mut slots = Vec::with_capacity(room);
-        // From the oldest to the end of the slots, and on from their start.
-        let (length, oldest) = (self.len(), self.place(self.base));
-        let (start, end) = self.slots.split_at(oldest.min(self.slots.len()));
-        let end = end.get(..length).unwrap_or(end);
-        slots.extend_from_slice(end);
-        slots.extend_from_slice(start.get(..length - end.len()).unwrap_or_default());
+        let mut slots = vec![T::default(); room];
+        for sequence in self.base..self.next {
+            if let (Some(slot), Some(&old)) = (entry(&mut slots, sequence), self.known(sequence)) {
+                *slot = old;
+            }
+        }
         self.slots = slots;
-        self.room = room;
-        self.origin = self.base;
     }
 
     /// Forgets all before `sequence`.

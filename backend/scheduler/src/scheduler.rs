@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use crate::analyser::Analyser;
 use crate::clock::Nanos;
-use crate::context::Context;
+use crate::context::{Context, Releaser};
 use crate::graph::Outcome;
 use crate::list::{CommandList, Unit};
 use crate::slots::Slots;
@@ -149,7 +149,7 @@ impl Scheduler {
         if position < submitted.analysed {
             let sequence = submitted.first + u64::from(position);
             owner.lift(sequence..sequence + 1);
-            self.tasks.push(Task::Advance(context, None));
+            self.tasks.push(Task::Advance(context, Releaser::NONE));
             self.settle(now);
         } else {
             owner.take_hold(list, position);
@@ -194,7 +194,7 @@ impl Scheduler {
             analysed: 0,
         });
         self.tasks.push(Task::Close(id));
-        self.tasks.push(Task::Advance(context, None));
+        self.tasks.push(Task::Advance(context, Releaser::NONE));
         self.settle(now);
         Ok(id)
     }
@@ -239,6 +239,7 @@ impl Scheduler {
     #[inline]
     pub fn take_while(&mut self, engine: Engine, now: Nanos, mut more: impl FnMut(Work) -> bool) {
         let (unit, number) = (engine.unit(), engine.number());
+        let by = Releaser::new(unit, number);
         loop {
             let (id, alone) = match self.turn[..] {
                 [only] => (only, true),
@@ -250,30 +251,26 @@ impl Scheduler {
             let Some(context) = self.contexts.get_mut(id.0) else {
                 return;
             };
-            // The turn goes round when there are several.
-            loop {
-                let Some((taken, cost)) = context.take(unit, number) else {
-                    return;
-                };
+            let (lists, mut wanted) = (&mut self.lists, false);
+            context.take_while(unit, number, |taken, cost| {
                 if taken.first
-                    && let Some(list) = self.lists.get_mut(taken.list.0)
+                    && let Some(list) = lists.get_mut(taken.list.0)
                 {
                     list.started.get_or_insert(now);
                 }
-                let wanted = more(Work {
+                wanted = more(Work {
                     context: id,
                     list: taken.list,
                     position: taken.position,
                     cost,
                     sequence: taken.sequence,
-                    engine,
+                    by,
                 });
-                if !wanted {
-                    return;
-                }
-                if !alone {
-                    break;
-                }
+                // The turn goes round when there are several.
+                wanted && alone
+            });
+            if !wanted || alone {
+                return;
             }
         }
     }
@@ -301,45 +298,49 @@ impl Scheduler {
     /// Reports what became of several, in the order in which they ended.
     #[inline]
     pub fn finish_all(&mut self, done: &[(Work, Outcome)], now: Nanos) {
-        for done in done.chunk_by(|(one, _), (next, _)| one.is_beside(next)) {
-            self.finish_some(done);
+        let mut rest = done;
+        while let Some((first, _)) = rest.first() {
+            let beside = rest.iter().take_while(|(work, _)| work.is_beside(first));
+            let (beside, others) = rest.split_at(beside.count());
+            self.finish_some(first, beside);
+            rest = others;
         }
         if !self.tasks.is_empty() {
             self.settle(now);
         }
     }
 
-    /// Reports what became of work of one context that one engine has taken.
-    fn finish_some(&mut self, done: &[(Work, Outcome)]) {
-        let Some(&(
-            Work {
-                context, engine, ..
-            },
-            _,
-        )) = done.first()
-        else {
+    /// Reports what became of work that one engine has taken, the first of it of this context.
+    fn finish_some(&mut self, first: &Work, done: &[(Work, Outcome)]) {
+        let Some(owner) = self.contexts.get_mut(first.context.0) else {
             return;
         };
-        let Some(owner) = self.contexts.get_mut(context.0) else {
-            return;
+        let (lists, tasks) = (&mut self.lists, &mut self.tasks);
+        let mut note = |id: ListId, position: u32, instructions: u32, outcome: Outcome| {
+            if let Some(list) = lists.get_mut(id.0) {
+                list.note_end(position, instructions, outcome);
+                if list.remaining == 0 {
+                    tasks.push(Task::Close(id));
+                }
+            }
         };
-        let by = engine.releaser();
-        for (work, outcome) in done {
-            if !owner.finish(work, *outcome, by) {
-                continue;
+        // Those that were done of a list, one behind the other, are noted at once.
+        let (mut latest, mut ended) = (first.list, 0);
+        owner.finish(done, first.by, |work, outcome| {
+            if outcome == Outcome::Failed {
+                note(work.list, work.position, 1, outcome);
+                return;
             }
-            let Some(list) = self.lists.get_mut(work.list.0) else {
-                continue;
-            };
-            list.note_end(work.position, 1, *outcome);
-            if list.remaining == 0 {
-                self.tasks.push(Task::Close(work.list));
+            if work.list != latest {
+                note(latest, 0, ended, Outcome::Done);
+                (latest, ended) = (work.list, 0);
             }
-        }
-        owner.forget_ended();
+            ended += 1;
+        });
+        note(latest, 0, ended, Outcome::Done);
         if owner.is_analysing() || owner.has_poisoned() {
-            self.end_poisoned(context);
-            self.advance(context, Some(engine));
+            self.end_poisoned(first.context);
+            self.advance(first.context, first.by);
         }
     }
 

@@ -15,6 +15,14 @@ pub struct Name {
     slot: u32,
 }
 
+impl Name {
+    /// Nothing has this name.
+    pub const NONE: Self = Self {
+        number: u64::MAX,
+        slot: u32::MAX,
+    };
+}
+
 // The number alone tells names apart.
 impl PartialEq for Name {
     #[inline]

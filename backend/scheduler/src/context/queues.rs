@@ -13,22 +13,27 @@ use crate::ready::{Ready, ReadyQueue};
 /// No engine has this number.
 const NOBODY: usize = usize::MAX;
 
-/// The engine whose work has released an instruction.
-#[derive(Clone, Copy, Debug)]
-pub struct Releaser {
-    unit: Unit,
-    engine: usize,
-}
+/// The engine whose work has released an instruction: its number and, in the lowest bit,
+/// whether it is a DMA engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Releaser(u32);
 
 impl Releaser {
     /// No engine's work.
-    pub const NONE: Self = Self {
-        unit: Unit::Compute,
-        engine: NOBODY,
-    };
+    pub const NONE: Self = Self(u32::MAX);
 
     pub fn new(unit: Unit, engine: usize) -> Self {
-        Self { unit, engine }
+        Self((engine as u32) << 1 | unit as u32)
+    }
+
+    /// The engine's number, if it is one of this kind.
+    #[inline]
+    fn of(self, unit: Unit) -> usize {
+        if self.0 & 1 == unit as u32 {
+            (self.0 >> 1) as usize
+        } else {
+            NOBODY
+        }
     }
 }
 
@@ -68,24 +73,23 @@ impl Queues {
 
     /// Adds an instruction, `level` deep in the graph and near the engine that
     /// released it.
-    #[inline(never)]
+    #[inline(always)]
     pub fn push(&mut self, sequence: Sequence, attributes: &Attributes, level: u32, by: Releaser) {
         let (rank, unit) = (attributes.rank, attributes.unit);
         let decides = rank.0.saturating_mul(self.parts) >= self.work;
-        let near = if by.unit == unit { by.engine } else { NOBODY };
         let ready = Ready {
             sequence,
             urgent: decides.then_some(rank),
             level,
             group: attributes.group,
         };
-        self.of_mut(unit).push(ready, near);
+        self.of_mut(unit).push(ready, by.of(unit));
     }
 
-    /// Takes what an engine of a kind runs next.
-    #[inline]
-    pub fn pop(&mut self, unit: Unit, engine: usize) -> Option<Sequence> {
-        self.of_mut(unit).pop(engine)
+    /// Takes what an engine of a kind runs next, as [`ReadyQueue::pop_while`] does.
+    #[inline(always)]
+    pub fn pop_while(&mut self, unit: Unit, engine: usize, more: impl FnMut(Sequence) -> bool) {
+        self.of_mut(unit).pop_while(engine, more);
     }
 
     /// Instructions for engines of a kind that may run.

@@ -46,25 +46,17 @@ pub struct EdgeList {
 }
 
 impl EdgeList {
-    /// Whether nobody waits.
-    #[inline]
-    pub fn is_empty(self) -> bool {
-        self.first == Edge::NONE
-    }
-
     pub fn iter(self, pool: &Pool<Edge>) -> impl Iterator<Item = Edge> + '_ {
-        let first = (!self.is_empty()).then_some(self.first);
+        let first = (self.first != Edge::NONE).then_some(self.first);
         first.into_iter().chain(pool.iter(self.others))
     }
 
-    /// Calls `visit` with each, the latest first, and gives its room back.
-    #[inline]
-    pub fn drain(mut self, pool: &mut Pool<Edge>, mut visit: impl FnMut(Edge)) {
-        while let Some(edge) = pool.pop(&mut self.others) {
-            visit(edge);
-        }
-        if !self.is_empty() {
-            visit(self.first);
-        }
+    /// Takes the latest, whose room is given back.
+    #[inline(always)]
+    pub fn pop(&mut self, pool: &mut Pool<Edge>) -> Option<Edge> {
+        pool.pop(&mut self.others).or_else(|| {
+            let first = std::mem::replace(&mut self.first, Edge::NONE);
+            (first != Edge::NONE).then_some(first)
+        })
     }
 }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One instruction in flight, as the graph remembers it.
 
+use super::Sequence;
 use super::edge::{Edge, EdgeList};
-use super::{Release, Sequence};
 use crate::attributes::Attributes;
 use crate::pool::{EMPTY, Pool};
 use crate::replay::Inside;
-use crate::ring::Ring;
 
 /// All that is looked at when it is released, taken and ended lies in one cache
 /// line.
@@ -14,8 +13,8 @@ use crate::ring::Ring;
 #[repr(align(64))]
 pub struct Node {
     /// Edges into this instruction that are not released, and one more while
-    /// it is being analysed.
-    pub pending: u32,
+    /// it is being analysed; [`ENDED`] when it has ended.
+    pending: u32,
     /// The last successor added, without the upper bits, so that a second
     /// conflict between the same two instructions is no second edge: no two
     /// that are remembered have the same lower bits.
@@ -27,11 +26,13 @@ pub struct Node {
     /// Who else waits for it: an [`EdgeList`] in its parts, which takes less room.
     first: Edge,
     others: u32,
-    pub ended: bool,
     /// Something it reads was written by a failed instruction.
     poisoned: bool,
     pub attributes: Attributes,
 }
+
+/// No instruction waits for so many.
+const ENDED: u32 = u32::MAX;
 
 const _: () = assert!(size_of::<Node>() == 64);
 
@@ -46,7 +47,6 @@ impl Node {
             inside: Inside::NOBODY,
             first: Edge::NONE,
             others: EMPTY,
-            ended: false,
             poisoned: false,
             attributes,
         }
@@ -88,20 +88,50 @@ impl Node {
         }
     }
 
-    /// Takes all that wait for it.
+    /// Adds reasons to wait.
     #[inline]
-    pub fn take_edges(&mut self) -> EdgeList {
-        let edges = self.edges();
-        (self.first, self.others) = (Edge::NONE, EMPTY);
-        edges
+    pub fn hold(&mut self, holds: u32) {
+        self.pending += holds;
     }
 
     /// Takes one reason to wait from it, and says whether that was the last.
     #[inline(always)]
-    pub fn release(&mut self, poison: bool) -> bool {
-        self.poisoned |= poison;
+    pub fn release(&mut self) -> bool {
         self.pending -= 1;
         self.pending == 0
+    }
+
+    /// Whether nothing is waited for, and it has not ended.
+    #[inline]
+    pub fn is_released(&self) -> bool {
+        self.pending == 0
+    }
+
+    /// Whether something is waited for.
+    #[inline]
+    pub fn is_waiting(&self) -> bool {
+        !self.is_released() && !self.has_ended()
+    }
+
+    /// Ends it, if it is released and has not ended; whether that is so.
+    #[inline(always)]
+    pub fn end(&mut self) -> bool {
+        let released = self.is_released();
+        if released {
+            self.pending = ENDED;
+        }
+        released
+    }
+
+    #[inline]
+    pub fn has_ended(&self) -> bool {
+        self.pending == ENDED
+    }
+
+    /// Forbids it to run.
+    #[inline]
+    pub fn poison(&mut self) {
+        self.poisoned = true;
     }
 
     /// Whether it must not run.
@@ -111,18 +141,8 @@ impl Node {
     }
 }
 
-/// Takes one reason to wait from `after`, and calls `release` when it was the
-/// last.
-#[inline(always)]
-pub fn let_go(
-    nodes: &mut Ring<Node>,
-    after: Sequence,
-    poison: bool,
-    release: &mut impl FnMut(Release, &Attributes, u32),
-) {
-    if let Some(node) = nodes.known_mut(after)
-        && node.release(poison)
-    {
-        release(Release::of(after, node), &node.attributes, node.level);
+impl Default for Node {
+    fn default() -> Self {
+        Self::fresh(0, Attributes::default())
     }
 }

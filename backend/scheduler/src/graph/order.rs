@@ -3,7 +3,7 @@
 //! longest chains.
 
 use super::edge::Waiter;
-use super::{Graph, Sequence};
+use super::{Graph, Sequence, Standing};
 use crate::clock::Nanos;
 use crate::replay::Inside;
 
@@ -11,15 +11,27 @@ impl Graph {
     /// Calls `visit` with each instruction that waits for `sequence`, in no
     /// order.
     pub fn for_each_successor(&self, sequence: Sequence, mut visit: impl FnMut(Sequence)) {
+        if self.standing(sequence) == Standing::InFlight {
+            self.for_each_waiter(sequence, |after, _| visit(after));
+        }
+    }
+
+    /// The same with whether it reads what `sequence` writes; `sequence` may have ended, if
+    /// what waited for it has not been let go.
+    pub(super) fn for_each_waiter(
+        &self,
+        sequence: Sequence,
+        mut visit: impl FnMut(Sequence, bool),
+    ) {
         let Some(node) = self.nodes.get(sequence) else {
             return;
         };
         for edge in node.edges().iter(&self.edges) {
             match edge.waiter() {
-                Waiter::One(after, _) => visit(after),
+                Waiter::One(after, reads) => visit(after, reads),
                 Waiter::Run(list, start) => {
                     if let Some((first, template)) = self.lists.replayed(list) {
-                        template.for_each_of_run(start, |after| visit(after.after(first)));
+                        template.for_each_of_run(start, |it| visit(it.after(first), it.reads()));
                     }
                 }
             }
@@ -27,7 +39,7 @@ impl Graph {
         if node.inside != Inside::NOBODY
             && let Some((_, template)) = self.lists.replayed(node.attributes.list)
         {
-            template.for_each_inside(node.inside, |after| visit(after.after(sequence)));
+            template.for_each_inside(node.inside, |it| visit(it.after(sequence), it.reads()));
         }
     }
 

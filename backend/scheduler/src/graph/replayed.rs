@@ -5,9 +5,10 @@
 use std::sync::Arc;
 
 use super::edge::Edge;
-use super::{Graph, Node, Release, Sequence};
+use super::{Graph, Node, Sequence};
 use crate::attributes::Attributes;
-use crate::replay::Template;
+use crate::replay::{Follower, Template};
+use crate::ring::entry;
 
 impl Graph {
     /// Adds all instructions of the list of this number, whose analysis is known,
@@ -22,29 +23,31 @@ impl Graph {
         attributes: &[Attributes],
     ) -> Sequence {
         let first = self.next();
-        let steps = &template.steps;
         self.waits.clear();
-        self.waits
-            .extend(steps.iter().map(|step| step.waits + held));
+        self.waits.extend_from_slice(&template.waits);
+        if held > 0 {
+            self.waits.iter_mut().for_each(|waits| *waits += held);
+        }
         for (waits, &own) in self.waits.iter_mut().zip(holds) {
             *waits += own;
         }
         let floor = self.await_boundary(template, first, list);
-        let (known, released) = (self.released.len(), &mut self.released);
+        // The latest first.
+        let beyond = first + self.waits.len() as u64;
+        for (back, &waits) in (1..).zip(self.waits.iter().rev()) {
+            if waits == 0 {
+                self.released.push(beyond - back);
+            }
+        }
         let mut sequence = first;
-        let nodes = steps.iter().zip(&self.waits).zip(attributes);
+        let nodes = template.steps.iter().zip(&self.waits).zip(attributes);
         self.nodes.extend(nodes.map(|((step, &waits), &known)| {
             let attributes = Attributes { list, ..known };
             let level = step.level + floor;
             let node = Node::replayed(sequence, waits, level, step.inside, attributes);
-            if waits == 0 {
-                released.push(Release::of(sequence, &node));
-            }
             sequence += 1;
             node
         }));
-        // The latest first.
-        self.released.get_mut(known..).unwrap_or_default().reverse();
         self.lists.replay(template);
         self.in_flight += template.len();
         self.edge_total += template.edges as u64;
@@ -55,32 +58,49 @@ impl Graph {
     /// before it that are in flight; returns the length of the longest chain
     /// before any of them.
     fn await_boundary(&mut self, template: &Template, first: Sequence, list: u32) -> u32 {
-        let mut floor = 0;
         // All that lies further back has ended.
         let reach = first - self.nodes.base();
         let boundary = &template.boundary;
         let known = boundary.partition_point(|part| u64::from(part.back) > reach);
+        let (mut floor, mut edges) = (0, 0);
+        let (slots, waits) = (self.nodes.slots_mut(), self.waits.as_mut_slice());
+        let followers = template.followers.as_slice();
         for part in boundary.get(known..).unwrap_or_default() {
-            let Some(node) = self.nodes.known_mut(first - u64::from(part.back)) else {
+            let Some(node) = entry(slots, first - u64::from(part.back)) else {
                 continue;
             };
-            if node.ended {
+            if node.has_ended() {
                 continue;
             }
-            floor = floor.max(node.level + 1);
-            let waiting = template.waiting(part);
-            let edge = match waiting {
-                [only] => Edge::one(only.after(first), only.reads()),
-                _ => Edge::run(list, part.start),
+            let Some([latest, others @ ..]) = followers.get(part.start as usize..) else {
+                continue;
             };
-            node.add(edge, &mut self.edges);
-            self.edge_total += waiting.len() as u64;
-            for after in waiting {
-                if let Some(waits) = self.waits.get_mut(after.behind()) {
-                    *waits += 1;
+            floor = floor.max(node.level + 1);
+            edges += 1;
+            await_one(waits, *latest);
+            if latest.is_last() {
+                let edge = Edge::one(latest.after(first), latest.reads());
+                node.add(edge, &mut self.edges);
+                continue;
+            }
+            node.add(Edge::run(list, part.start), &mut self.edges);
+            for other in others {
+                edges += 1;
+                await_one(waits, *other);
+                if other.is_last() {
+                    break;
                 }
             }
         }
+        self.edge_total += edges;
         floor
+    }
+}
+
+/// Counts one more that `after`, one of a list, waits for.
+#[inline(always)]
+fn await_one(waits: &mut [u32], after: Follower) {
+    if let Some(waits) = waits.get_mut(after.behind()) {
+        *waits += 1;
     }
 }

@@ -3,7 +3,6 @@
 //! it is whole.
 
 use std::cmp::Reverse;
-use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::HORIZON;
@@ -98,13 +97,14 @@ impl Recording {
     pub fn template(self) -> Template {
         let length = self.before_ends.len();
         let mut steps: Vec<Step> = Vec::with_capacity(length);
+        let mut waits = Vec::with_capacity(length);
         // Who waits for whom, to be sorted by the latter.
         let mut inside: Vec<(u32, Follower)> = Vec::new();
         let mut outside: Vec<(u32, Follower)> = Vec::new();
         let mut start = 0;
         for (instruction, &end) in (0..).zip(&self.before_ends) {
+            let mut own_waits = 0;
             let mut step = Step {
-                waits: 0,
                 level: 0,
                 inside: Inside::NOBODY,
             };
@@ -113,7 +113,7 @@ impl Recording {
                     Some(place) => {
                         let level = steps.get(place as usize).map_or(0, |it| it.level + 1);
                         step.level = step.level.max(level);
-                        step.waits += 1;
+                        own_waits += 1;
                         let place = place as u32;
                         inside.push((place, Follower::new(instruction - place, reads)));
                     }
@@ -125,6 +125,7 @@ impl Recording {
             }
             start = end as usize;
             steps.push(step);
+            waits.push(own_waits);
         }
         let edges = inside.len();
         let latest_first = |&(_, after): &(u32, Follower)| Reverse(after.behind());
@@ -136,19 +137,20 @@ impl Recording {
             if let Some(step) = step {
                 step.inside = match run {
                     [(_, only)] => Inside::one(*only),
-                    _ => Inside::run(add_run(&mut followers, run).start),
+                    _ => Inside::run(add_run(&mut followers, run)),
                 };
             }
         }
         let parts = outside.chunk_by(|one, next| one.0 == next.0);
         let boundary = parts.map(|run| {
-            let Range { start, end } = add_run(&mut followers, run);
             let back = run.first().map_or(0, |it| it.0);
-            Part { back, start, end }
+            let start = add_run(&mut followers, run);
+            Part { back, start }
         });
         let boundary = boundary.collect();
         Template {
             steps,
+            waits,
             accesses: self.accesses,
             access_ends: self.access_ends,
             followers,
@@ -161,12 +163,12 @@ impl Recording {
     }
 }
 
-/// Adds those who wait for the same, and says where they lie.
-fn add_run(followers: &mut Vec<Follower>, run: &[(u32, Follower)]) -> Range<u32> {
+/// Adds those who wait for the same, and says where they begin.
+fn add_run(followers: &mut Vec<Follower>, run: &[(u32, Follower)]) -> u32 {
     let start = followers.len() as u32;
     followers.extend(run.iter().map(|&(_, after)| after));
     if let Some(last) = followers.last_mut() {
         *last = last.last();
     }
-    start..followers.len() as u32
+    start
 }

@@ -15,8 +15,6 @@ use crate::list::{Access, CommandList, ListName, Object};
 /// Where in a list an instruction stands.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
-    /// Instructions of the list that it waits for.
-    pub waits: u32,
     /// Longest chain of instructions of the list before it.
     pub level: u32,
     /// Instructions of the list that wait for it, counted from itself.
@@ -28,9 +26,8 @@ pub struct Step {
 pub struct Part {
     /// How far that one lies before the list's first.
     pub back: u32,
-    /// Its part of [`Template::followers`], counted from the list's first.
+    /// Where its run of [`Template::followers`] begins, counted from the list's first.
     pub start: u32,
-    pub end: u32,
 }
 
 /// What scheduling goes by in a list that is replayed.
@@ -68,6 +65,8 @@ impl Plan {
 #[derive(Debug, Default)]
 pub struct Template {
     pub steps: Vec<Step>,
+    /// For how many instructions of the list each waits.
+    pub waits: Vec<u32>,
     pub accesses: Vec<(CellId, Access)>,
     /// Where each instruction's part of the accesses ends.
     pub access_ends: Vec<u32>,
@@ -102,17 +101,16 @@ impl Template {
         self.accesses.get(part).unwrap_or_default()
     }
 
-    /// What waits for one of the boundary, the latest first.
-    #[inline]
-    pub fn waiting(&self, part: &Part) -> &[Follower] {
-        let part = part.start as usize..part.end as usize;
-        self.followers.get(part).unwrap_or_default()
+    /// Followers from the run at `start` on.
+    #[inline(always)]
+    pub fn run(&self, start: usize) -> &[Follower] {
+        self.followers.get(start..).unwrap_or_default()
     }
 
     /// Calls `visit` with the followers of the run at `start`, the latest first.
     #[inline(always)]
     pub fn for_each_of_run(&self, start: usize, mut visit: impl FnMut(Follower)) {
-        for &follower in self.followers.get(start..).unwrap_or_default() {
+        for &follower in self.run(start) {
             visit(follower);
             if follower.is_last() {
                 return;

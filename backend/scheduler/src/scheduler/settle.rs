@@ -2,7 +2,7 @@
 //! What one event sets off: lists that go on, fail with others, or end, and what
 //! their end lets begin.
 
-use super::{ContextId, Engine, ListEnd, ListId, Scheduler};
+use super::{ContextId, ListEnd, ListId, Scheduler};
 use crate::clock::Nanos;
 use crate::context::{Context, Releaser};
 use crate::graph::Outcome;
@@ -11,7 +11,7 @@ use crate::graph::Outcome;
 #[derive(Clone, Copy, Debug)]
 pub enum Task {
     /// Analyse and release; what is released is near the engine.
-    Advance(ContextId, Option<Engine>),
+    Advance(ContextId, Releaser),
     /// End the list if nothing of it is left.
     Close(ListId),
 }
@@ -23,7 +23,7 @@ impl Scheduler {
     pub(super) fn settle(&mut self, now: Nanos) {
         while let Some(task) = self.tasks.pop() {
             match task {
-                Task::Advance(context, engine) => self.advance(context, engine),
+                Task::Advance(context, by) => self.advance(context, by),
                 Task::Close(list) => self.close(list, now),
             }
         }
@@ -31,8 +31,7 @@ impl Scheduler {
 
     /// Analyses what there is room for, and gives what was released to the
     /// engines, until nothing moves any more.
-    pub(super) fn advance(&mut self, id: ContextId, engine: Option<Engine>) {
-        let by = engine.map_or(Releaser::NONE, Engine::releaser);
+    pub(super) fn advance(&mut self, id: ContextId, by: Releaser) {
         while let Some(context) = self.contexts.get_mut(id.0) {
             let lists = &mut self.lists;
             let analysed = context.analyse(|list, sequence, instructions| {
@@ -107,7 +106,7 @@ impl Scheduler {
                 owner.lift(held);
             }
             self.tasks.push(Task::Close(waiter));
-            self.tasks.push(Task::Advance(context, None));
+            self.tasks.push(Task::Advance(context, Releaser::NONE));
         }
     }
 }

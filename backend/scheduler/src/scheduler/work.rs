@@ -36,6 +36,11 @@ pub struct ContextId(pub(super) Name);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ListId(pub(super) Name);
 
+impl ListId {
+    /// No list.
+    pub(crate) const NONE: Self = Self(Name::NONE);
+}
+
 /// An engine that asks for work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Engine {
@@ -51,10 +56,6 @@ impl Engine {
             Self::Compute(_) => Unit::Compute,
             Self::Dma(_) => Unit::Dma,
         }
-    }
-
-    pub(super) fn releaser(self) -> Releaser {
-        Releaser::new(self.unit(), self.number())
     }
 
     pub(super) fn number(self) -> usize {
@@ -76,13 +77,14 @@ pub struct Work {
     /// Its modelled time on one engine, as the list says.
     pub cost: Nanos,
     pub(crate) sequence: Sequence,
-    pub(super) engine: Engine,
+    /// The engine that took it.
+    pub(super) by: Releaser,
 }
 
 impl Work {
     /// Whether `other` is of the same context and was taken by the same engine.
     pub(super) fn is_beside(&self, other: &Self) -> bool {
-        self.context == other.context && self.engine == other.engine
+        self.context == other.context && self.by == other.by
     }
 }
 
