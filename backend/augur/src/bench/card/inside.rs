@@ -22,7 +22,7 @@ const ROUNDS: usize = 9;
 const EVICTIONS: u64 = 500;
 /// Windows that are live meanwhile.
 const LIVE: [u64; 3] = [10, 1_000, 10_000];
-/// Turns that each of them has: a machine is faster at some times than at others.
+/// Turns that each measurement has: a machine is faster at some times than at others.
 const TURNS: usize = 5;
 /// Apertures that hold about as many; the first is the smallest there can be. Its
 /// frames stay in the processor's caches, where the copy into them is faster than
@@ -41,14 +41,23 @@ const READY: Option<Aim> = Some(Aim::AtMost(15.0));
 pub fn measure(figures: &mut Figures) -> anyhow::Result<()> {
     with_room(figures)?;
     for (name, dirty) in [("clean", false), ("dirty", true)] {
+        let mut full: [Full; APERTURES.len()] = Default::default();
+        for _ in 0..TURNS {
+            for (aperture, full) in APERTURES.into_iter().zip(&mut full) {
+                full.turn(aperture, dirty)?;
+            }
+        }
         let what = format!("copied, a {name} one evicted");
-        let [smallest, fewer, most] = APERTURES;
-        evicting(smallest, name, dirty, figures)?;
-        let times = [
-            evicting(fewer, name, dirty, figures)?,
-            evicting(most, name, dirty, figures)?,
-        ];
-        flatness(&what, [fewer, most].map(live_windows), &times, figures);
+        for (aperture, full) in APERTURES.into_iter().zip(&full) {
+            let row = format!("64K window {what}, {} live", live_windows(aperture));
+            let unit = Unit::Microseconds;
+            figures.add(GROUP, &row, unit, READY, median(&full.settled));
+            let row = format!("{row}, back to back");
+            figures.add(GROUP, row, unit, None, median(&full.back_to_back));
+        }
+        let [_, fewer, most] = APERTURES.map(live_windows);
+        let [_, few, many] = full.each_ref().map(|full| median(&full.settled));
+        flatness(&what, [fewer, most], &[few, many], figures);
     }
     Ok(())
 }
@@ -146,40 +155,43 @@ impl Room {
     }
 }
 
-/// Median in microseconds of faults in a full aperture on data at home.
-fn evicting(aperture: u64, name: &str, dirty: bool, figures: &mut Figures) -> anyhow::Result<f64> {
-    let mut driver = Driver::start(config(aperture))?;
-    // In order, and more than fits: what comes next has always been evicted.
-    let live = live_windows(aperture);
-    let object = driver.create((live + 4 * EVICTIONS) * WINDOW)?;
-    driver.dirties = true;
-    for index in 0..live + 4 * EVICTIONS {
-        driver.fault(object.device_address + index * WINDOW)?;
-        driver.acknowledge()?;
-    }
-    driver.dirties = dirty;
-    let (mut times, mut count) = (Vec::new(), 0);
-    for index in 0..EVICTIONS {
-        driver.settle(WINDOW)?;
-        let (time, bytes) = driver.fault(object.device_address + index * WINDOW)?;
-        if bytes == WINDOW {
-            times.push(time.as_secs_f64() * 1e6);
+/// Faults in a full aperture on data at home: samples in microseconds.
+#[derive(Default)]
+struct Full {
+    /// Faults when the window before has been evicted already.
+    settled: Vec<f64>,
+    /// Faults one behind the other, each turn's mean.
+    back_to_back: Vec<f64>,
+}
+
+impl Full {
+    fn turn(&mut self, aperture: u64, dirty: bool) -> anyhow::Result<()> {
+        let mut driver = Driver::start(config(aperture))?;
+        // In order, and more than fits: what comes next has always been evicted.
+        let live = live_windows(aperture);
+        let object = driver.create((live + 4 * EVICTIONS) * WINDOW)?;
+        driver.dirties = true;
+        for index in 0..live + 4 * EVICTIONS {
+            driver.fault(object.device_address + index * WINDOW)?;
+            driver.acknowledge()?;
         }
+        driver.dirties = dirty;
+        for index in 0..EVICTIONS {
+            driver.settle(WINDOW)?;
+            let (time, bytes) = driver.fault(object.device_address + index * WINDOW)?;
+            if bytes == WINDOW {
+                self.settled.push(time.as_secs_f64() * 1e6);
+            }
+        }
+        let began = Instant::now();
+        for index in EVICTIONS..2 * EVICTIONS {
+            driver.fault(object.device_address + index * WINDOW)?;
+            driver.acknowledge()?;
+        }
+        let each = began.elapsed().as_secs_f64() * 1e6 / EVICTIONS as f64;
+        self.back_to_back.push(each);
+        Ok(())
     }
-    let began = Instant::now();
-    for index in EVICTIONS..2 * EVICTIONS {
-        driver.fault(object.device_address + index * WINDOW)?;
-        driver.acknowledge()?;
-        count += 1;
-    }
-    let each = began.elapsed().as_secs_f64() * 1e6 / f64::from(count);
-    let median = median(&times);
-    let unit = Unit::Microseconds;
-    let what = format!("64K window copied, a {name} one evicted");
-    let row = format!("{what}, {live} live");
-    figures.add(GROUP, &row, unit, READY, median);
-    figures.add(GROUP, format!("{row}, back to back"), unit, None, each);
-    Ok(median)
 }
 
 /// Windows that are live in a full aperture: its first one is the card's own.
