@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the guest's `augur-bench --json` says, and the figures it makes.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 use super::figures::{Aim, Figures, Unit, gigabytes, microseconds, ratio};
@@ -62,6 +64,13 @@ impl Transfer {
     /// Whether it is one of whole pages, the same again and again.
     fn is_plain(&self) -> bool {
         !self.walks && self.in_a_list == 1 && self.behind_a_page == 0
+    }
+
+    /// Time from the end of one in the card to the start of the next.
+    fn rest(&self) -> Duration {
+        let seconds = |bytes_per_second: u64| ratio(self.bytes as f64, bytes_per_second as f64);
+        let rest = seconds(self.guest_bytes_per_second) - seconds(self.card_bytes_per_second);
+        Duration::try_from_secs_f64(rest).unwrap_or_default()
     }
 }
 
@@ -180,9 +189,10 @@ impl GuestFigures {
             let against = ratio(card, memcpy);
             figures.add(group, name("card / memcpy"), Unit::Ratio, aim, against);
             if aim.is_some() && transfer.is_plain() {
-                let rested = copy.bytes_per_second(transfer.bytes, Course::Rests, behind) * 1e-9;
+                let course = Course::Rests(transfer.rest());
+                let rested = copy.bytes_per_second(transfer.bytes, course, behind) * 1e-9;
                 let against = ratio(card, rested);
-                let name = name("card / memcpy that sleeps between");
+                let name = name("card / memcpy that sleeps as long between");
                 figures.add(group, name, Unit::Ratio, None, against);
             }
         }

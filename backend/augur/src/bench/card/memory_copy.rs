@@ -14,9 +14,6 @@ const MOVED: usize = 256 << 20;
 /// Most copies of a size.
 const MOST: usize = 500;
 
-/// How long a copy that rests sleeps before it.
-const REST: Duration = Duration::from_micros(100);
-
 /// What is copied, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Course {
@@ -24,7 +21,7 @@ pub enum Course {
     Again,
     /// The same bytes, after a sleep each, as a DMA channel sleeps while a program gets
     /// ready for the next transfer: what it finds in caches is what others leave there.
-    Rests,
+    Rests(Duration),
     /// The bytes behind the last ones, through the files.
     Walks,
 }
@@ -61,8 +58,8 @@ impl MemoryCopy {
         let behind = (behind.0 as usize, behind.1 as usize);
         let mut times: Vec<f64> = (0..(MOVED / bytes.max(1)).clamp(1, MOST))
             .map(|turn| {
-                if course == Course::Rests {
-                    thread::sleep(REST);
+                if let Course::Rests(rest) = course {
+                    thread::sleep(rest);
                 }
                 let began = Instant::now();
                 self.copy(turn % places.max(1) * bytes, bytes, behind);
