@@ -180,28 +180,24 @@ impl Cells {
     /// Finds the cells that overlap the new one.
     fn link(&mut self, cell: CellId, region: &Region, object: Object) {
         self.searches = self.searches.wrapping_add(1);
-        let mut found: SmallVec<[CellId; 16]> = SmallVec::new();
         let places = &self.places;
         let region_of = |cell: CellId| places.get(cell as usize).map(|place| &place.region);
         let space = self.spaces.space_of(region, object, region_of);
-        let (places, searches) = (&mut self.places, self.searches);
-        self.spaces.search(space, region, |candidate| {
-            if let Some(place) = places.get_mut(candidate as usize)
-                && place.seen != searches
-            {
-                place.seen = searches;
-                if overlaps(&place.region, region) {
-                    found.push(candidate);
-                }
+        let (places, links, searches) = (&mut self.places, &mut self.links, self.searches);
+        let mut own = std::mem::take(&mut links[cell as usize]);
+        self.spaces.search(space, region, |other| {
+            let Some(place) = places.get_mut(other as usize) else {
+                return;
+            };
+            let met = std::mem::replace(&mut place.seen, searches) == searches;
+            if !met && overlaps(&place.region, region) {
+                own.push(Link::new(other, covers(region, &place.region)));
+                let back = Link::new(cell, covers(&place.region, region));
+                links[other as usize].push(back);
             }
         });
-        for other in found {
-            let theirs = &self.places[other as usize].region;
-            let (inside, outside) = (covers(region, theirs), covers(theirs, region));
-            self.links[cell as usize].push(Link::new(other, inside));
-            self.links[other as usize].push(Link::new(cell, outside));
-            self.link_total += 2;
-        }
+        self.link_total += 2 * own.len();
+        links[cell as usize] = own;
         let places = &self.places;
         let region_of = |cell: CellId| places.get(cell as usize).map(|place| &place.region);
         self.spaces.insert(space, cell, region, region_of);

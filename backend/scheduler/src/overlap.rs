@@ -15,16 +15,20 @@ use crate::region::Region;
 #[must_use]
 #[inline]
 pub fn overlaps(a: &Region, b: &Region) -> bool {
-    if a.end() <= b.start() || b.end() <= a.start() {
-        return false;
-    }
+    a.start() < b.end()
+        && b.start() < a.end()
+        && (a.is_contiguous() && b.is_contiguous() || share(a, b))
+}
+
+/// Whether regions whose hulls meet, and which are not both runs, share a byte.
+#[inline(never)]
+fn share(a: &Region, b: &Region) -> bool {
     // Some byte of a is at distance d from the start of a run of b, for d in
     // the window: b.start + Σb - a.start - Σa in -(b.run - 1) ..= a.run - 1.
     let ahead = signed(b.start()) - signed(a.start());
     let low = 1 - signed(b.run_bytes()) - ahead;
     let high = signed(a.run_bytes()) - 1 - ahead;
     match (a.dims(), b.dims()) {
-        ([], []) => true,
         ([dim], []) => step_within(dim.stride, -(signed(dim.count) - 1), 0, low, high),
         ([], [dim]) => step_within(dim.stride, 0, signed(dim.count) - 1, low, high),
         ([mine], [theirs]) if mine.stride == theirs.stride => step_within(
@@ -72,9 +76,14 @@ fn general(a: &Region, b: &Region, low: i64, high: i64) -> bool {
 #[must_use]
 #[inline]
 pub fn covers(outer: &Region, inner: &Region) -> bool {
-    if inner.start() < outer.start() || inner.end() > outer.end() {
-        return false;
-    }
+    outer.start() <= inner.start()
+        && inner.end() <= outer.end()
+        && (outer.is_contiguous() || rows_cover(outer, inner))
+}
+
+/// The same for an `outer` that is no run.
+#[inline(never)]
+fn rows_cover(outer: &Region, inner: &Region) -> bool {
     let Some((pitch, finer)) = outer.dims().split_first() else {
         return true;
     };
