@@ -190,17 +190,27 @@ impl State {
             .filter(|(engine, it)| *engine != batch.number() && !matches!(it, Engagement::Working))
             .count();
         let share = ready.div_ceil(others + 1).min(BATCH);
+        let (engine, lists) = (batch.engine(), &self.lists);
         let mut nanos = 0;
         while batch.len() < share && nanos < BATCH_NS {
-            let Some(taken) = self.scheduler.take(batch.engine(), theirs(now)) else {
+            let mut unknown = None;
+            self.scheduler.take_while(engine, theirs(now), |taken| {
+                match batch.push(taken, || lists.get(&taken.list).cloned()) {
+                    Ok(estimate) => {
+                        nanos += estimate;
+                        batch.len() < share && nanos < BATCH_NS
+                    }
+                    Err(taken) => {
+                        unknown = Some(taken);
+                        false
+                    }
+                }
+            });
+            // A list leaves the table when the scheduler says that it ended.
+            let Some(taken) = unknown else {
                 break;
             };
-            let lists = &self.lists;
-            match batch.push(taken, || lists.get(&taken.list).cloned()) {
-                Ok(estimate) => nanos += estimate,
-                // A list leaves the table when the scheduler says that it ended.
-                Err(taken) => self.scheduler.finish(&taken, Outcome::Failed, theirs(now)),
-            }
+            self.scheduler.finish(&taken, Outcome::Failed, theirs(now));
         }
         !batch.is_empty()
     }
