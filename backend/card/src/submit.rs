@@ -309,7 +309,7 @@ fn admit(
         Ok(ends) if brief => {
             shared.tell_lists(ends.lists);
             if ends.transfers_ready {
-                dma::stand_in(shared, BRIEF_COMMANDS, false);
+                dma::stand_in(shared, BRIEF_COMMANDS, true);
             }
             compute::stand_in(shared, BRIEF_COMMANDS, BRIEF_NS);
             if shared.dispatch.wake() {
@@ -320,7 +320,7 @@ fn admit(
         Ok(ends) => {
             shared.tell_lists(ends.lists);
             if ends.transfers_ready {
-                dma::stand_in(shared, usize::MAX, true);
+                dma::stand_in(shared, usize::MAX, false);
                 if shared.dispatch.wake() {
                     shared.dma.wake();
                 }

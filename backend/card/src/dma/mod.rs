@@ -138,16 +138,19 @@ fn fill_ahead(
     }
 }
 
-/// Plays the part of a channel for what is ready, for at most about as long as it takes to
-/// wake one and `transfers` transfers. With `wake` one is woken where there is more. The
-/// caller wakes one for what is left.
-pub(crate) fn stand_in(shared: &Shared, transfers: usize, wake: bool) {
+/// Plays the part of a channel for at most `transfers` transfers that are ready, and about
+/// as long as it takes to wake one. What is not `brief` is left to channels when any is
+/// awake, and one is woken where there is more. The caller wakes one for what is left.
+pub(crate) fn stand_in(shared: &Shared, transfers: usize, brief: bool) {
+    if !brief && !shared.dma.all_idle() {
+        return;
+    }
     let until = shared.now() + WAKE;
     for _ in 0..transfers {
         let Some((part, more)) = take(shared) else {
             return;
         };
-        if more && wake {
+        if more && !brief {
             shared.dma.wake();
         }
         let start = shared.now();

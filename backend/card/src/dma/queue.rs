@@ -102,6 +102,11 @@ impl DmaQueue {
         self.lock().asleep.len()
     }
 
+    /// Whether all channels wait for something to do.
+    pub(super) fn all_idle(&self) -> bool {
+        self.idle() == self.arrived.len()
+    }
+
     /// Transfers may have become ready.
     pub fn wake(&self) {
         self.wake_one(&mut self.lock());
