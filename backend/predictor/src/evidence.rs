@@ -32,6 +32,8 @@ pub fn squash(x: f32) -> f32 {
     1.0 / (1.0 + (-x).exp())
 }
 
+/// The last expert: what was done elsewhere.
+const TRANSLATION: usize = EXPERTS - 1;
 /// The place of the prior among the features; the counters are before it.
 pub const PRIOR: usize = CONTEXTS;
 /// The place of the first expert's rank; what else is known comes after the
@@ -96,6 +98,7 @@ pub fn prior(ranks: &[u8; EXPERTS]) -> f32 {
     credit(ahead(4), 0.7, 0.9);
     credit(ahead(7), 0.5, 0.97);
     credit(ahead(10), 0.97, 1.0);
+    credit(ahead(TRANSLATION), 0.6, 0.95);
     best
 }
 
@@ -170,7 +173,8 @@ impl Counters {
         let join = |parts: &[u64]| parts.iter().fold(0, |hash, &part| mix(hash ^ part));
         let stream = moment.stream.key();
         let keys = [
-            join(&[first as u64, rank(first.min(10)), fault]),
+            // A translation is right or wrong as a whole, whatever the rank.
+            join(&[first as u64, rank(first.min(TRANSLATION - 1)), fault]),
             join(&[mask, fault]),
             join(&[near, clipped(last, 40)]),
             join(&[near, clipped(last, 12), clipped(before, 12)]),
@@ -178,7 +182,7 @@ impl Counters {
             join(&[moment.page, delta.cast_unsigned()]),
             join(&[proposal.page]),
             join(&[proposal.page >> 6, clipped(delta, 4)]),
-            join(&[rank(3), rank(4), rank(2), near.min(60)]),
+            join(&[rank(3), rank(4), rank(2), near.min(60), rank(TRANSLATION)]),
             join(&[age, touches, mask & 0x9e]),
             join(&[around, clipped(delta, 8)]),
             join(&[stream, near, mask & 0x1e]),

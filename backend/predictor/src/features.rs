@@ -6,7 +6,7 @@
 //! numbers both when they score and when they learn.
 
 /// How many there are.
-pub const FEATURES: usize = 40;
+pub const FEATURES: usize = 41;
 /// Units of the stored numbers: ±8 in steps of 1/16.
 const UNIT: f32 = 16.0;
 

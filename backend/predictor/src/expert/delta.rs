@@ -8,6 +8,8 @@ use crate::table::{Table, mix};
 
 const WAYS: usize = 3;
 const STEPS: usize = 4;
+/// The count of a delta that followed more than once.
+const PROVEN: u8 = 4;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Followers {
@@ -65,10 +67,14 @@ impl Expert for DeltaSignature {
             let Some(followers) = self.followers.get(signature(deltas)) else {
                 return;
             };
-            for &(delta, count) in &followers.ways {
-                if count > 0 {
-                    to.add(page.wrapping_add_signed(delta), me, step);
+            for (way, &(delta, count)) in followers.ways.iter().enumerate() {
+                if count == 0 {
+                    continue;
                 }
+                // What is less likely is told apart, and expected later.
+                let unproven = if count < PROVEN { WAYS } else { 0 };
+                let rank = (way + unproven) * STEPS + step;
+                to.add(page.wrapping_add_signed(delta), me, rank);
             }
             let best = followers.ways[0].0;
             page = page.wrapping_add_signed(best);

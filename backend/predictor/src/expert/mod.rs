@@ -11,10 +11,12 @@ mod declared;
 mod delta;
 mod footprint;
 mod hot;
+mod log;
 mod next;
 mod replay;
 mod stride;
 mod successor;
+mod translation;
 mod tree;
 mod two_dimensional;
 
@@ -27,6 +29,7 @@ pub use next::NextPages;
 pub use replay::Replay;
 pub use stride::Strides;
 pub use successor::Successors;
+pub use translation::Translations;
 pub use tree::DensityTree;
 pub use two_dimensional::TwoDimensional;
 
@@ -35,7 +38,7 @@ use crate::history::{History, StreamHistory};
 use crate::proposal::Proposals;
 
 /// How many experts there are.
-pub const EXPERTS: usize = 11;
+pub const EXPERTS: usize = 12;
 
 /// The access that proposals follow. Page numbers carry their context in the
 /// upper bits, so that experts need not tell contexts apart.
@@ -83,6 +86,7 @@ pub fn all() -> [Box<dyn Expert>; EXPERTS] {
         Box::new(Append::new()),
         Box::new(HotSet::new()),
         Box::new(Declared::new()),
+        Box::new(Translations::new()),
     ]
 }
 

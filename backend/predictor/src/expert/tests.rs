@@ -76,6 +76,26 @@ fn a_program_is_replayed_several_steps_ahead() {
 }
 
 #[test]
+fn a_way_through_pages_is_known_in_another_place() {
+    let way = [0, 1, 17, 18, 5, 6, 30, 31];
+    let mut pages: Vec<u64> = way.iter().map(|page| 1000 + page).collect();
+    // The second jump, by the same three deltas as there, shows where it is.
+    pages.extend([5000, 5001, 5017, 5018, 5005]);
+    let found = proposed(&mut Translations::new(), &pages);
+    assert_eq!(found, [5006, 5030]);
+    // The next place as far away is known before its first page.
+    pages.extend([5006, 5030, 5031]);
+    let found = proposed(&mut Translations::new(), &pages);
+    assert_eq!(found[..3], [9000, 9001, 9017]);
+}
+
+#[test]
+fn what_is_done_again_in_the_same_place_is_no_translation() {
+    let twice = [1000, 1017, 1003, 1040, 1000, 1017, 1003, 1040];
+    assert!(proposed(&mut Translations::new(), &twice).is_empty());
+}
+
+#[test]
 fn a_zone_entered_anew_is_expected_to_be_used_as_before() {
     let mut pages = vec![64, 67, 70];
     pages.extend((0..300).map(|i| 10_000 + 32 * i));
