@@ -134,10 +134,15 @@ impl<T: Copy + Default> Ring<T> {
     fn grow(&mut self, needed: usize) {
         let room = needed.next_power_of_two().max(FIRST_ROOM);
         let mut slots = vec![T::default(); room];
-        for sequence in self.base..self.next {
-            if let (Some(slot), Some(&old)) = (entry(&mut slots, sequence), self.known(sequence)) {
-                *slot = old;
-            }
+        // One piece, or two where the ring has turned.
+        let mut from = self.base;
+        while from < self.next {
+            let (old, new) = (place(self.slots.len(), from), place(room, from));
+            let old = self.slots.get(old..).unwrap_or_default();
+            let count = old.len().min((self.next - from) as usize);
+            let new = slots.get_mut(new..new + count).unwrap_or_default();
+            new.iter_mut().zip(old).for_each(|(new, old)| *new = *old);
+            from += count as u64;
         }
         self.slots = slots;
     }
