@@ -12,7 +12,7 @@
 
 use crate::cells::{CellId, Cells};
 use crate::graph::{Conflict, Graph, NOBODY, Sequence, Standing};
-use crate::readers::{CellReaders, NOTHING, ReaderPool, Span, meets};
+use crate::readers::{CellReaders, NOTHING, ReaderPool, Span, left_of, meets};
 use crate::region::Region;
 
 /// The past of one cell.
@@ -236,16 +236,9 @@ pub fn record_write(
 }
 
 /// What is left of `span` without the run `gone`, as one span.
+#[inline]
 fn trimmed(span: Span, gone: Span) -> Span {
-    if gone.0 <= span.0 && gone.1 >= span.1 {
-        NOTHING
-    } else if gone.0 <= span.0 && gone.1 > span.0 {
-        (gone.1, span.1)
-    } else if gone.1 >= span.1 && gone.0 < span.1 {
-        (span.0, gone.0)
-    } else {
-        span
-    }
+    left_of(span, gone).unwrap_or(span)
 }
 
 #[cfg(test)]

@@ -37,6 +37,22 @@ fn without(span: Span, gone: Span) -> [Span; 2] {
     [before, behind].map(|part| if part.0 < part.1 { part } else { NOTHING })
 }
 
+/// What is left of `span` without the run `gone`, when that is one part or nothing.
+#[inline]
+pub fn left_of(span: Span, gone: Span) -> Option<Span> {
+    if gone.0 <= span.0 {
+        if gone.1 >= span.1 {
+            Some(NOTHING)
+        } else {
+            Some((gone.1.max(span.0), span.1))
+        }
+    } else if gone.1 >= span.1 {
+        Some((span.0, gone.0.min(span.1)))
+    } else {
+        None
+    }
+}
+
 /// Where the readers of all cells lie.
 #[derive(Debug)]
 pub struct ReaderPool {
@@ -248,19 +264,20 @@ impl CellReaders {
                 _ => return false,
             }
         }
-        match (without(span, gone), part) {
-            ([NOTHING, NOTHING], _) => self.clear(pool),
-            ([left, NOTHING] | [NOTHING, left], _) if left == span => {}
-            ([left, NOTHING] | [NOTHING, left], Some(part)) => part.span = left,
-            ([left, NOTHING] | [NOTHING, left], None) => {
-                let readers = std::mem::replace(&mut self.whole, Readers::NONE);
-                let part = Part {
-                    span: left,
-                    readers,
-                };
-                pool.parts.push(&mut self.parts, part);
-            }
-            _ => return false,
+        let Some(left) = left_of(span, gone) else {
+            return false;
+        };
+        if left == NOTHING {
+            self.clear(pool);
+        } else if let Some(part) = part {
+            part.span = left;
+        } else if left != span {
+            let readers = std::mem::replace(&mut self.whole, Readers::NONE);
+            let part = Part {
+                span: left,
+                readers,
+            };
+            pool.parts.push(&mut self.parts, part);
         }
         true
     }
