@@ -107,15 +107,15 @@ impl Operand {
 
     /// Checks an operand of the wire; one that is written must not name a byte
     /// twice.
+    #[inline(always)]
     pub fn check(wire: &WireOperand, written: bool) -> Result<Self, Status> {
         let data_type = DataType::from_code(wire.data_type).ok_or(Status::Invalid)?;
         let rank = usize::from(wire.rank);
         if !(1..=MAX_RANK).contains(&rank) || wire.reserved != [0; 6] {
             return Err(Status::Invalid);
         }
-        if wire.shape[rank..].iter().any(|&length| length != 0)
-            || wire.stride[rank..].iter().any(|&stride| stride != 0)
-        {
+        let mut beyond = wire.shape.iter().zip(&wire.stride).skip(rank);
+        if beyond.any(|(&length, &stride)| length != 0 || stride != 0) {
             return Err(Status::Invalid);
         }
         if !wire.address.is_multiple_of(data_type.bytes()) {
@@ -186,17 +186,12 @@ fn region(
             strides[axis] = i64::try_from(wire.stride[axis]).map_err(|_| Status::BadOperand)?;
         }
     }
-    let make = if written {
-        Region::written
+    let (shape, strides) = (&shape[..rank], &strides[..rank]);
+    if written {
+        Region::written(wire.address, data_type.bytes(), shape, strides)
     } else {
-        Region::read
-    };
-    make(
-        wire.address,
-        data_type.bytes(),
-        &shape[..rank],
-        &strides[..rank],
-    )
+        Region::read(wire.address, data_type.bytes(), shape, strides)
+    }
     .map_err(|error| match error {
         RegionError::OutOfRange => Status::NoObject,
         _ => Status::BadOperand,
