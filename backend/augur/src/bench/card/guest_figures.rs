@@ -55,7 +55,6 @@ struct Transfer {
     in_a_list: u64,
     /// Where the program's memory begins behind the start of a page.
     behind_a_page: u64,
-    guest: Quantiles,
     guest_bytes_per_second: u64,
     card_bytes_per_second: u64,
 }
@@ -95,6 +94,9 @@ struct PeerRead {
     bytes: u64,
     guest: Quantiles,
     guest_bytes_per_second: u64,
+    /// Transfers of the card by turns with the reads.
+    card: Quantiles,
+    card_bytes_per_second: u64,
 }
 
 impl GuestFigures {
@@ -209,18 +211,11 @@ impl GuestFigures {
             let speed = gigabytes(peer.guest_bytes_per_second);
             let unit = Unit::GigabytesPerSecond;
             figures.add(group, format!("{size} read, bytes"), unit, None, speed);
-            let same = |transfer: &&Transfer| {
-                let from_card = transfer.direction == "from card";
-                transfer.bytes == peer.bytes && from_card && transfer.is_plain()
-            };
-            let Some(card) = self.transfers.iter().find(same) else {
-                continue;
-            };
-            let time = ratio(card.guest.median_ns as f64, guest.median_ns as f64);
+            let time = ratio(peer.card.median_ns as f64, guest.median_ns as f64);
             let small = (peer.bytes == 4 << 10).then_some(Aim::AtMost(0.5));
             let name = format!("{size}, time of the card / of the peer");
             figures.add(group, name, Unit::Ratio, small, time);
-            let speed = ratio(gigabytes(card.guest_bytes_per_second), speed);
+            let speed = ratio(gigabytes(peer.card_bytes_per_second), speed);
             let large = (peer.bytes == 4 << 20).then_some(Aim::AtLeast(1.5));
             let name = format!("{size}, bandwidth of the card / of the peer");
             figures.add(group, name, Unit::Ratio, large, speed);

@@ -90,9 +90,7 @@ fn measure(device: &Device, arguments: &Arguments) -> Result<Figures, Box<dyn st
         latency: latency::measure(device, arguments.requests)?,
         transfers: transfers::measure(device, arguments.bytes.0)?,
         peer: match &arguments.peer {
-            Some(path) => {
-                peer::measure(path).map_err(|error| format!("{}: {error}", path.display()))?
-            }
+            Some(path) => peer::measure(path, device)?,
             None => Vec::new(),
         },
         faults: aperture::measure_faults(device)?,

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A block device beside the card: how another device outside QEMU moves the
-//! same bytes into the same guest.
+//! same bytes into the same guest, by turns with the card.
 
+use std::error::Error;
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use augur_client::units::Bytes;
+use augur_client::{CommandList, Device, Object};
 use serde::Serialize;
 
 use crate::samples::{Quantiles, timed};
@@ -17,56 +18,86 @@ use crate::samples::{Quantiles, timed};
 const SMALLEST: usize = 4 << 10;
 /// The largest size.
 const LARGEST: usize = 4 << 20;
-/// Bytes that are read for each size.
+/// Bytes that are read for each size, and moved from the card.
 const MOVED: usize = 256 << 20;
-/// Most reads of a size.
+/// Most reads of a size, and transfers.
 const MOST: usize = 500;
 /// Reading past the page cache wants buffers that start at a block.
 const BLOCK: usize = 4 << 10;
 
-/// Reads of one size.
+/// Times that the two devices change places for each size: what else goes on in the
+/// machine meets both.
+const TURNS: usize = 8;
+
+/// Reads of one size from the peer, and transfers of that size from the card.
 #[derive(Debug, Serialize)]
 pub struct Figure {
-    /// Bytes of a read.
+    /// Bytes of a read, and of a transfer.
     pub bytes: u64,
     /// Guest wall time of a read.
     pub guest: Quantiles,
     /// Bytes over the median guest time, per second.
     pub guest_bytes_per_second: u64,
+    /// Guest wall time of a transfer, a list with nothing else, into the same memory.
+    pub card: Quantiles,
+    /// Bytes over its median, per second.
+    pub card_bytes_per_second: u64,
 }
 
-/// Reads the start of a block device again and again, past the page cache.
+/// Reads the start of a block device again and again, past the page cache, and by turns
+/// with that the start of an object of the card.
 ///
 /// # Errors
-/// The device cannot be opened or read, or is smaller than the largest read.
-pub fn measure(device: &Path) -> io::Result<Vec<Figure>> {
-    let device = OpenOptions::new()
+/// The device cannot be opened or read, or is smaller than the largest read; the card
+/// failed.
+pub fn measure(peer: &Path, card: &Device) -> Result<Vec<Figure>, Box<dyn Error>> {
+    let peer = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_DIRECT)
-        .open(device)?;
+        .open(peer)
+        .map_err(|error| format!("{}: {error}", peer.display()))?;
+    let object = card.create_object(LARGEST as u64)?;
     let mut memory = vec![1_u8; LARGEST + BLOCK];
     let start = memory.as_ptr().align_offset(BLOCK);
     let aligned = memory.get_mut(start..).unwrap_or_default();
     let sizes = std::iter::successors(Some(SMALLEST), |size| Some(size * 4));
     sizes
         .take_while(|&size| size <= LARGEST)
-        .map(|size| read(&device, aligned.get_mut(..size).unwrap_or_default()))
+        .map(|size| {
+            let into = aligned.get_mut(..size).unwrap_or_default();
+            by_turns(&peer, card, &object, into)
+        })
         .collect()
 }
 
-fn read(device: &File, into: &mut [u8]) -> io::Result<Figure> {
-    let mut guest = Vec::new();
-    for _ in 0..(MOVED / into.len().max(1)).clamp(1, MOST) {
-        guest.push(timed(|| device.read_exact_at(into, 0))?.1);
-    }
-    let guest = Quantiles::of(guest);
+fn by_turns(
+    peer: &File,
+    card: &Device,
+    object: &Object,
+    into: &mut [u8],
+) -> Result<Figure, Box<dyn Error>> {
     let bytes = into.len() as u64;
+    let (mut reads, mut transfers) = (Vec::new(), Vec::new());
+    let each = (MOVED / into.len().max(1)).clamp(1, MOST).div_ceil(TURNS);
+    for _ in 0..TURNS {
+        for _ in 0..each {
+            reads.push(timed(|| peer.read_exact_at(into, 0))?.1);
+        }
+        for _ in 0..each {
+            let mut list = CommandList::new();
+            let lent = list.lend_mut(into)?;
+            list.transfer_out(lent, 0, &object.byte_range(0, bytes)?)?;
+            transfers.push(timed(|| card.run(&list))?.1);
+        }
+    }
+    let (guest, card) = (Quantiles::of(reads), Quantiles::of(transfers));
+    let per_second = |nanos: u64| (bytes * 1_000_000_000).checked_div(nanos).unwrap_or(0);
     Ok(Figure {
         bytes,
         guest,
-        guest_bytes_per_second: (bytes * 1_000_000_000)
-            .checked_div(guest.median_ns)
-            .unwrap_or(0),
+        guest_bytes_per_second: per_second(guest.median_ns),
+        card,
+        card_bytes_per_second: per_second(card.median_ns),
     })
 }
 
@@ -74,11 +105,12 @@ impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "peer, read {:>8}       median {:>9.1} us   p99 {:>9.1} us   {:>9}/s",
+            "peer, read {:>8}       median {:>9.1} us   p99 {:>9.1} us   {:>9}/s   by turns, the card {:>9.1} us",
             Bytes(self.bytes).to_string(),
             self.guest.median_ns as f64 * 1e-3,
             self.guest.p99_ns as f64 * 1e-3,
-            Bytes(self.guest_bytes_per_second).to_string()
+            Bytes(self.guest_bytes_per_second).to_string(),
+            self.card.median_ns as f64 * 1e-3
         )
     }
 }
