@@ -13,6 +13,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -28,10 +29,14 @@ const MAX_PAYLOAD_BYTES: usize = 4096;
 /// Descriptors of a message, at most; the crate refuses more.
 const MAX_DESCRIPTORS: usize = 32;
 
-/// A relay that runs. It ends when either side does, and when this is dropped.
+/// How long a front end may leave answers unread when no more fit into its socket.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A relay that runs. It ends when either side does, and when this is dropped: what the
+/// crate has answered by then still arrives.
 #[derive(Debug)]
 pub struct Relay {
-    front_end: Arc<UnixStream>,
+    back_end: Arc<UnixStream>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -45,10 +50,11 @@ impl Relay {
         front_end: UnixStream,
         refused: Arc<RefusedRings>,
     ) -> io::Result<(Self, UnixListener)> {
+        front_end.set_write_timeout(Some(PATIENCE))?;
         let (back_end, listener) = private_connection()?;
         let (front_end, back_end) = (Arc::new(front_end), Arc::new(back_end));
         let mut relay = Relay {
-            front_end: front_end.clone(),
+            back_end: back_end.clone(),
             threads: Vec::new(),
         };
         let (from, to) = (front_end.clone(), back_end.clone());
@@ -73,8 +79,9 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        // Either thread ends the other. Shut down already is as good.
-        let _ = self.front_end.shutdown(Shutdown::Both);
+        // The thread of the answers passes on what has come, then ends both sides, and the
+        // other thread with them. Shut down already is as good.
+        let _ = self.back_end.shutdown(Shutdown::Read);
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
@@ -250,6 +257,20 @@ mod tests {
             let mut byte = [0];
             reader.read_exact(&mut byte).unwrap();
             assert_eq!(byte, *b"x");
+        }
+    }
+
+    #[test]
+    fn what_was_answered_arrives_when_the_relay_is_dropped_at_once() {
+        for _ in 0..200 {
+            let (mut front_end, mut back_end, relay) = relayed();
+            let answer = message(1002, b"refused");
+            back_end.write_all(&answer).unwrap();
+            back_end.shutdown(Shutdown::Both).unwrap();
+            drop(relay);
+            let mut arrived = Vec::new();
+            front_end.read_to_end(&mut arrived).unwrap();
+            assert_eq!(arrived, answer);
         }
     }
 
