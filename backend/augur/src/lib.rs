@@ -13,6 +13,7 @@ pub mod commands;
 pub mod debug;
 pub mod exit;
 pub mod guest;
+pub mod output_file;
 pub mod plan;
 pub mod plot;
 pub mod progress;

@@ -38,7 +38,7 @@ impl Recording {
             )));
         }
         let writing = format!("cannot write {}", output.display());
-        let output = Output::create(output).context(writing.clone())?;
+        let output = Output::create(output)?;
         let writer = thread::spawn(move || write(lines, output, &from, &writing));
         Ok(Self { stream, writer })
     }
@@ -75,5 +75,5 @@ fn write(
     if output.totals().accesses == 0 {
         bail!(Failure::input(format!("{from} knew of no accesses")));
     }
-    output.finish().with_context(|| writing.to_owned())
+    output.finish()
 }

@@ -24,6 +24,7 @@ use augur_scheduler::workload::{Program, Workload};
 use clap::{ArgGroup, Args};
 
 use crate::exit::Failure;
+use crate::output_file::OutputFile;
 
 pub use calibrate::{Calibration, calibrate};
 
@@ -161,6 +162,7 @@ impl Arguments {
             passes: self.repeat.into(),
             profile,
         };
+        let report = self.html.as_deref().map(OutputFile::create).transpose()?;
         let bounds = measure::Bounds::new(program, &profile);
         let mut pictures = Vec::new();
         for policy in policies {
@@ -171,10 +173,9 @@ impl Arguments {
                 pictures.push(html::Picture { row, run });
             }
         }
-        if let Some(path) = &self.html {
-            html::page(&pictures, machine.engines)
-                .write(path)
-                .with_context(|| format!("cannot write {}", path.display()))?;
+        if let Some(report) = report {
+            let page = html::page(&pictures, machine.engines);
+            report.finish_with(page.finish().as_bytes())?;
         }
         Ok(())
     }

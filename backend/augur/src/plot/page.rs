@@ -2,8 +2,6 @@
 //! The page around the plots: style, headings, legends, tables.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
-use std::path::Path;
 
 use crate::plot::SERIES;
 pub use crate::report::escape;
@@ -115,23 +113,6 @@ impl Page {
     pub fn finish(mut self) -> String {
         self.html += "</html>\n";
         self.html
-    }
-
-    /// Writes the page to `path`: complete, or not at all.
-    ///
-    /// # Errors
-    /// Whatever writing or renaming meets.
-    pub fn write(self, path: &Path) -> io::Result<()> {
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let mut file = tempfile::Builder::new()
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666))
-            .tempfile_in(folder)?;
-        file.write_all(self.finish().as_bytes())?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
     }
 }
 

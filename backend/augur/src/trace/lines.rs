@@ -80,7 +80,10 @@ impl<R: BufRead> Lines<R> {
             .by_ref()
             .take(self.longest)
             .read_line(&mut self.text)
-            .map_err(|error| self.wrong(error.to_string()))?;
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::InvalidData => self.wrong("not text in UTF-8"),
+                _ => self.wrong(error.to_string()),
+            })?;
         if length as u64 == self.longest && !self.text.ends_with('\n') {
             return Err(self.wrong(format!("longer than {} bytes", self.longest)));
         }

@@ -1,26 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A trace file being written: complete under its name, or not there at all.
 
-use std::fs::Permissions;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-
-use tempfile::{Builder, NamedTempFile};
+use std::path::Path;
 
 use super::{HEADER, Record};
+use crate::output_file::OutputFile;
 
 /// How hard zstd tries.
 const LEVEL: i32 = 17;
 
 enum Text {
-    Plain(BufWriter<NamedTempFile>),
-    Compressed(zstd::Encoder<'static, BufWriter<NamedTempFile>>),
+    Plain(BufWriter<OutputFile>),
+    Compressed(zstd::Encoder<'static, BufWriter<OutputFile>>),
 }
 
 /// A trace under way. Dropped before [`Output::finish`], it leaves nothing.
 pub struct Output {
-    path: PathBuf,
     text: Text,
     /// What was written so far.
     totals: Totals,
@@ -42,24 +38,14 @@ impl Output {
     ///
     /// # Errors
     /// Whatever creating a file beside it meets.
-    pub fn create(path: &Path) -> io::Result<Self> {
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let file = Builder::new()
-            .prefix(".trace-")
-            .suffix(".partial")
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(folder)?;
-        let file = BufWriter::new(file);
+    pub fn create(path: &Path) -> anyhow::Result<Self> {
+        let file = BufWriter::new(OutputFile::create(path)?);
         let text = if path.extension().is_some_and(|extension| extension == "zst") {
             Text::Compressed(zstd::Encoder::new(file, LEVEL)?)
         } else {
             Text::Plain(file)
         };
         let mut output = Self {
-            path: path.to_owned(),
             text,
             totals: Totals::default(),
         };
@@ -96,13 +82,13 @@ impl Output {
     ///
     /// # Errors
     /// Whatever writing the rest or renaming meets.
-    pub fn finish(self) -> io::Result<Totals> {
+    pub fn finish(self) -> anyhow::Result<Totals> {
         let file = match self.text {
             Text::Plain(file) => file,
             Text::Compressed(encoder) => encoder.finish()?,
         };
         let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.persist(&self.path).map_err(|error| error.error)?;
+        file.finish()?;
         Ok(self.totals)
     }
 }

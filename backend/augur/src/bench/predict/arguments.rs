@@ -4,11 +4,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::Args;
 
 use super::{Kind, Observe, Options, Workload, html, run_all};
 use crate::exit::Failure;
+use crate::output_file::OutputFile;
 use crate::trace;
 
 /// Arguments of `augur bench predict`.
@@ -23,8 +23,9 @@ pub struct Arguments {
     /// What the policies see.
     #[arg(long, value_enum, default_value = "first-touch")]
     observe: Observe,
-    /// Policies, or `all`.
-    #[arg(long, default_value = "all", value_delimiter = ',')]
+    /// Policies, or `all`: none, next4, readahead, leap, uvm-tree, best-offset, spp, markov, stride,
+    /// min, clairvoyant, classic, augur.
+    #[arg(long, default_value = "all", value_delimiter = ',', value_name = "P,…")]
     policies: Vec<String>,
     /// Seed of whatever a policy draws.
     #[arg(long, default_value_t = 1)]
@@ -37,7 +38,7 @@ pub struct Arguments {
     html: Option<PathBuf>,
 }
 
-/// The policies that `names` name.
+/// The policies that `names` name, each once.
 ///
 /// # Errors
 /// A name that no policy has.
@@ -51,9 +52,19 @@ pub fn kinds(names: &[String]) -> anyhow::Result<Vec<Kind>> {
             .filter(|kind| name == "all" || kind.name() == name)
             .collect();
         if matching.is_empty() {
-            return Err(Failure::input(format!("there is no policy `{name}`")).into());
+            let mut known: Vec<_> = all.iter().map(|kind| kind.name()).collect();
+            known.dedup();
+            return Err(Failure::input(format!(
+                "there is no policy `{name}`: expected all, {}",
+                known.join(", ")
+            ))
+            .into());
         }
-        chosen.extend(matching);
+        for kind in matching {
+            if !chosen.contains(&kind) {
+                chosen.push(kind);
+            }
+        }
     }
     Ok(chosen)
 }
@@ -89,6 +100,7 @@ impl Arguments {
             seed: self.seed,
         };
         let kinds = kinds(&self.policies)?;
+        let report = self.html.as_deref().map(OutputFile::create).transpose()?;
         let mut lines = Vec::new();
         for path in &self.trace {
             let records = trace::read(path)
@@ -114,15 +126,50 @@ impl Arguments {
             }
             lines.extend(measured);
         }
-        if let Some(path) = &self.html {
+        if let Some(report) = report {
             let settings = format!(
                 "Aperture {} of each trace's pages; policies see {:?}; seed {}.",
                 self.aperture, self.observe, self.seed
             );
-            html::page(&lines, &settings)
-                .write(path)
-                .with_context(|| format!("cannot write {}", path.display()))?;
+            report.finish_with(html::page(&lines, &settings).finish().as_bytes())?;
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Command {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    #[test]
+    fn policies_are_chosen_once_each_and_a_wrong_name_is_told_the_right_ones() {
+        let chosen = |names: &str| kinds(&[names.to_owned(), "none".into(), "none".into()]);
+        assert_eq!(chosen("none").unwrap(), [Kind::None]);
+        assert_eq!(chosen("all").unwrap(), Kind::all());
+        let reason = chosen("next").unwrap_err().to_string();
+        let help = Command::command().render_long_help().to_string();
+        for kind in Kind::all() {
+            assert!(reason.contains(kind.name()), "{reason}");
+            assert!(help.contains(kind.name()), "{help}");
+        }
+    }
+
+    #[test]
+    fn a_share_is_more_than_nothing_and_at_most_all() {
+        assert_eq!(share("25%").unwrap(), share("0.25").unwrap());
+        for wrong in [
+            "0", "0%", "101%", "1.01", "25", "-5%", "nan%", "inf", "%", "",
+        ] {
+            let reason = share(wrong).unwrap_err().to_string();
+            assert!(reason.contains("such as 25%"), "{reason}");
+        }
     }
 }

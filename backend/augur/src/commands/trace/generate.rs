@@ -87,7 +87,7 @@ impl Arguments {
         };
         let plan = plan.map_err(Failure::input)?;
         let writing = || format!("cannot write {}", common.output.display());
-        let mut output = Output::create(&common.output).with_context(writing)?;
+        let mut output = Output::create(&common.output)?;
         let mut step = Step::new("generate");
         for record in plan.take(common.accesses as usize) {
             output.push(&record).with_context(writing)?;
@@ -96,7 +96,7 @@ impl Arguments {
                 step.beat(|| format!("{made} of {} accesses", common.accesses));
             }
         }
-        let totals = output.finish().with_context(writing)?;
+        let totals = output.finish()?;
         step.finish(true);
         println!("{}: {}", common.output.display(), summary(&totals));
         Ok(ExitCode::SUCCESS)

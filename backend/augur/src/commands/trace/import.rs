@@ -109,7 +109,7 @@ impl Arguments {
         }
         let mut merged = Merged::new(sources, self.apart.0).map_err(unusable)?;
         let writing = || format!("cannot write {}", self.output.display());
-        let mut output = Output::create(&self.output).with_context(writing)?;
+        let mut output = Output::create(&self.output)?;
         let limit = self.accesses.unwrap_or(u64::MAX);
         let mut step = Step::new("import");
         let mut read = 0_u64;
@@ -132,7 +132,7 @@ impl Arguments {
             })
             .into());
         }
-        let totals = output.finish().with_context(writing)?;
+        let totals = output.finish()?;
         step.finish(true);
         println!("{}: {}", self.output.display(), summary(&totals));
         Ok(ExitCode::SUCCESS)

@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 
@@ -12,6 +11,7 @@ use crate::bench::predict::{
     Kind, Observe, Options, Outcome, Picture, Workload, kinds, run_probed, share,
 };
 use crate::exit::Failure;
+use crate::output_file::OutputFile;
 use crate::plot::Page;
 use crate::progress::Step;
 use crate::trace::{self, Summary};
@@ -153,6 +153,7 @@ impl Arguments {
         let named = named.or(self.html.as_ref().map(|_| "augur"));
         let kind = named.map(|name| policy(name).map(|kind| (name, kind)));
         let kind = kind.transpose()?;
+        let file = self.html.as_deref().map(OutputFile::create).transpose()?;
         let mut page = Page::new("Augur: access traces");
         if let Some((name, _)) = kind {
             page.text(&format!(
@@ -172,9 +173,8 @@ impl Arguments {
                 }
             }
         }
-        if let Some(path) = &self.html {
-            page.write(path)
-                .with_context(|| format!("cannot write {}", path.display()))?;
+        if let Some(file) = file {
+            file.finish_with(page.finish().as_bytes())?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -98,6 +98,16 @@ impl Mooncake {
     }
 }
 
+/// What is wrong with a line of JSON: the parser counts lines too, but sees only one.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    match text.strip_suffix(&place) {
+        Some(reason) => format!("column {}: {reason}", error.column()),
+        None => text,
+    }
+}
+
 impl Source for Mooncake {
     fn next_record(&mut self) -> Result<Option<Record>, ReadError> {
         loop {
@@ -110,8 +120,8 @@ impl Source for Mooncake {
             if line.trim().is_empty() {
                 continue;
             }
-            let parsed = serde_json::from_str::<Request>(line).map_err(|error| error.to_string());
-            parsed
+            serde_json::from_str::<Request>(line)
+                .map_err(|error| reason(&error))
                 .and_then(|request| self.request(&request))
                 .map_err(|reason| self.lines.wrong(reason))?;
         }
@@ -150,9 +160,12 @@ mod tests {
     #[test]
     fn every_refusal_names_its_line_and_reason() {
         let why = |text| reason(text, Format::Mooncake);
-        assert!(why("{\"timestamp\":0,\"hash_ids\":[]}\n{\n").starts_with("line 2: EOF"));
+        assert!(why("{\"timestamp\":0,\"hash_ids\":[]}\n{\n").starts_with("line 2: column 1: EOF"));
         assert!(why("{\"timestamp\":0}\n").contains("missing field `hash_ids`"));
-        assert!(why("{\"timestamp\":-1,\"hash_ids\":[]}\n").contains("line 1: invalid value"));
+        assert!(
+            why("{\"timestamp\":-1,\"hash_ids\":[]}\n")
+                .contains("line 1: column 15: invalid value")
+        );
         assert!(why("{\"timestamp\":18446744073709551615,\"hash_ids\":[]}\n").contains("fit"));
     }
 }
