@@ -31,6 +31,11 @@ impl Learner {
         })
     }
 
+    /// The predictor, with what it has learned.
+    pub fn predictor(&self) -> &Predictor {
+        &self.predictor
+    }
+
     /// Steps of training that were not taken because weights diverged.
     pub fn refused(&self) -> u64 {
         self.refused
@@ -59,8 +64,8 @@ impl Prefetcher for Learner {
         self.predictor.mapped_ahead(pages);
     }
 
-    fn predictor(&self) -> Option<&Predictor> {
-        Some(&self.predictor)
+    fn learner(&self) -> Option<&Learner> {
+        Some(self)
     }
 
     fn returns(&self) -> Option<&Returns> {

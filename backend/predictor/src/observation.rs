@@ -92,8 +92,9 @@ pub trait Prefetcher {
         let _ = pages;
     }
 
-    /// The card's predictor, if this is it: for its measurements.
-    fn predictor(&self) -> Option<&crate::Predictor> {
+    /// The card's predictor with its trainer, if this is it: for its measurements and
+    /// for what it learned.
+    fn learner(&self) -> Option<&crate::Learner> {
         None
     }
 

@@ -1,18 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `augur train`: a model for the card's predictor, from recorded traces.
 
-use std::cell::RefCell;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::rc::Rc;
 
 use anyhow::Context;
-use augur_memory::{ContextId, PageNumber};
-use augur_predictor::{
-    Config, Costs, Learner, Mode, Model, Observation, Predictor, Prefetcher, Residency,
-};
+use augur_predictor::{Config, Costs, Learner, Mode, Model, Predictor};
 use clap::Args;
 use serde::Serialize;
 
@@ -21,6 +15,7 @@ use crate::bench::predict::{
     share,
 };
 use crate::exit::Failure;
+use crate::output_file::OutputFile;
 use crate::progress::Step;
 use crate::trace;
 
@@ -108,42 +103,10 @@ impl About {
     }
 }
 
-/// A learner that is still there when the run that it was part of is over.
-struct Shared(Rc<RefCell<Learner>>);
-
-impl Prefetcher for Shared {
-    fn observe(
-        &mut self,
-        observation: &Observation,
-        residency: &dyn Residency,
-        wanted: &mut Vec<PageNumber>,
-    ) {
-        self.0.borrow_mut().observe(observation, residency, wanted);
-    }
-
-    fn unmapped(&mut self, context: ContextId, page: PageNumber, used: bool) {
-        self.0.borrow_mut().unmapped(context, page, used);
-    }
-}
-
 fn read(path: &Path) -> anyhow::Result<Model> {
     let unusable = |reason: String| Failure::input(format!("{}: {reason}", path.display()));
     let bytes = fs::read(path).map_err(|error| unusable(error.to_string()))?;
     Ok(Model::from_bytes(&bytes).map_err(|error| unusable(error.to_string()))?)
-}
-
-/// Writes a file: complete, or not at all.
-fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut file = tempfile::Builder::new()
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666))
-        .tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }
 
 impl Arguments {
@@ -163,6 +126,7 @@ impl Arguments {
             observe: self.observe,
             seed: self.seed,
         };
+        let file = OutputFile::create(output)?;
         let mut workloads = Vec::new();
         for path in &self.traces {
             let records = trace::read(path)
@@ -200,8 +164,7 @@ impl Arguments {
                 }
             }
         }
-        let writing = || format!("cannot write {}", output.display());
-        write(output, &model.to_bytes()?).with_context(writing)?;
+        file.finish_with(&model.to_bytes()?)?;
         About::new(output, &model).print(self.json)?;
         Ok(ExitCode::SUCCESS)
     }
@@ -222,13 +185,12 @@ fn teach(
         seed: options.seed,
     });
     predictor.install_model(None, model);
-    let learner = Rc::new(RefCell::new(Learner::new(predictor)?));
-    let policy = Policy::prefetching(Some(Box::new(Shared(Rc::clone(&learner)))));
-    let (outcome, ()) = run_policy(workload, policy, options, ())?;
-    let learner = learner.borrow();
+    let policy = Policy::prefetching(Some(Box::new(Learner::new(predictor)?)));
+    let (outcome, policy) = run_policy(workload, policy, options)?;
+    let learner = policy.learner().context("the run has lost its learner")?;
     let model = learner
         .predictor()
-        .and_then(|predictor| predictor.export_model(None))
+        .export_model(None)
         .context("the predictor has no model")?;
     let lesson = Lesson {
         epoch: 0,
@@ -245,6 +207,27 @@ fn teach(
 mod tests {
     use super::*;
     use crate::trace::generate::{Gemm, Plan};
+
+    #[test]
+    fn training_is_the_run_that_the_benchmark_measures() {
+        let records: Vec<_> = Plan::new(&Gemm::default(), 1)
+            .unwrap()
+            .take(8_000)
+            .collect();
+        let workload = Workload::new(&records);
+        for observe in [Observe::FirstTouch, Observe::All] {
+            let options = Options {
+                aperture: 0.25,
+                observe,
+                seed: 1,
+            };
+            let (measured, _) = run_one(&workload, Kind::Augur, &options).unwrap();
+            let none = measured.stall.0;
+            let (lesson, _) = teach(Model::untrained(1), &workload, none, &options).unwrap();
+            assert_eq!(lesson.faults, measured.faults);
+            assert_eq!(lesson.stall_removed, 0.0);
+        }
+    }
 
     #[test]
     fn a_trained_model_has_changed_and_survives_its_file() {
@@ -264,7 +247,8 @@ mod tests {
         assert_ne!(model.info().checksum, untrained.info().checksum);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.safetensors");
-        write(&path, &model.to_bytes().unwrap()).unwrap();
+        let file = OutputFile::create(&path).unwrap();
+        file.finish_with(&model.to_bytes().unwrap()).unwrap();
         assert_eq!(read(&path).unwrap().info(), model.info());
         fs::write(&path, b"no model").unwrap();
         let reason = read(&path).err().unwrap().to_string();

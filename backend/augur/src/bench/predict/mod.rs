@@ -153,16 +153,18 @@ pub fn run_one(
 ) -> anyhow::Result<(Outcome, Inference)> {
     let frames = aperture_frames(workload, options.aperture);
     let policy = policy(kind, workload, frames, options.seed)?;
-    let (outcome, policy, ()) = simulate(workload, policy, options, ())?;
-    let inference = policy
-        .predictor()
-        .map_or_else(Inference::default, |predictor| Inference {
-            ns_p50: predictor.inference().quantile(0.5),
-            ns_p99: predictor.inference().quantile(0.99),
-            model_bytes: predictor
-                .export_model(None)
-                .map(|model| model.info().bytes.into()),
-        });
+    let (outcome, policy) = run_policy(workload, policy, options)?;
+    let inference =
+        policy
+            .learner()
+            .map(Learner::predictor)
+            .map_or_else(Inference::default, |predictor| Inference {
+                ns_p50: predictor.inference().quantile(0.5),
+                ns_p99: predictor.inference().quantile(0.99),
+                model_bytes: predictor
+                    .export_model(None)
+                    .map(|model| model.info().bytes.into()),
+            });
     Ok((outcome, inference))
 }
 
@@ -178,21 +180,21 @@ pub fn run_probed<P: Probe>(
 ) -> anyhow::Result<(Outcome, P)> {
     let frames = aperture_frames(workload, options.aperture);
     let policy = policy(kind, workload, frames, options.seed)?;
-    run_policy(workload, policy, options, probe)
+    let (outcome, _, probe) = simulate(workload, policy, options, probe)?;
+    Ok((outcome, probe))
 }
 
-/// Runs a policy that was made elsewhere.
+/// Runs a policy that was made elsewhere, and returns it with what it learned.
 ///
 /// # Errors
 /// When the manager refuses the configuration.
-pub fn run_policy<P: Probe>(
+pub fn run_policy(
     workload: &Workload,
     policy: Policy,
     options: &Options,
-    probe: P,
-) -> anyhow::Result<(Outcome, P)> {
-    let (outcome, _, probe) = simulate(workload, policy, options, probe)?;
-    Ok((outcome, probe))
+) -> anyhow::Result<(Outcome, Policy)> {
+    let (outcome, policy, ()) = simulate(workload, policy, options, ())?;
+    Ok((outcome, policy))
 }
 
 fn simulate<P: Probe>(

@@ -3,7 +3,7 @@
 
 use augur_memory::{Class, ContextId, Lru, Manager, Nanos, PageNumber, Replacement, Slot, Weights};
 use augur_predictor::baseline::Baseline;
-use augur_predictor::{Observation, Predictor, Prefetcher, Residency};
+use augur_predictor::{Learner, Observation, Prefetcher, Residency};
 
 use super::link::Link;
 use super::oracle::{Belady, Future, NEVER};
@@ -238,9 +238,9 @@ impl Policy {
         self.buffer = buffer;
     }
 
-    /// The card's predictor, where that is what is asked.
-    pub fn predictor(&self) -> Option<&Predictor> {
-        self.prefetcher.as_deref().and_then(Prefetcher::predictor)
+    /// The card's predictor with its trainer, where that is what is asked.
+    pub fn learner(&self) -> Option<&Learner> {
+        self.prefetcher.as_deref().and_then(Prefetcher::learner)
     }
 
     /// Whether pages next in turn to be evicted are watched.
