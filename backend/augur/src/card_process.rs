@@ -13,6 +13,7 @@ use augur_qemu::process::{Supervised, Terminal};
 use augur_qemu::{Card, quote};
 use clap::Args;
 
+use crate::exit::Failure;
 use crate::size::Size;
 
 /// How long a card may take until it listens. It takes milliseconds; the limit
@@ -37,6 +38,10 @@ pub struct CardOptions {
     /// Mapping of memory ahead of its use: off, classic or full
     #[arg(long, value_name = "MODE", default_value_t)]
     pub predictor: PredictorMode,
+    /// What the predictor has learned: read from this safetensors file if it exists, and
+    /// written there when the card ends
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
     /// Window that answers a page fault, a power of two from 4K to 2M
     #[arg(long, value_name = "SIZE", default_value = "64K")]
     pub demand_window: Size,
@@ -65,6 +70,7 @@ impl Default for CardOptions {
             aperture: Size(256 << 20),
             engines: 2,
             predictor: PredictorMode::default(),
+            model: None,
             demand_window: Size(64 << 10),
             tracking: Policy::Adaptive,
             submit_queues: 2,
@@ -93,6 +99,19 @@ impl CardOptions {
         };
         config.manager()?;
         Ok(())
+    }
+
+    /// So many cards like this.
+    ///
+    /// # Errors
+    /// Several would write what they learned into one file.
+    pub fn times(&self, count: usize) -> anyhow::Result<Vec<Self>> {
+        if count > 1 && self.model.is_some() {
+            bail!(Failure::input(
+                "--model is for one card: each writes its own"
+            ));
+        }
+        Ok(vec![self.clone(); count])
     }
 }
 
@@ -124,6 +143,9 @@ impl CardProcess {
         command.args(["--aperture", &options.aperture.to_string()]);
         command.args(["--engines", &options.engines.to_string()]);
         command.args(["--predictor", options.predictor.name()]);
+        if let Some(model) = &options.model {
+            command.arg("--model").arg(model);
+        }
         command.args(["--demand-window", &options.demand_window.to_string()]);
         command.args(["--tracking", &options.tracking.to_string()]);
         if options.keeps_whole {
@@ -267,6 +289,13 @@ mod tests {
 
     #[test]
     fn an_impossible_card_is_refused_before_it_is_built() {
+        let learning = CardOptions {
+            model: Some("m".into()),
+            ..CardOptions::default()
+        };
+        assert_eq!(learning.times(1).unwrap().len(), 1);
+        assert!(learning.times(2).is_err());
+        assert_eq!(CardOptions::default().times(2).unwrap().len(), 2);
         assert!(CardOptions::default().check().is_ok());
         let odd = CardOptions {
             aperture: Size(3 << 20),

@@ -15,7 +15,6 @@
 pub mod arguments;
 pub mod daemon;
 pub mod learned;
-pub mod log_limit;
 #[cfg(feature = "misbehave")]
 pub mod misbehaviour;
 pub mod socket;

@@ -2,15 +2,15 @@
 //! `augurd`: turns arguments into a card and a socket, and ends in an orderly
 //! way. Knows nothing of what goes over the socket.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use augur_card::Card;
 use augurd::arguments::Arguments;
+use augurd::learned::{self, LearnedError, ModelFile};
 use augurd::socket::ListeningSocket;
-use augurd::{Daemon, DaemonError, learned, trace_socket};
+use augurd::{Daemon, DaemonError, trace_socket};
 use clap::Parser;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -56,32 +56,34 @@ fn main() -> ExitCode {
         Err(error @ DaemonError::Card(_)) => return report(&error, WRONG_START),
         Err(error) => return report(&error, FAILED),
     };
-    let begun = arguments
-        .model
-        .as_deref()
-        .map_or(Ok(()), |path| learned::load(daemon.card(), path))
-        .and_then(|()| match arguments.record.as_deref() {
-            Some(path) => learned::record(daemon.card(), path),
-            None => Ok(()),
-        })
-        .and_then(|()| match arguments.schedule.as_deref() {
-            Some(path) => learned::record_schedule(daemon.card(), path),
-            None => Ok(()),
-        });
-    if let Err(error) = begun {
-        return report(&error, WRONG_START);
-    }
-    match run(daemon, socket, trace_socket, arguments.model) {
+    let model = match begin_files(&arguments, daemon.card()) {
+        Ok(model) => model.map(Arc::new),
+        Err(error) => return report(&error, WRONG_START),
+    };
+    match run(daemon, socket, trace_socket, model) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => report(&error, FAILED),
     }
+}
+
+/// Begins what the arguments want recorded; answers the model's file.
+fn begin_files(arguments: &Arguments, card: &Card) -> Result<Option<ModelFile>, LearnedError> {
+    let model = arguments.model.clone();
+    let model = model.map(|path| ModelFile::load(card, path)).transpose()?;
+    if let Some(path) = &arguments.record {
+        learned::record(card, path)?;
+    }
+    if let Some(path) = &arguments.schedule {
+        learned::record_schedule(card, path)?;
+    }
+    Ok(model)
 }
 
 fn run(
     mut daemon: Daemon,
     mut socket: ListeningSocket,
     mut trace_socket: Option<ListeningSocket>,
-    model: Option<PathBuf>,
+    model: Option<Arc<ModelFile>>,
 ) -> Result<(), DaemonError> {
     let Some(listener) = socket.take_listener() else {
         return Ok(());
@@ -99,8 +101,8 @@ fn run(
     end_on_signals(card.clone(), sockets.clone(), model.clone())?;
     let served = daemon.serve(listener);
     drop(daemon);
-    if let Some(path) = &model {
-        learned::save(&card, path);
+    if let Some(model) = &model {
+        model.save(&card);
     }
     remove(&sockets);
     served
@@ -116,7 +118,7 @@ fn remove(sockets: &Mutex<Vec<ListeningSocket>>) {
 fn end_on_signals(
     card: Arc<Card>,
     sockets: Arc<Mutex<Vec<ListeningSocket>>>,
-    model: Option<PathBuf>,
+    model: Option<Arc<ModelFile>>,
 ) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     std::thread::Builder::new()
@@ -133,8 +135,8 @@ fn end_on_signals(
                 .name("shut-down".into())
                 .spawn(move || {
                     card.shut_down();
-                    if let Some(path) = &model {
-                        learned::save(&card, path);
+                    if let Some(model) = &model {
+                        model.save(&card);
                     }
                     let _ = ended.send(());
                 });

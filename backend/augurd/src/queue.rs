@@ -10,13 +10,13 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use augur_card::log_limit::warn_of_guest;
 use augur_card::{GuestAccess, GuestMemory};
 use vhost_user_backend::VringT as _;
 use virtio_queue::{QueueOwnedT as _, QueueT as _};
 use vm_memory::GuestMemoryMmap;
 
 use crate::chain::{self, Malformed, Segment, Walked};
-use crate::log_limit::warn_of_guest;
 use crate::ring::{Position, Ring};
 
 /// Descriptors of a queue, at most: the most that QEMU takes.

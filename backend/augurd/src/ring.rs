@@ -11,14 +11,13 @@ use std::sync::Arc;
 use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use augur_card::log_limit::warn_of_guest;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use vhost_user_backend::{VringMutex, VringState, VringStateGuard, VringStateMutGuard, VringT};
 use virtio_queue::{Error as QueueError, QueueT as _};
 use vm_memory::{
     Bytes as _, GuestAddress, GuestAddressSpace as _, GuestMemoryAtomic, GuestMemoryMmap,
 };
-
-use crate::log_limit::warn_of_guest;
 
 /// Guest memory as vhost-user's handler shares it with its rings.
 pub type SharedMemory = GuestMemoryAtomic<GuestMemoryMmap>;

@@ -11,12 +11,11 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use augur_card::log_limit::warn_of_guest;
 use vhost::vhost_user::message::{
     FrontendReq, VhostUserMemory, VhostUserMemoryRegion, VhostUserVringAddr,
 };
 use vm_memory::ByteValued;
-
-use crate::log_limit::warn_of_guest;
 
 /// The rings that stand still because of where they are, by number.
 #[derive(Debug)]

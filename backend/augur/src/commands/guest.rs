@@ -55,6 +55,7 @@ impl Arguments {
             .map(input_file)
             .collect::<Result<_, _>>()?;
         self.card.check()?;
+        let cards = self.card.times(self.cards)?;
         let project = Project::find()?;
         let parts = if self.cards == 0 {
             Parts::ensure_without_card(&project)?
@@ -63,7 +64,7 @@ impl Arguments {
         };
         let options = GuestOptions {
             memory_mib: self.guest_memory.mib(),
-            cards: vec![self.card.clone(); self.cards],
+            cards,
             input,
             ..GuestOptions::new("guest")
         };

@@ -35,11 +35,12 @@ impl Arguments {
     /// When the guest cannot be built or booted.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         self.card.check()?;
+        let cards = self.card.times(self.cards)?;
         let project = Project::find()?;
         let parts = Parts::ensure(&project)?;
         let options = GuestOptions {
             memory_mib: self.guest_memory.mib(),
-            cards: vec![self.card; self.cards],
+            cards,
             console: Console::Terminal,
             ..GuestOptions::new("shell")
         };

@@ -2,17 +2,27 @@
 //! The program `augurd` itself: its arguments, its socket, its signals, its log.
 
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use augur_abi::control::Request;
+use augur_abi::predict::{
+    MODEL_CHUNK, ModelPushRequest, ModelPushResponse, ModelPushed, ModelScope,
+};
 use augur_abi::{CardState, MapHeader};
+use augur_predictor::Model;
 use rustix::process::{Pid, Signal, kill_process};
-use zerocopy::FromBytes as _;
+use zerocopy::{FromBytes as _, IntoBytes as _};
 
 use crate::fixture::*;
 
 /// The program, serving at a socket in a directory.
-fn serving(directory: &Path) -> (Child, std::path::PathBuf) {
+fn serving(directory: &Path) -> (Child, PathBuf) {
+    serving_with(directory, &[])
+}
+
+/// The same with more arguments.
+fn serving_with(directory: &Path, more: &[&str]) -> (Child, PathBuf) {
     let socket = directory.join("card.sock");
     let child = Command::new(env!("CARGO_BIN_EXE_augurd"))
         .args([
@@ -24,7 +34,8 @@ fn serving(directory: &Path) -> (Child, std::path::PathBuf) {
             "16K",
         ])
         .args(["--socket-path".as_ref(), socket.as_os_str()])
-        .env("RUST_LOG", "warn")
+        .args(more)
+        .env("RUST_LOG", "info")
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
@@ -145,6 +156,80 @@ fn wrong_arguments_give_one_line_and_code_2() {
     }
 }
 
+/// Gives the card a model, part by part; answers what became of the last.
+fn push(driver: &mut Driver, scope: ModelScope, file: &[u8]) -> ModelPushed {
+    let mut outcome = ModelPushed::Incomplete;
+    for (index, part) in file.chunks(MODEL_CHUNK).enumerate() {
+        let request = ModelPushRequest {
+            scope: scope.code(),
+            total: file.len() as u32,
+            offset: (index * MODEL_CHUNK) as u32,
+            bytes: part.len() as u32,
+        };
+        let mut body = request.as_bytes().to_vec();
+        body.extend_from_slice(part);
+        body.resize(ModelPushRequest::BYTES + MODEL_CHUNK, 0);
+        let context = driver.context;
+        let answer: ModelPushResponse = driver.ask(Request::ModelPush, context, &body).unwrap();
+        outcome = ModelPushed::from_code(answer.outcome).unwrap();
+    }
+    outcome
+}
+
+#[test]
+fn what_was_learned_is_there_after_a_restart_however_it_ends() {
+    let kept = tempfile::tempdir().unwrap();
+    let path = kept.path().join("learned.safetensors");
+    let arguments = ["--model", path.to_str().unwrap()];
+    let file = |seed| Model::untrained(seed).to_bytes().unwrap();
+    let start = || {
+        let directory = tempfile::tempdir().unwrap();
+        let (child, socket) = serving_with(directory.path(), &arguments);
+        let mut machine = Machine::at(directory, socket, 4);
+        machine.start();
+        (child, Driver::ready(machine))
+    };
+    let (mut child, mut driver) = start();
+    assert_eq!(
+        push(&mut driver, ModelScope::Card, &file(5)),
+        ModelPushed::Installed
+    );
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(std::fs::read(&path).unwrap() == file(5));
+
+    // It goes on from there, and leaves it when the front end goes.
+    let (mut child, driver) = start();
+    drop(driver);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(std::fs::read(&path).unwrap() == file(5));
+    let (mut child, mut driver) = start();
+    push(&mut driver, ModelScope::Card, &file(6));
+    drop(driver);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(std::fs::read(&path).unwrap() == file(6));
+    assert_eq!(std::fs::read_dir(kept.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_model_that_is_none_or_has_no_place_is_refused_at_the_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(
+        place("short"),
+        &Model::untrained(5).to_bytes().unwrap()[..999],
+    )
+    .unwrap();
+    for (model, expected) in [
+        ("short", "cannot be used: not a complete safetensors file"),
+        ("no/folder", "cannot write the model"),
+    ] {
+        let (code, message) = refused(&["--socket-path", &place("s"), "--model", &place(model)]);
+        assert_eq!((code, message.lines().count()), (2, 1), "{message}");
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
 #[test]
 fn its_capabilities_are_those_of_its_description() {
     let output = Command::new(env!("CARGO_BIN_EXE_augurd"))
@@ -184,6 +269,10 @@ fn log_flood() {
             driver.queues[3].set_available_index(index);
             driver.send_bytes(&round.to_le_bytes());
             assert!(driver.answer().is_err());
+            assert_eq!(
+                push(&mut driver, ModelScope::Context, b"no model"),
+                ModelPushed::Refused
+            );
         }
     }
     let driver = driver.serves_a_good_driver_afterwards();
