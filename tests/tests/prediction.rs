@@ -202,8 +202,10 @@ fn models_and_profiles_go_through_the_driver_and_the_host_records() {
     let mut guest = Builder::new("models").predictor("full").boot();
     guest.succeed(&["augur-test", "models", "profile"]);
     record(&mut guest);
+    // What cannot be written is not taken from the card.
     let script = "augur-smi profile start >/dev/null; augur-test smoke >/dev/null; \
-                  augur-smi profile stop >/dev/null; augur-smi profile save /tmp/trace.csv >/dev/null; \
+                  augur-smi profile stop >/dev/null; \
+                  if augur-smi profile save /nowhere/trace 2>/dev/null; then exit 9; fi; augur-smi profile save /tmp/trace.csv >/dev/null; \
                   head -n 1 /tmp/trace.csv; wc -l </tmp/trace.csv";
     let said = guest.shell(script);
     let mut lines = said.lines();
@@ -213,7 +215,9 @@ fn models_and_profiles_go_through_the_driver_and_the_host_records() {
     let script = "augur-smi model pull /tmp/model >/dev/null; augur-smi --json model push /tmp/model; \
                   head -c 100 /tmp/model >/tmp/short; \
                   if augur-smi model push /tmp/short 2>/tmp/why; then exit 9; fi; \
-                  grep -q refused /tmp/why";
+                  grep -q refused /tmp/why || exit 8; \
+                  if augur-smi model push /tmp/model --context 999 2>/tmp/why; then exit 9; fi; \
+                  grep -q 'no context 999' /tmp/why";
     let pushed = guest.shell(script);
     let info = guest.succeed(&["augur-smi", "--json", "model", "info"]);
     let parse = |text: &str| -> Value { serde_json::from_str(text).unwrap() };

@@ -33,6 +33,7 @@ mod hints;
 mod host;
 mod kernel;
 mod list;
+pub mod log_limit;
 mod moves;
 mod operand;
 mod operation;

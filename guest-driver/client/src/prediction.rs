@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use augur_abi::predict::{MAX_PROFILE_RECORDS, MODEL_CHUNK, ModelPushed};
+use augur_abi::predict::{MAX_MODEL_BYTES, MAX_PROFILE_RECORDS, MODEL_CHUNK, ModelPushed};
 pub use augur_abi::predict::{ModelScope, PredictorMode, ProfileRecord};
 use zerocopy::IntoBytes as _;
 
@@ -138,6 +138,14 @@ impl Device {
 
     fn push(&self, scope: ModelScope, context: u32, file: &[u8]) -> Result<(), Error> {
         let total = u32::try_from(file.len()).unwrap_or(u32::MAX);
+        if total > MAX_MODEL_BYTES {
+            return Err(Error::Model {
+                reason: format!(
+                    "the file has {} bytes, more than the {MAX_MODEL_BYTES} allowed",
+                    file.len()
+                ),
+            });
+        }
         for (index, part) in file.chunks(MODEL_CHUNK).enumerate() {
             let mut argument = uapi::ModelPush {
                 scope: scope.code(),

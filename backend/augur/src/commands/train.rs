@@ -75,19 +75,20 @@ struct About {
     generation: u64,
     checksum: String,
     parameters: u32,
-    bytes: u32,
+    /// Bytes of the file.
+    bytes: usize,
 }
 
 impl About {
-    fn new(path: &Path, model: &Model) -> Self {
+    fn new(path: &Path, model: &Model) -> anyhow::Result<Self> {
         let info = model.info();
-        Self {
+        Ok(Self {
             model: path.display().to_string(),
             generation: info.generation,
             checksum: format!("{:016x}", info.checksum),
             parameters: info.parameters,
-            bytes: info.bytes,
-        }
+            bytes: model.to_bytes()?.len(),
+        })
     }
 
     fn print(&self, json: bool) -> anyhow::Result<()> {
@@ -117,7 +118,7 @@ impl Arguments {
     /// cannot be written.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         if let Some(path) = &self.info {
-            About::new(path, &read(path)?).print(self.json)?;
+            About::new(path, &read(path)?)?.print(self.json)?;
             return Ok(ExitCode::SUCCESS);
         }
         let output = self.output.as_deref().unwrap_or(Path::new("model"));
@@ -165,7 +166,7 @@ impl Arguments {
             }
         }
         file.finish_with(&model.to_bytes()?)?;
-        About::new(output, &model).print(self.json)?;
+        About::new(output, &model)?.print(self.json)?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -5,8 +5,10 @@ use std::collections::VecDeque;
 
 use augur_memory::{ContextId, PageNumber, Refused};
 use augur_predictor::Region;
+use log::Level;
 
 use super::unit::UnitSize;
+use crate::log_limit::LogLimit;
 use crate::shared::Shared;
 
 /// Runs that wait for frames, at most.
@@ -22,6 +24,10 @@ const ROOM_PART: u32 = 8;
 /// A region shorter than the largest window may wait to grow when it is as far from
 /// the access as this many of the largest windows: then moves and notices are few.
 const NEAR: u64 = 2;
+
+/// Refusals that are logged in a second; the others are counted. A full aperture
+/// refuses all the time.
+const REFUSALS: u32 = 1;
 
 /// A run that found no frames.
 struct Postponed {
@@ -40,6 +46,8 @@ pub(crate) struct Mapper {
     postponed: VecDeque<Postponed>,
     /// Frames that were mapped ahead and not told yet.
     frames: u64,
+    /// Lines about what was not mapped.
+    refusals: LogLimit,
 }
 
 impl Mapper {
@@ -50,6 +58,7 @@ impl Mapper {
             largest,
             postponed: VecDeque::new(),
             frames: 0,
+            refusals: LogLimit::new(REFUSALS),
         }
     }
 
@@ -143,9 +152,13 @@ impl Mapper {
         {
             let left = run.pages - (first.0 - run.first.0);
             let frames = u32::try_from(left).unwrap_or(u32::MAX).min(room);
-            log::debug!(
-                "{}: {left} pages from {first} on are not mapped ahead: {why}",
-                run.context
+            self.refusals.log(
+                Level::Info,
+                format_args!(
+                    "{}: {left} pages from {} on are not mapped ahead: {why}",
+                    run.context,
+                    first.address()
+                ),
             );
             // The limit has room again when something that was mapped ahead is used.
             let over_limit = why == Refused::Quota;
@@ -175,6 +188,7 @@ impl Mapper {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
     use std::fs::File;
     use std::io;
     use std::sync::Arc;
@@ -242,5 +256,48 @@ mod tests {
             shared.core().manager.counters().speculative_frames,
             3 * UNIT
         );
+    }
+    thread_local! {
+        /// What a test's thread has logged.
+        static LOGGED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    }
+
+    struct Kept;
+
+    impl log::Log for Kept {
+        fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+            true
+        }
+
+        fn log(&self, record: &log::Record<'_>) {
+            LOGGED.with_borrow_mut(|lines| lines.push(record.args().to_string()));
+        }
+
+        fn flush(&self) {}
+    }
+
+    #[test]
+    fn what_finds_no_frames_is_logged_with_its_region_and_takes_the_least_valuable() {
+        // Another test may have set it.
+        let _ = log::set_logger(&Kept);
+        log::set_max_level(log::LevelFilter::Info);
+        let (shared, context, first) = card();
+        let mut mapper = Mapper::new(UnitSize::of(UNIT as u32), UNIT.ilog2() as u8);
+        mapper.map(&shared, context, first, 3 * UNIT);
+        let next = PageNumber(first.0 + 3 * UNIT);
+        mapper.map(&shared, context, next, 2 * UNIT);
+        let logged = LOGGED.take();
+        let region = format!("{context}: {} pages from {} on ", 2 * UNIT, next.address());
+        assert_eq!(logged.len(), 1, "{logged:?}");
+        assert!(logged[0].starts_with(&region), "{logged:?}");
+        assert!(logged[0].contains("too much is mapped ahead"), "{logged:?}");
+        mapper.map(&shared, context, next, 2 * UNIT);
+        assert_eq!(LOGGED.take().len(), 0, "one a second");
+        // The guest's own fault is served whatever is mapped ahead.
+        let fault = shared
+            .core()
+            .manager
+            .fault(context, next.address(), Nanos(1));
+        assert!(fault.is_ok(), "{fault:?}");
     }
 }

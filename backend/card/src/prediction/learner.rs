@@ -21,6 +21,7 @@ use super::touches::Touches;
 use super::trainer::{self, School, Trained};
 use super::unit::UnitSize;
 use crate::config::PredictorMode;
+use crate::log_limit::{tell_of_guest, warn_of_guest};
 use crate::shared::{Shared, Totals};
 
 /// What a fault costs the guest beside its fill: the request, the event, and two
@@ -194,14 +195,14 @@ impl<'a> Learner<'a> {
         for (owner, model) in models.take_installs() {
             let info = model.info();
             if self.predictor.install_model(owner, model) {
-                log::info!(
+                tell_of_guest(format_args!(
                     "a model of generation {} with checksum {:016x} predicts for {}",
                     info.generation,
                     info.checksum,
                     owner.map_or_else(|| "the card".to_owned(), |context| context.to_string())
-                );
+                ));
             } else {
-                log::warn!("too many contexts have a model of their own");
+                warn_of_guest(format_args!("too many contexts have a model of their own"));
                 continue;
             }
             self.seen.extend(owner);

@@ -16,6 +16,7 @@ use zerocopy::{FromBytes, IntoBytes};
 use super::models::{Owner, Pushed};
 use super::touch_ring::TouchRingReader;
 use crate::config::PredictorMode;
+use crate::log_limit::{tell_of_guest, warn_of_guest};
 use crate::shared::Shared;
 
 /// Answers a request about prediction. The context is checked to exist.
@@ -62,11 +63,10 @@ fn set_touch_ring(shared: &Shared, body: &TouchRingRequest) -> Result<(), Status
         let guest = shared.guest.enter().ok_or(Status::DeviceError)?;
         let ring = TouchRingReader::new(&guest, body.address, body.entries);
         let ring = ring.ok_or(Status::BadAddress)?;
-        log::info!(
+        tell_of_guest(format_args!(
             "the driver reports touches in {} entries at guest address {:#x}",
-            body.entries,
-            body.address
-        );
+            body.entries, body.address
+        ));
         Some(ring)
     };
     shared.prediction.set_ring(ring, zaps);
@@ -156,7 +156,7 @@ fn push(shared: &Shared, context: ContextId, body: &[u8], out: &mut Vec<u8>) -> 
             ModelPushed::Installed
         }
         Pushed::Refused(reason) => {
-            log::warn!("{context}: a model was refused: {reason}");
+            warn_of_guest(format_args!("{context}: a model was refused: {reason}"));
             let text = reason.as_bytes();
             // The last byte stays zero.
             let length = text.len().min(REASON_BYTES - 1);

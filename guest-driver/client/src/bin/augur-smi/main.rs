@@ -37,6 +37,9 @@ enum Failure {
     /// It is not said which card is meant.
     #[error("there are several cards: choose one with --device")]
     SeveralCards,
+    /// It is not said whose model is meant.
+    #[error("there is no context {0}: augur-smi lists those of running programs")]
+    NoContext(u32),
     /// A file.
     #[error("{what}: {source}")]
     System {

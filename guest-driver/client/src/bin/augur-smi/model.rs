@@ -2,10 +2,11 @@
 //! `augur-smi model`: the models by which a card maps memory ahead of use.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use augur_client::Device;
 use augur_client::prediction::{ModelScope, PredictorMode, PulledModel};
+use augur_client::{Device, Error};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -60,7 +61,9 @@ pub fn run(device: &Device, action: &Action, as_json: bool) -> Result<String, Fa
             let bytes = fs::read(file).map_err(failed(file))?;
             match context {
                 None => device.push_model(ModelScope::Card, &bytes)?,
-                Some(context) => device.push_model_to(*context, &bytes)?,
+                Some(context) => device
+                    .push_model_to(*context, &bytes)
+                    .map_err(|error| named(*context, error))?,
             }
             Ok(said(&pull(device, *context)?, as_json))
         }
@@ -70,8 +73,20 @@ pub fn run(device: &Device, action: &Action, as_json: bool) -> Result<String, Fa
 fn pull(device: &Device, context: Option<u32>) -> Result<PulledModel, Failure> {
     Ok(match context {
         None => device.pull_model(ModelScope::Card)?,
-        Some(context) => device.pull_model_of(context)?,
+        Some(context) => device
+            .pull_model_of(context)
+            .map_err(|error| named(context, error))?,
     })
+}
+
+/// The kernel's `ENOENT` in this tool's words.
+fn named(context: u32, error: Error) -> Failure {
+    match error {
+        Error::Kernel { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            Failure::NoContext(context)
+        }
+        error => error.into(),
+    }
 }
 
 /// The file is whole, or what was there before.
@@ -83,7 +98,7 @@ fn write(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
         .map_err(failed(file))
 }
 
-fn failed(path: &Path) -> impl Fn(std::io::Error) -> Failure {
+fn failed(path: &Path) -> impl Fn(io::Error) -> Failure {
     let what = path.display().to_string();
     move |source| Failure::System {
         what: what.clone(),

@@ -50,11 +50,7 @@ pub fn run(device: &Device, action: &Action) -> Result<String, Failure> {
             Ok(format!("{}: stopped\n", device.path().display()))
         }
         Action::Save { file } => {
-            let profile = device.read_profile(ProfileScope::Card)?;
-            save(&profile, file).map_err(|source| Failure::System {
-                what: file.display().to_string(),
-                source,
-            })?;
+            let profile = save(device, file)?;
             if profile.lost > 0 {
                 eprintln!("augur-smi: {} older accesses are lost", profile.lost);
             }
@@ -67,18 +63,26 @@ pub fn run(device: &Device, action: &Action) -> Result<String, Failure> {
     }
 }
 
-/// The file is whole, or what was there before.
-fn save(profile: &Profile, file: &Path) -> io::Result<()> {
+/// Takes the records and writes them; the file is whole, or what was there before. The card
+/// gives them once, so that the file is begun before.
+fn save(device: &Device, file: &Path) -> Result<Profile, Failure> {
+    let failed = |source| Failure::System {
+        what: file.display().to_string(),
+        source,
+    };
     if file == Path::new("-") {
-        return write(&profile.records, io::stdout().lock());
+        let profile = device.read_profile(ProfileScope::Card)?;
+        write(&profile.records, io::stdout().lock()).map_err(failed)?;
+        return Ok(profile);
     }
     let mut partial = file.as_os_str().to_owned();
     partial.push(".partial");
-    write(
-        &profile.records,
-        BufWriter::new(File::create(Path::new(&partial))?),
-    )?;
-    fs::rename(partial, file)
+    let begun = File::create(Path::new(&partial)).map_err(failed)?;
+    let profile = device.read_profile(ProfileScope::Card)?;
+    write(&profile.records, BufWriter::new(begun))
+        .and_then(|()| fs::rename(partial, file))
+        .map_err(failed)?;
+    Ok(profile)
 }
 
 fn write(records: &[ProfileRecord], mut to: impl Write) -> io::Result<()> {

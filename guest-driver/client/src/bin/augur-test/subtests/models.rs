@@ -83,6 +83,8 @@ fn poisoned(device: &Device, model: &PulledModel) -> Outcome {
         ("a file cut in its header", good[..LENGTH + 5].to_vec()),
         ("a header of endless length", endless),
         ("a file of zeros", vec![0; good.len()]),
+        ("an empty file", Vec::new()),
+        ("a file that is too large", vec![0; 2 << 20]),
     ];
     for (what, file) in cases {
         match device.push_model(ModelScope::Context, &file) {
