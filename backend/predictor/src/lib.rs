@@ -36,7 +36,7 @@ pub use duration::Durations;
 pub use learner::Learner;
 pub use model::{Model, ModelError, ModelInfo};
 pub use network::{Lesson, Network, Trainer, TrainingError};
-pub use observation::{Observation, Origin, Prefetcher, Residency, Stream};
+pub use observation::{Observation, Origin, Prefetcher, Presence, Residency, Stream};
 pub use predictor::Predictor;
 pub use region::Region;
 pub use returns::Returns;

@@ -50,15 +50,29 @@ pub struct Observation {
     pub time: Nanos,
 }
 
+/// Where a page is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// Neither visible nor on its way.
+    Absent,
+    /// Visible or on its way, and not next in turn to leave.
+    Staying,
+    /// Visible, and it may leave soon, unless it is said to be needed.
+    Leaving,
+}
+
 /// What a prefetcher may ask about the aperture.
 pub trait Residency {
     /// Whether the page is visible or on its way.
     fn is_visible(&self, context: ContextId, page: PageNumber) -> bool;
 
-    /// Whether a visible page may leave soon, unless it is said to be needed.
-    fn is_old(&self, context: ContextId, page: PageNumber) -> bool {
-        let _ = (context, page);
-        false
+    /// Where the page is; one question for what the predictor asks of each candidate.
+    fn presence(&self, context: ContextId, page: PageNumber) -> Presence {
+        if self.is_visible(context, page) {
+            Presence::Staying
+        } else {
+            Presence::Absent
+        }
     }
 
     /// Moves that are on the link or wait for it, into the aperture and home.

@@ -25,7 +25,7 @@ use crate::region::{self, Region};
 use crate::returns::Returns;
 use crate::scorer::Scorers;
 use crate::table::mix;
-use crate::{Observation, Origin, Prefetcher, Residency, Stream};
+use crate::{Observation, Origin, Prefetcher, Presence, Residency, Stream};
 
 /// Contexts with a mode of their own, at most.
 const MODES: usize = 1024;
@@ -80,7 +80,7 @@ impl Predictor {
             decision: Decision::new(config.costs),
             returns: Returns::new(config.frames),
             depth: Depth::new(config.costs, config.frames, config.least_steps),
-            proposals: Proposals::default(),
+            proposals: Proposals::new(),
             candidates: Vec::new(),
             features: Vec::new(),
             corrections: Vec::new(),
@@ -257,8 +257,8 @@ impl Predictor {
             if proposal.page == page {
                 continue;
             }
-            let visible = residency.is_visible(stream.context, target);
-            if visible && !residency.is_old(stream.context, target) {
+            let presence = residency.presence(stream.context, target);
+            if presence == Presence::Staying {
                 continue;
             }
             let (odds, judged) = match mode {
@@ -275,7 +275,7 @@ impl Predictor {
             candidates.push(Candidate {
                 key: proposal.page,
                 page: target,
-                visible,
+                visible: presence == Presence::Leaving,
                 rank: proposal.rank(),
                 odds,
                 judged,
@@ -329,8 +329,7 @@ impl Predictor {
         room && (!self.labels.waits(page) || self.drawn(3))
     }
 
-    fn expected(&self, context: ContextId, candidate: &Candidate) -> Region {
-        let probability = squash(candidate.odds);
+    fn expected(&self, context: ContextId, candidate: &Candidate, probability: f32) -> Region {
         let nanos = self.nanos_to_use.get(candidate.judged.kind());
         Region {
             context,
@@ -374,16 +373,17 @@ impl Predictor {
         self.correct(context, threshold);
         let candidates = std::mem::take(&mut self.candidates);
         for candidate in &candidates {
+            let probability = squash(candidate.odds);
             if candidate.visible {
-                if squash(candidate.odds) > KEEP {
+                if probability > KEEP {
                     self.kept.push(candidate.page);
                 }
                 continue;
             }
-            let issued =
-                squash(candidate.odds) > threshold && self.depth.reaches(candidate.rank, streams);
+            let issued = probability > threshold && self.depth.reaches(candidate.rank, streams);
             if issued {
-                self.predicted.push(self.expected(context, candidate));
+                let region = self.expected(context, candidate, probability);
+                self.predicted.push(region);
             }
             if self.is_sampled(candidate.key, issued) {
                 let sample = Sample {

@@ -6,7 +6,7 @@
 
 use crate::evidence::prior;
 use crate::expert::EXPERTS;
-use crate::proposal::{NO_RANK, Proposal};
+use crate::proposal::{NO_RANK, Proposal, proposers};
 
 /// Ranks told apart.
 const RANKS: usize = 32;
@@ -16,6 +16,7 @@ const SLOWEST: f32 = 120.0;
 /// A candidate as the records see it.
 #[derive(Clone, Copy, Debug)]
 pub struct Claim {
+    experts: u16,
     ranks: [u8; EXPERTS],
     fault: bool,
 }
@@ -55,6 +56,7 @@ impl Records {
     /// The claim of a proposal, and the probability that it is used.
     pub fn judge(&self, proposal: &Proposal, fault: bool) -> (Claim, f32) {
         let claim = Claim {
+            experts: proposal.experts,
             ranks: proposal.ranks,
             fault,
         };
@@ -66,12 +68,7 @@ impl Records {
     }
 
     fn places(&self, claim: Claim) -> impl Iterator<Item = usize> + use<> {
-        claim
-            .ranks
-            .into_iter()
-            .enumerate()
-            .filter(|&(_, rank)| rank != NO_RANK)
-            .map(move |(expert, rank)| place(expert, rank, claim.fault))
+        proposers(claim.experts).map(move |expert| place(expert, claim.ranks[expert], claim.fault))
     }
 
     /// The candidate was used, or was not.

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use augur_memory::{Access as Bytes, ContextId, Frames, Nanos, PAGE_SHIFT, PageNumber};
 use augur_predictor::{
-    Config, Costs, Mode, Observation, Origin, Predictor, Prefetcher as _, Residency, Stream,
+    Config, Costs, Mode, Observation, Origin, Predictor, Prefetcher as _, Presence, Residency,
+    Stream,
 };
 
 use super::ahead::Mapper;
@@ -74,9 +75,16 @@ impl Residency for Aperture<'_> {
         self.shared.core().manager.is_visible(context, first, pages)
     }
 
-    fn is_old(&self, context: ContextId, unit: PageNumber) -> bool {
-        let first = self.unit.first_page(unit);
-        self.shared.core().manager.is_old(context, first)
+    fn presence(&self, context: ContextId, unit: PageNumber) -> Presence {
+        let (first, pages) = (self.unit.first_page(unit), self.unit.pages());
+        let manager = &self.shared.core().manager;
+        if !manager.is_visible(context, first, pages) {
+            return Presence::Absent;
+        }
+        match manager.lookup(context, first) {
+            Some((window, _)) if manager.is_old(window.slot) => Presence::Leaving,
+            _ => Presence::Staying,
+        }
     }
 
     fn moves_under_way(&self) -> usize {

@@ -7,7 +7,8 @@
 
 use super::Manager;
 use crate::{
-    Class, ContextId, Nanos, PageNumber, Replacement, Weights, WindowRef, WindowReport, WindowState,
+    Class, ContextId, Nanos, PageNumber, Replacement, Slot, Weights, WindowRef, WindowReport,
+    WindowState,
 };
 
 impl<R: Replacement> Manager<R> {
@@ -44,10 +45,9 @@ impl<R: Replacement> Manager<R> {
         ))
     }
 
-    /// Whether the window that shows a page may leave soon.
-    pub fn is_old(&self, id: ContextId, page: PageNumber) -> bool {
-        self.lookup(id, page)
-            .is_some_and(|(window, _)| self.replacement.is_old(window.slot))
+    /// Whether a window may leave soon.
+    pub fn is_old(&self, slot: Slot) -> bool {
+        self.replacement.is_old(slot)
     }
 
     /// A page is expected to be used soon: its window stays as if it had been used now.

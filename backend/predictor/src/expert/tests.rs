@@ -13,7 +13,7 @@ const STREAM: Stream = Stream {
 /// What `expert` proposes at the last of `pages`, each of which faults.
 fn proposed(expert: &mut dyn Expert, pages: &[u64]) -> Vec<u64> {
     let mut history = History::new();
-    let mut proposals = Proposals::default();
+    let mut proposals = Proposals::new();
     for &page in pages {
         history.record(STREAM, page);
         proposals.clear();

@@ -32,7 +32,7 @@ fn touch(page: u64, number: u64) -> Observation {
     }
 }
 
-/// All pages are visible, and all but the newest are old.
+/// All pages are visible and may leave.
 struct Full;
 
 impl Residency for Full {
@@ -40,8 +40,8 @@ impl Residency for Full {
         true
     }
 
-    fn is_old(&self, _: ContextId, _: PageNumber) -> bool {
-        true
+    fn presence(&self, _: ContextId, _: PageNumber) -> Presence {
+        Presence::Leaving
     }
 }
 

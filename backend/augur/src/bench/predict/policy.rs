@@ -3,7 +3,7 @@
 
 use augur_memory::{Class, ContextId, Lru, Manager, Nanos, PageNumber, Replacement, Slot, Weights};
 use augur_predictor::baseline::Baseline;
-use augur_predictor::{Learner, Observation, Prefetcher, Residency};
+use augur_predictor::{Learner, Observation, Prefetcher, Presence, Residency};
 
 use super::link::Link;
 use super::oracle::{Belady, Future, NEVER};
@@ -149,8 +149,12 @@ impl Residency for Aperture<'_> {
         self.manager.lookup(context, page).is_some()
     }
 
-    fn is_old(&self, context: ContextId, page: PageNumber) -> bool {
-        self.manager.is_old(context, page)
+    fn presence(&self, context: ContextId, page: PageNumber) -> Presence {
+        match self.manager.lookup(context, page) {
+            None => Presence::Absent,
+            Some((window, _)) if self.manager.is_old(window.slot) => Presence::Leaving,
+            Some(_) => Presence::Staying,
+        }
     }
 
     fn moves_under_way(&self) -> usize {
