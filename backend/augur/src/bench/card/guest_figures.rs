@@ -53,7 +53,8 @@ struct Transfer {
     walks: bool,
     /// Transfers of a list; the time is the list's.
     in_a_list: u64,
-    /// Where the program's memory begins behind the start of a page.
+    /// Where the program's memory begins behind the start of a page: zero in huge pages,
+    /// otherwise where `malloc` has it.
     behind_a_page: u64,
     guest_bytes_per_second: u64,
     card_bytes_per_second: u64,
@@ -164,12 +165,11 @@ impl GuestFigures {
                 1 => String::new(),
                 count => format!(", {count} in a list"),
             };
-            // As large ones of `malloc` do.
-            let behind = match transfer.behind_a_page {
-                0 => String::new(),
-                bytes => format!(", {bytes} B behind a page"),
+            let memory = match transfer.behind_a_page {
+                0 => "",
+                _ => ", malloc's memory",
             };
-            let name = |what: &str| format!("{size} {direction}{walks}{several}{behind}, {what}");
+            let name = |what: &str| format!("{size} {direction}{walks}{several}{memory}, {what}");
             let guest = transfer.guest_bytes_per_second;
             let card = gigabytes(transfer.card_bytes_per_second);
             let unit = Unit::GigabytesPerSecond;

@@ -18,9 +18,9 @@ use crate::samples::{Quantiles, timed};
 const SMALLEST: usize = 4 << 10;
 /// The largest size.
 const LARGEST: usize = 4 << 20;
-/// Bytes that are read for each size, and moved from the card.
+/// Bytes that are read for each size, and moved from the card, if that is not too often.
 const MOVED: usize = 256 << 20;
-/// Most reads of a size, and transfers.
+/// Most reads of a size, and transfers, but for the least of a turn.
 const MOST: usize = 500;
 /// Reading past the page cache wants buffers that start at a block.
 const BLOCK: usize = 4 << 10;
@@ -28,6 +28,9 @@ const BLOCK: usize = 4 << 10;
 /// Times that the two devices change places for each size: what else goes on in the
 /// machine meets both.
 const TURNS: usize = 8;
+/// Reads of a turn, and transfers, at least: the first ones after the other device's turn
+/// take several times as long as those behind them, on either.
+const EACH: usize = 24;
 
 /// Reads of one size from the peer, and transfers of that size from the card.
 #[derive(Debug, Serialize)]
@@ -78,7 +81,10 @@ fn by_turns(
 ) -> Result<Figure, Box<dyn Error>> {
     let bytes = into.len() as u64;
     let (mut reads, mut transfers) = (Vec::new(), Vec::new());
-    let each = (MOVED / into.len().max(1)).clamp(1, MOST).div_ceil(TURNS);
+    let each = (MOVED / into.len().max(1))
+        .min(MOST)
+        .div_ceil(TURNS)
+        .max(EACH);
     for _ in 0..TURNS {
         for _ in 0..each {
             reads.push(timed(|| peer.read_exact_at(into, 0))?.1);

@@ -17,7 +17,11 @@ const MOVED: u64 = 256 << 20;
 const MOST: u64 = 500;
 /// Sizes from here on are measured on bytes that no cache holds, too, and several in a list.
 const LARGE: u64 = 1 << 20;
-/// Where memory of the C library's `malloc` begins behind a page when it is large.
+/// Huge pages, in which the program's memory lies as that of allocators for transfers
+/// does: one look tells the driver where all of it is.
+const HUGE: usize = 2 << 20;
+/// Where memory of the C library's `malloc` begins behind a page when it is large. Up to
+/// the next huge page it lies in small ones.
 const ALLOCATED: u64 = 16;
 /// Transfers of a list of several.
 const SEVERAL: u64 = 16;
@@ -35,7 +39,8 @@ pub struct Kind {
     pub walks: bool,
     /// Transfers of a list: with one, the card rests while the program gets the next ready.
     pub in_a_list: u64,
-    /// Where the program's memory begins, in bytes behind the start of a page.
+    /// Where the program's memory begins, in bytes behind the start of a page: zero for
+    /// memory in huge pages, otherwise it is where `malloc` has it.
     pub behind_a_page: u64,
 }
 
@@ -62,9 +67,14 @@ pub struct Figure {
 pub fn measure(device: &Device, largest: u64) -> Result<Vec<Figure>, Error> {
     let largest = largest.max(SMALLEST);
     let object = device.create_object(largest)?;
-    let mut memory = vec![1_u8; usize::try_from(largest + 2 * SMALLEST).unwrap_or(0)];
+    let mut memory = vec![1_u8; usize::try_from(largest).unwrap_or(0) + 2 * HUGE];
+    let huge = memory.as_ptr().align_offset(HUGE);
     let page = memory.as_ptr().align_offset(SMALLEST as usize);
-    let memory = memory.get_mut(page..).unwrap_or_default();
+    let small = if page == huge {
+        page + SMALLEST as usize
+    } else {
+        page
+    };
     let mut figures = Vec::new();
     let sizes = std::iter::successors(Some(SMALLEST), |size| Some(size * 4));
     for bytes in sizes.take_while(|&bytes| bytes <= largest) {
@@ -87,7 +97,11 @@ pub fn measure(device: &Device, largest: u64) -> Result<Vec<Figure>, Error> {
                     in_a_list,
                     behind_a_page,
                 };
-                let memory = memory.get_mut(behind_a_page as usize..).unwrap_or_default();
+                let start = match behind_a_page {
+                    0 => huge,
+                    behind => small + behind as usize,
+                };
+                let memory = memory.get_mut(start..).unwrap_or_default();
                 figures.push(transfers(device, &object, memory, kind)?);
             }
         }
