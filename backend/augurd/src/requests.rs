@@ -137,7 +137,8 @@ impl Transport {
                 }
                 let card = self.card.clone();
                 let submission = Submission { card, queue, chain };
-                self.card.submit(&bytes, Box::new(submission));
+                let asked = || self.has_work(Side::Control) || self.has_work(Side::Submit);
+                self.card.submit(&bytes, Box::new(submission), &asked);
             }
         }
     }

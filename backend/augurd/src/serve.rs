@@ -223,7 +223,8 @@ impl Transport {
         can_serve(Side::Control) || can_serve(Side::Submit)
     }
 
-    fn has_work(&self, side: Side) -> bool {
+    /// Whether there is something to do for a side's worker.
+    pub(crate) fn has_work(&self, side: Side) -> bool {
         let guest = self.card.guest();
         self.worker(side).bell.is_rung()
             || self

@@ -202,8 +202,11 @@ impl Card {
     /// Takes a submission; `done` is told when its list has ended, which may be
     /// before this returns. Lists of a context take effect in the order of these
     /// calls, whatever queue they came from.
-    pub fn submit(&self, request: &[u8], done: Box<dyn ListDone>) {
-        submit::submit(&self.shared, request, done);
+    ///
+    /// The calling thread moves what the list transfers while nobody else does, for a
+    /// few milliseconds at most, until it is `asked` for something else.
+    pub fn submit(&self, request: &[u8], done: Box<dyn ListDone>, asked: &dyn Fn() -> bool) {
+        submit::submit(&self.shared, request, done, asked);
     }
 
     /// Takes up to `limit` events, in order. The caller delivers them before it,

@@ -45,11 +45,16 @@ const AT_ONCE: usize = 64;
 /// the card ends.
 const STOPPED_PATIENCE: Duration = Duration::from_millis(50);
 
-/// Takes a submission, or tells `done` why not.
-pub(crate) fn submit(shared: &Shared, request: &[u8], done: Box<dyn ListDone>) {
+/// Takes a submission, or tells `done` why not. See [`Card::submit`](crate::Card::submit).
+pub(crate) fn submit(
+    shared: &Shared,
+    request: &[u8],
+    done: Box<dyn ListDone>,
+    asked: &dyn Fn() -> bool,
+) {
     let checked = check(shared, request);
     let refused = match checked {
-        Ok(submission) => match admit(shared, submission, done) {
+        Ok(submission) => match admit(shared, submission, done, asked) {
             Ok(()) => return,
             Err(refused) => refused,
         },
@@ -266,6 +271,7 @@ fn admit(
     shared: &Shared,
     submission: Submission,
     done: Box<dyn ListDone>,
+    asked: &dyn Fn() -> bool,
 ) -> Result<(), (Refused, Box<dyn ListDone>)> {
     let whole = |status| Refused { status, command: 0 };
     let footprint = submission.footprint;
@@ -309,7 +315,7 @@ fn admit(
         Ok(ends) if brief => {
             shared.tell_lists(ends.lists);
             if ends.transfers_ready {
-                dma::stand_in(shared, BRIEF_COMMANDS, true);
+                dma::stand_in(shared, BRIEF_COMMANDS, true, asked);
             }
             compute::stand_in(shared, BRIEF_COMMANDS, BRIEF_NS);
             if shared.dispatch.wake() {
@@ -320,7 +326,7 @@ fn admit(
         Ok(ends) => {
             shared.tell_lists(ends.lists);
             if ends.transfers_ready {
-                dma::stand_in(shared, usize::MAX, false);
+                dma::stand_in(shared, usize::MAX, false, asked);
                 if shared.dispatch.wake() {
                     shared.dma.wake();
                 }

@@ -284,7 +284,8 @@ impl Driver {
 
     fn begin(&self, submission: &[u8]) -> InFlight {
         let (sender, receiver) = channel();
-        self.card.submit(submission, Box::new(Ended(sender)));
+        self.card
+            .submit(submission, Box::new(Ended(sender)), &|| true);
         InFlight(receiver)
     }
 

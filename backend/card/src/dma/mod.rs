@@ -14,7 +14,7 @@ mod part;
 mod queue;
 
 use augur_abi::PAGE_BYTES;
-use augur_memory::{Frames, HomeCopy, HomeRun, PhysicalOffset, Piece, WindowRef};
+use augur_memory::{Frames, HomeCopy, HomeRun, Nanos, PhysicalOffset, Piece, WindowRef};
 
 pub(crate) use self::part::{Part, WAKE};
 use self::queue::{AHEAD, DEMAND};
@@ -24,6 +24,8 @@ use crate::shared::{Shared, Totals};
 
 /// Bytes that are moved without looking for something more urgent.
 const PIECE: u64 = 64 << 10;
+/// How long a thread that takes lists plays the part of a channel, at most.
+const LONGEST: Nanos = Nanos(5_000_000);
 /// Windows filled ahead of use that the driver is told of at once, at most.
 const BATCH: usize = 8;
 
@@ -138,26 +140,35 @@ fn fill_ahead(
     }
 }
 
-/// Plays the part of a channel for at most `transfers` transfers that are ready, and about
-/// as long as it takes to wake one. What is not `brief` is left to channels when any is
+/// Plays the part of a channel for at most `transfers` transfers that are ready, as long
+/// as the caller is not `asked` for something else, but about as long as it takes to wake
+/// one whatever it is asked: all wait while one is woken, and what the caller's caches
+/// hold is not in the channel's. What is not `brief` is left to channels when any is
 /// awake, and one is woken where there is more. The caller wakes one for what is left.
-pub(crate) fn stand_in(shared: &Shared, transfers: usize, brief: bool) {
+pub(crate) fn stand_in(shared: &Shared, transfers: usize, brief: bool, asked: &dyn Fn() -> bool) {
     if !brief && !shared.dma.all_idle() {
         return;
     }
-    let until = shared.now() + WAKE;
+    shared.dma.stand_in(true);
+    move_ready(shared, transfers, brief, asked);
+    shared.dma.stand_in(false);
+}
+
+fn move_ready(shared: &Shared, transfers: usize, brief: bool, asked: &dyn Fn() -> bool) {
+    let began = shared.now();
+    let (until, longest) = (began + WAKE, began + LONGEST);
     for _ in 0..transfers {
         let Some((part, more)) = take(shared) else {
             return;
         };
         if more && !brief {
-            shared.dma.wake();
+            shared.dma.wake_beside();
         }
         let start = shared.now();
         let ready = part::transfer(shared, part, Some(until));
         let now = shared.now();
         Totals::add(&shared.totals.dma_ns, (now - start).0);
-        if !ready || now >= until {
+        if !ready || now >= longest || (now >= until && asked()) {
             return;
         }
     }

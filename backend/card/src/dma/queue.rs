@@ -64,6 +64,8 @@ struct Jobs {
     asleep: Vec<usize>,
     /// Jobs taken since the least urgent that waits had its turn.
     turns: usize,
+    /// Threads that move transfers in channels' places: as many channels may sleep on.
+    standing_in: usize,
     open: bool,
 }
 
@@ -86,6 +88,7 @@ impl DmaQueue {
                 classes: Default::default(),
                 asleep: Vec::with_capacity(channels),
                 turns: 0,
+                standing_in: 0,
                 open: true,
             }),
             arrived: (0..channels).map(|_| Condvar::new()).collect(),
@@ -110,6 +113,28 @@ impl DmaQueue {
     /// Transfers may have become ready.
     pub fn wake(&self) {
         self.wake_one(&mut self.lock());
+    }
+
+    /// There are more transfers than whoever stands in for a channel moves now.
+    pub(super) fn wake_beside(&self) {
+        self.wake_for_more(&mut self.lock());
+    }
+
+    /// Notes that a thread begins to move transfers in a channel's place, or ends.
+    pub(super) fn stand_in(&self, begins: bool) {
+        let mut jobs = self.lock();
+        if begins {
+            jobs.standing_in += 1;
+        } else {
+            jobs.standing_in -= 1;
+        }
+    }
+
+    /// Wakes a channel for transfers that are ready, but for those whose places are taken.
+    fn wake_for_more(&self, jobs: &mut Jobs) {
+        if jobs.asleep.len() > jobs.standing_in {
+            self.wake_one(jobs);
+        }
     }
 
     /// Wakes a channel, if one sleeps; the others look for jobs by themselves.
@@ -253,8 +278,10 @@ impl DmaQueue {
                 if reverse || less_urgent.all(VecDeque::is_empty) {
                     jobs.turns = 0;
                 }
-                if more || !jobs.classes.iter().all(VecDeque::is_empty) {
+                if !jobs.classes.iter().all(VecDeque::is_empty) {
                     self.wake_one(jobs);
+                } else if more {
+                    self.wake_for_more(jobs);
                 }
                 return job;
             }

@@ -40,7 +40,9 @@ fn a_list_that_is_given_up_ends_alone() {
     };
     let (sender, receiver) = channel();
     let request = [header.as_bytes(), &list].concat();
-    driver.card.submit(&request, Box::new(Done(sender)));
+    driver
+        .card
+        .submit(&request, Box::new(Done(sender)), &|| true);
 
     let cancel = |number| {
         let body = ListCancelRequest {

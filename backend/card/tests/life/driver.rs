@@ -265,6 +265,16 @@ impl Driver {
 
     /// Submits a list; its end is received.
     pub fn begin(&self, commands: &[Vec<u8>], segments: &[(u64, u32)]) -> Receiver<SubmitStatus> {
+        self.begin_unless(commands, segments, &|| true)
+    }
+
+    /// Submits a list and moves what it transfers until `asked` for something else.
+    pub fn begin_unless(
+        &self,
+        commands: &[Vec<u8>],
+        segments: &[(u64, u32)],
+        asked: &dyn Fn() -> bool,
+    ) -> Receiver<SubmitStatus> {
         let mut transfers = Vec::new();
         if !segments.is_empty() {
             let total = segments.iter().map(|s| u64::from(s.1)).sum();
@@ -306,6 +316,7 @@ impl Driver {
         self.card.submit(
             &[header.as_bytes(), &list, transfers.as_bytes()].concat(),
             Box::new(Done(sender)),
+            asked,
         );
         receiver
     }

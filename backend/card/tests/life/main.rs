@@ -407,6 +407,7 @@ fn a_stopped_guest_is_not_written_and_goes_on_where_it_was() {
         driver.card.submit(
             &[header.as_bytes(), &list, moves.as_bytes()].concat(),
             Box::new(Done(sender)),
+            &|| true,
         );
         driver.card.guest().stop();
         assert!(driver.card.guest().enter().is_none());

@@ -2,7 +2,8 @@
 //! Nobody is kept from the card by another: not a fault by predictions or bulk
 //! transfers, not bulk transfers by faults, not a context by one that floods.
 
-use std::sync::mpsc::Receiver;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Instant;
 
 use augur_abi::submit::SubmitStatus;
@@ -165,6 +166,31 @@ fn a_context_that_floods_leaves_others_their_predictions() {
         for _ in 0..8 {
             driver.touch(own + page * 4096, true);
             page = (page + 1) % 512;
+        }
+    }
+}
+
+#[test]
+fn who_takes_a_list_moves_what_it_transfers_until_asked_for_something_else() {
+    let driver = busy(PredictorMode::Off);
+    let object = driver.object(1 << 20);
+    // Each waits for the one before: they write the same bytes.
+    let list = vec![transfer(Opcode::TransferIn, object.device_address, 1 << 20, 0); 2000];
+    for patience in [0, 5, usize::MAX] {
+        let end = Instant::now() + PATIENCE;
+        // While the channel is awake it is left to that.
+        let mut looks = 0;
+        while looks == 0 {
+            assert!(Instant::now() < end, "never stood in for the channel");
+            let seen = AtomicUsize::new(0);
+            let asked = || seen.fetch_add(1, Ordering::Relaxed) >= patience;
+            let running = driver.begin_unless(&list, &[(0, 1 << 20)], &asked);
+            // Two gigabytes take longer than anybody stands in for a channel.
+            assert_eq!(running.try_recv(), Err(TryRecvError::Empty));
+            looks = seen.into_inner();
+            assert!(looks <= patience.saturating_add(1), "{looks}");
+            let ended = running.recv_timeout(PATIENCE).unwrap();
+            assert_eq!(ended.status, Status::Ok.code());
         }
     }
 }
