@@ -2,6 +2,7 @@
 //! The card's process, `augurd`, started for one guest.
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -9,11 +10,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use augur_card::{CardConfig, Policy, PredictorMode};
+use augur_predictor::Model;
 use augur_qemu::process::{Supervised, Terminal};
 use augur_qemu::{Card, quote};
 use clap::Args;
 
 use crate::exit::Failure;
+use crate::output_file::OutputFile;
 use crate::size::Size;
 
 /// How long a card may take until it listens. It takes milliseconds; the limit
@@ -98,7 +101,7 @@ impl CardOptions {
             ..CardConfig::default()
         };
         config.manager()?;
-        Ok(())
+        self.model.as_deref().map_or(Ok(()), check_model)
     }
 
     /// So many cards like this.
@@ -113,6 +116,20 @@ impl CardOptions {
         }
         Ok(vec![self.clone(); count])
     }
+}
+
+/// Whether a card can begin with the model in a file, or leave one there.
+fn check_model(path: &Path) -> anyhow::Result<()> {
+    let unusable =
+        |reason: String| Failure::input(format!("the model {}: {reason}", path.display()));
+    match fs::read(path) {
+        Ok(file) => {
+            Model::from_bytes(&file).map_err(|error| unusable(error.to_string()))?;
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(unusable(error.to_string()).into()),
+    }
+    OutputFile::create(path).map(drop)
 }
 
 /// A card's process that listens for QEMU. Dropping it ends the process.
@@ -296,6 +313,17 @@ mod tests {
         assert_eq!(learning.times(1).unwrap().len(), 1);
         assert!(learning.times(2).is_err());
         assert_eq!(CardOptions::default().times(2).unwrap().len(), 2);
+        let folder = tempfile::tempdir().unwrap();
+        let of = |path: &Path| CardOptions {
+            model: Some(path.into()),
+            ..CardOptions::default()
+        };
+        assert!(of(&folder.path().join("new")).check().is_ok());
+        assert!(of(&folder.path().join("no/folder")).check().is_err());
+        let poor = folder.path().join("poor");
+        fs::write(&poor, "no model").unwrap();
+        let said = of(&poor).check().unwrap_err().to_string();
+        assert!(said.contains("safetensors"), "{said}");
         assert!(CardOptions::default().check().is_ok());
         let odd = CardOptions {
             aperture: Size(3 << 20),

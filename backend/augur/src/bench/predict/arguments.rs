@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueEnum as _};
 
 use super::{Kind, Observe, Options, Workload, html, run_all};
 use crate::exit::Failure;
@@ -127,9 +127,12 @@ impl Arguments {
             lines.extend(measured);
         }
         if let Some(report) = report {
+            let observe = self.observe.to_possible_value();
             let settings = format!(
-                "Aperture {} of each trace's pages; policies see {:?}; seed {}.",
-                self.aperture, self.observe, self.seed
+                "Aperture {} of each trace's pages; --observe {}; seed {}.",
+                self.aperture,
+                observe.as_ref().map_or("", |value| value.get_name()),
+                self.seed
             );
             report.finish_with(html::page(&lines, &settings).finish().as_bytes())?;
         }

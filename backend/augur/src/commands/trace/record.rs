@@ -17,6 +17,7 @@ use super::summary;
 use crate::card_process::{self, CardOptions};
 use crate::exit::Failure;
 use crate::guest::{Guest, GuestOptions, Parts};
+use crate::output_file::OutputFile;
 use crate::project::Project;
 use crate::recording::Recording;
 use crate::trace::Totals;
@@ -135,6 +136,9 @@ impl Arguments {
 
     fn record_command(&self) -> anyhow::Result<(Totals, i32)> {
         let limit = Duration::from_secs(self.timeout);
+        self.card.check()?;
+        // A guest is not booted for a trace that has no place.
+        drop(OutputFile::create(&self.output)?);
         let parts = Parts::ensure(&Project::find()?)?;
         let options = GuestOptions {
             cards: vec![self.card.clone()],
