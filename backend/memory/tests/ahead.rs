@@ -12,8 +12,8 @@ const PROBATION: u32 = 128;
 const HOURS: Nanos = Nanos(10_000_000_000_000);
 
 /// 256 frames for windows.
-fn manager() -> (Manager<Lru>, ContextId) {
-    let config = Config {
+fn config() -> Config {
+    Config {
         memory: Frames(4000),
         aperture: Frames(257),
         header: Frames(1),
@@ -26,7 +26,14 @@ fn manager() -> (Manager<Lru>, ContextId) {
         max_objects: 4,
         lease: Nanos(0),
         revoke_timeout: Nanos(u64::MAX),
-    };
+    }
+}
+
+fn manager() -> (Manager<Lru>, ContextId) {
+    manager_of(config())
+}
+
+fn manager_of(config: Config) -> (Manager<Lru>, ContextId) {
     let mut manager = Manager::new(config, Lru::new(257)).unwrap();
     let context = manager.create_context().unwrap();
     (manager, context)
@@ -89,6 +96,38 @@ fn what_was_mapped_ahead_has_a_turnover_to_be_used_and_no_time_limit() {
         settle(&mut manager, HOURS);
     }
     assert!(manager.give_up_unused(context, 16, HOURS));
+}
+
+#[test]
+fn contexts_share_what_may_be_mapped_ahead_equally() {
+    // Two contexts with eight full windows each would leave nothing to share.
+    let (mut manager, first) = manager_of(Config {
+        demand_window: Frames(4),
+        reserve: Frames(4),
+        max_contexts: 2,
+        ..config()
+    });
+    let second = manager.create_context().unwrap();
+    let mut now = Nanos(0);
+    let mut ahead = |manager: &mut Manager<Lru>, context, start: DeviceAddress, pages| {
+        now.0 += 1;
+        let mapped = manager.map_span_ahead(context, start.page(), pages, 4, now);
+        settle(manager, now);
+        mapped.unwrap()
+    };
+    let (_, one, _) = manager.create_object(first, 256 * PAGE).unwrap();
+    let (_, two, _) = manager.create_object(second, 256 * PAGE).unwrap();
+    assert_eq!(ahead(&mut manager, first, one, 64).frames, 64);
+    // A context with a window counts, and each has a half of 200 frames.
+    manager.fault(second, two, HOURS).unwrap();
+    settle(&mut manager, HOURS);
+    let behind = DeviceAddress(one.0 + 64 * PAGE);
+    let mapped = ahead(&mut manager, first, behind, 64);
+    assert_eq!(mapped.frames, 32, "a hundred together, in whole windows");
+    assert_eq!(mapped.left.map(|(_, why)| why), Some(Refused::Quota));
+    let behind = DeviceAddress(two.0 + 4 * PAGE);
+    let mapped = ahead(&mut manager, second, behind, 64);
+    assert_eq!((mapped.frames, mapped.left), (64, None));
 }
 
 #[test]

@@ -187,7 +187,7 @@ impl Mapper {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::cell::RefCell;
     use std::fs::File;
     use std::io;
@@ -213,7 +213,7 @@ mod tests {
     }
 
     /// A card without threads that lets three units be mapped ahead, and an object of 16.
-    fn card() -> (Shared, ContextId, PageNumber) {
+    pub fn card() -> (Shared, ContextId, PageNumber) {
         let config = CardConfig {
             memory_bytes: 64 << 20,
             aperture_bytes: 16 << 20,

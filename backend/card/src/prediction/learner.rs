@@ -391,3 +391,34 @@ impl<'a> Learner<'a> {
         any
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::ahead::tests::card;
+    use super::*;
+
+    #[test]
+    fn objects_and_contexts_are_streams_of_their_own() {
+        let (shared, context, first) = card();
+        let (other, second, foreign) = {
+            let mut core = shared.core();
+            let other = core.manager.create_context().unwrap();
+            let second = core.manager.create_object(context, 1 << PAGE_SHIFT);
+            let foreign = core.manager.create_object(other, 1 << PAGE_SHIFT);
+            (other, second.unwrap().1, foreign.unwrap().1)
+        };
+        let trained = Trained::default();
+        let (training, _told) = sync_channel(BATCHES);
+        let learner = Learner::new(&shared, School::new(training, &trained));
+        let stream = learner.stream(context, first).unwrap();
+        let last = PageNumber(first.0 + 16 * 16 - 1);
+        assert_eq!(learner.stream(context, last), Some(stream));
+        let others = [(context, second), (other, foreign)];
+        for (context, address) in others {
+            let beside = learner.stream(context, address.page()).unwrap();
+            assert_eq!(beside.context, context);
+            assert_ne!(beside, stream);
+        }
+        assert_eq!(learner.stream(context, PageNumber(0)), None, "no object");
+    }
+}

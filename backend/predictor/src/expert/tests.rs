@@ -12,16 +12,22 @@ const STREAM: Stream = Stream {
 
 /// What `expert` proposes at the last of `pages`, each of which faults.
 fn proposed(expert: &mut dyn Expert, pages: &[u64]) -> Vec<u64> {
+    let accesses: Vec<_> = pages.iter().map(|&page| (STREAM, page)).collect();
+    proposed_beside(expert, &accesses)
+}
+
+/// The same where several streams take turns.
+fn proposed_beside(expert: &mut dyn Expert, accesses: &[(Stream, u64)]) -> Vec<u64> {
     let mut history = History::new();
     let mut proposals = Proposals::new();
-    for &page in pages {
-        history.record(STREAM, page);
+    for &(stream, page) in accesses {
+        history.record(stream, page);
         proposals.clear();
         let moment = Moment {
-            stream: STREAM,
+            stream,
             page,
             fault: true,
-            recent: history.stream(STREAM),
+            recent: history.stream(stream),
             history: &history,
         };
         expert.propose(&moment, 0, &mut proposals);
@@ -41,6 +47,28 @@ fn a_stride_is_followed_once_it_repeats() {
     assert!(proposed(&mut Strides::new(), &[100, 107]).is_empty());
     let pages = proposed(&mut Strides::new(), &[100, 107, 114]);
     assert_eq!(pages[..2], [121, 128]);
+}
+
+#[test]
+fn contexts_and_queues_that_take_turns_have_strides_of_their_own() {
+    let (context, queue) = (ContextId(1), 1);
+    for other in [Stream { context, ..STREAM }, Stream { queue, ..STREAM }] {
+        let accesses = [
+            (STREAM, 1024),
+            (other, 1040),
+            (STREAM, 1031),
+            (other, 1051),
+            (STREAM, 1038),
+        ];
+        let pages = proposed_beside(&mut Strides::new(), &accesses);
+        assert_eq!(pages[..2], [1045, 1052], "beside {other:?}");
+    }
+}
+
+#[test]
+fn zones_that_a_stream_visits_in_turn_have_strides_of_their_own() {
+    let pages = proposed(&mut Strides::new(), &[1024, 9000, 1031, 9011, 1038]);
+    assert_eq!(pages[..2], [1045, 1052]);
 }
 
 #[test]

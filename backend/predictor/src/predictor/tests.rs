@@ -74,3 +74,42 @@ fn what_is_asked_for_and_not_mapped_does_not_age_labels() {
     predictor.settle(key(CONTEXT, PageNumber(5000)), Nanos(40_000));
     assert!(!predictor.labels.waits(key(CONTEXT, PageNumber(1))));
 }
+
+#[test]
+fn a_region_says_how_often_and_how_soon_it_is_expected_to_be_used() {
+    const STEP: u64 = 500_000;
+    let mut predictor = predictor(1024);
+    let nothing = |_: ContextId, _: PageNumber| false;
+    // Each page is used three times, in half a millisecond, before it leaves.
+    for page in 0..3000 {
+        for use_of_it in 0..3 {
+            let origin = if use_of_it == 0 {
+                Origin::Fault
+            } else {
+                Origin::Touch
+            };
+            let time = Nanos(page * STEP + use_of_it);
+            predictor.learn(
+                &Observation {
+                    origin,
+                    time,
+                    ..touch(page, 0)
+                },
+                &nothing,
+            );
+            if use_of_it == 0 && page == 2999 {
+                break;
+            }
+        }
+        predictor.unmapped(CONTEXT, PageNumber(page), true);
+    }
+    let regions = predictor.regions();
+    let next = regions.first().unwrap();
+    assert_eq!((next.context, next.start), (CONTEXT, PageNumber(3000)));
+    assert!(next.pages >= 2 && next.probability > 0.5, "{next:?}");
+    let touches = next.expected_touches / (next.probability * next.pages as f32);
+    assert!((2.9..3.1).contains(&touches), "{touches} touches of a page");
+    // The page that comes first.
+    let steps = next.time_to_use.0 as f64 / STEP as f64;
+    assert!((0.8..2.0).contains(&steps), "in {steps} steps");
+}
