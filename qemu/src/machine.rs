@@ -23,6 +23,10 @@ use crate::{Configuration, Console, Error, Qemu, quote, serial, sockets, termina
 const POLL: Duration = Duration::from_millis(50);
 /// How long QEMU may take to open its control socket.
 const QMP_SOCKET: Duration = Duration::from_secs(300);
+/// Time between two attempts to reach it.
+const ATTEMPT: Duration = Duration::from_millis(5);
+/// How long a QEMU that has closed it may take to end.
+const ENDING: Duration = Duration::from_secs(10);
 
 /// A QEMU process with a guest in it. Dropping it kills QEMU.
 #[derive(Debug)]
@@ -353,14 +357,21 @@ impl Drop for Machine {
 fn connect_when_listening(qemu: &mut Supervised, socket: &Path, log: &Path) -> Result<Qmp, Error> {
     let end = Instant::now() + QMP_SOCKET;
     loop {
-        match Qmp::connect(socket) {
-            Err(Error::File { .. }) if Instant::now() < end => {}
-            other => return other,
-        }
-        if let Some(status) = qemu.try_wait().map_err(Error::file(log))? {
+        let failed = match Qmp::connect(socket) {
+            Ok(qmp) => return Ok(qmp),
+            Err(failed) => failed,
+        };
+        let may_listen_yet = matches!(failed, Error::File { .. }) && Instant::now() < end;
+        // QEMU listens before it looks at what its machine is to have, and closes the
+        // connection just before it ends.
+        let patience = if may_listen_yet { ATTEMPT } else { ENDING };
+        let status = qemu.wait_at_most(patience).map_err(Error::file(log))?;
+        if let Some(status) = status {
             return Err(ended(&status.to_string(), log));
         }
-        thread::sleep(Duration::from_millis(5));
+        if !may_listen_yet {
+            return Err(failed);
+        }
     }
 }
 
@@ -385,4 +396,27 @@ fn ended(status: &str, log: &Path) -> Error {
 fn record(command: &std::process::Command, path: &Path) -> Result<(), Error> {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     fs::write(path, quote::command(words) + "\n").map_err(Error::file(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_qemu_that_ends_after_it_listens_is_quoted() {
+        let folder = tempfile::tempdir().unwrap();
+        let (socket, log) = (folder.path().join("qmp"), folder.path().join("log"));
+        let listener = UnixListener::bind(&socket).unwrap();
+        thread::spawn(move || drop(listener.accept()));
+        fs::write(&log, "qemu: no slot available\n").unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 0.2; exit 1"]);
+        let mut qemu = Supervised::spawn(command, Terminal::Apart).unwrap();
+        let error = connect_when_listening(&mut qemu, &socket, &log).unwrap_err();
+        let said = "QEMU ended (exit status: 1): qemu: no slot available; its log is ";
+        assert!(error.to_string().starts_with(said), "{error}");
+    }
 }

@@ -24,6 +24,9 @@ use crate::size::Size;
 const LISTENING: Duration = Duration::from_secs(120);
 /// Queues besides those for submissions: control and events.
 const FIXED_QUEUES: u16 = 2;
+/// Cards of one guest. QEMU's table of shared memory has no room for the aperture of
+/// another, which the guest would not see, and nobody would say why.
+const MOST_CARDS: usize = 8;
 
 /// What a card is like; `augurd` takes the same options.
 #[derive(Debug, Clone, Args)]
@@ -100,15 +103,23 @@ impl CardOptions {
             submit_queues: self.submit_queues,
             ..CardConfig::default()
         };
-        config.manager()?;
+        config
+            .manager()
+            .map_err(|error| Failure::input(error.to_string()))?;
         self.model.as_deref().map_or(Ok(()), check_model)
     }
 
     /// So many cards like this.
     ///
     /// # Errors
-    /// Several would write what they learned into one file.
+    /// QEMU has no room for them, or several would write what they learned into one
+    /// file.
     pub fn times(&self, count: usize) -> anyhow::Result<Vec<Self>> {
+        if count > MOST_CARDS {
+            bail!(Failure::input(format!(
+                "--cards is at most {MOST_CARDS}: QEMU has no room for more apertures"
+            )));
+        }
         if count > 1 && self.model.is_some() {
             bail!(Failure::input(
                 "--model is for one card: each writes its own"
@@ -312,7 +323,8 @@ mod tests {
         };
         assert_eq!(learning.times(1).unwrap().len(), 1);
         assert!(learning.times(2).is_err());
-        assert_eq!(CardOptions::default().times(2).unwrap().len(), 2);
+        assert_eq!(CardOptions::default().times(8).unwrap().len(), 8);
+        assert!(CardOptions::default().times(9).is_err());
         let folder = tempfile::tempdir().unwrap();
         let of = |path: &Path| CardOptions {
             model: Some(path.into()),

@@ -18,6 +18,7 @@ use crate::card_process::{CardOptions, CardProcess, schedule_beside};
 use crate::exit::Failure;
 use crate::project::Project;
 use crate::run_folder::RunFolder;
+use crate::size::Size;
 
 /// How long a guest may take to come up: three seconds under TCG on an idle
 /// machine, but many guests may boot at once on a slow one.
@@ -165,6 +166,21 @@ pub fn find_qemu(root: &ToolRoot) -> anyhow::Result<Qemu> {
 fn processors() -> u32 {
     let there = std::thread::available_parallelism().map_or(1, usize::from);
     u32::try_from(there.min(2)).unwrap_or(1)
+}
+
+/// Less does not hold a kernel and what it begins with.
+const LEAST_MEMORY: Size = Size(128 << 20);
+
+/// Reads an argument that says how much memory a guest has.
+///
+/// # Errors
+/// It is no size, or too small.
+pub fn guest_memory(text: &str) -> Result<Size, String> {
+    let size: Size = text.parse()?;
+    if size < LEAST_MEMORY {
+        return Err(format!("a guest needs {LEAST_MEMORY} at least"));
+    }
+    Ok(size)
 }
 
 /// What a guest is like.

@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::card_process::CardOptions;
 use crate::debug;
-use crate::guest::{Guest, GuestOptions, Parts};
+use crate::guest::{Guest, GuestOptions, Parts, guest_memory};
 use crate::project::Project;
 use crate::size::Size;
 
@@ -22,7 +22,7 @@ pub struct Arguments {
     #[command(flatten)]
     card: CardOptions,
     /// Memory of the guest
-    #[arg(long, value_name = "SIZE", default_value = "1G")]
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = guest_memory)]
     guest_memory: Size,
 }
 

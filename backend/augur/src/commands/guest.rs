@@ -13,7 +13,7 @@ use crate::build::initramfs::InputFile;
 use crate::build::tool_root::Kernel;
 use crate::card_process::CardOptions;
 use crate::exit::{self, Failure};
-use crate::guest::{Guest, GuestOptions, Parts};
+use crate::guest::{Guest, GuestOptions, Parts, guest_memory};
 use crate::project::Project;
 use crate::size::Size;
 
@@ -29,7 +29,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1)]
     cards: usize,
     /// Memory of the guest
-    #[arg(long, value_name = "SIZE", default_value = "1G")]
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = guest_memory)]
     guest_memory: Size,
     /// Seconds that the command may take
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]

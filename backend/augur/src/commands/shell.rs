@@ -8,7 +8,7 @@ use augur_qemu::Console;
 use clap::Args;
 
 use crate::card_process::CardOptions;
-use crate::guest::{Guest, GuestOptions, Parts};
+use crate::guest::{Guest, GuestOptions, Parts, guest_memory};
 use crate::project::Project;
 use crate::size::Size;
 
@@ -24,7 +24,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1)]
     cards: usize,
     /// Memory of the guest
-    #[arg(long, value_name = "SIZE", default_value = "1G")]
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = guest_memory)]
     guest_memory: Size,
 }
 
