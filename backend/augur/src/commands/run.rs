@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::bail;
 use clap::Args;
-use image::{ImageFormat, ImageReader};
+use image::{ImageError, ImageFormat, ImageReader};
 
 use crate::bench::{ahead, tracking};
 use crate::build::initramfs::InputFile;
@@ -27,7 +27,8 @@ const PHOTO: &str = "images/photo/raccoon.jpg";
 /// What each of two jobs moves through an aperture of an eighth of both, mapped in
 /// several ways, in MiB.
 const AHEAD_MIB: u64 = 128;
-/// The longest side of an image, in pixels.
+/// The sides that an image may have, in pixels: half of it is one at least.
+const SHORTEST_SIDE: u32 = 2;
 const LONGEST_SIDE: u32 = 8192;
 /// Memory of a guest with a small image, in MiB.
 const BASE_MIB: u64 = 768;
@@ -61,6 +62,7 @@ impl Arguments {
         let image = self.image.unwrap_or_else(|| project.path(PHOTO));
         let memory_mib = guest_memory_mib(&image)?;
         require_memory(Size(memory_mib << 20))?;
+        require_whole(&image)?;
         Plan::of(&project)?.announce();
 
         let parts = Parts::ensure(&project)?;
@@ -104,7 +106,17 @@ impl Arguments {
                 .machine()
                 .follow(&job, &mut io::stdout(), &mut io::stderr(), JOB)?
         };
-        guest.collect_results(END)?;
+        let results = guest.collect_results(END)?;
+        if !results
+            .iter()
+            .any(|file| file.ends_with(report::JOB_REPORT))
+        {
+            let folder = guest.power_off(END)?;
+            bail!(
+                "the job ended with exit code {code} and left no report; logs: {}",
+                Project::shown(folder.path())
+            );
+        }
         println!();
         let tracking = tracking::measure_in(&guest, first_compared, &tracking::Work::default())?;
         println!("{}", tracking.table());
@@ -129,8 +141,7 @@ impl Arguments {
             tracking: tracking.recorded(&folder)?,
             mapping: ahead.recorded(),
         };
-        let report = report::write(&folder.results(), &facts)
-            .with_context(|| format!("the job ended with exit code {code} and left no report"))?;
+        let report = report::write(&folder.results(), &facts)?;
         println!();
         println!("report:  {}", Project::shown(&report));
         println!("results: {}", Project::shown(&folder.results()));
@@ -168,8 +179,33 @@ fn guest_memory_mib(image: &Path) -> Result<u64, Failure> {
             "{width}x{height} is too large; scale it to {LONGEST_SIDE}x{LONGEST_SIDE} or less"
         )));
     }
+    if width < SHORTEST_SIDE || height < SHORTEST_SIDE {
+        return Err(refuse(format!(
+            "{width}x{height} is too small; give {SHORTEST_SIDE}x{SHORTEST_SIDE} or more"
+        )));
+    }
     let pixels = u64::from(width) * u64::from(height);
     Ok(BASE_MIB + Size(pixels * BYTES_PER_PIXEL + 2 * metadata.len()).mib())
+}
+
+/// Refuses an image that ends early or is damaged behind its dimensions, as the job
+/// would after a boot.
+fn require_whole(image: &Path) -> anyhow::Result<()> {
+    let decoded = ImageReader::open(image)
+        .and_then(ImageReader::with_guessed_format)
+        .map_err(ImageError::from)
+        .and_then(|mut reader| {
+            // Its sides are within bounds.
+            reader.no_limits();
+            reader.decode()
+        });
+    match decoded {
+        Ok(_) => Ok(()),
+        Err(error) => bail!(Failure::input(format!(
+            "{}: damaged ({error}); give another file",
+            image.display()
+        ))),
+    }
 }
 
 /// Refuses to start a guest that this machine has no memory for.
@@ -221,6 +257,11 @@ mod tests {
         assert!(refusal(b"").contains("neither PNG nor JPEG"));
         assert!(refusal(b"\x89PNG\r\n\x1a\n").contains("damaged"));
         assert!(refusal(&png_header(8193, 10)).contains("8193x10 is too large"));
+        assert!(refusal(&png_header(1, 10)).contains("1x10 is too small"));
+        let header = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(header.path(), png_header(64, 64)).unwrap();
+        let unfinished = require_whole(header.path()).unwrap_err().to_string();
+        assert!(unfinished.contains("damaged ("), "{unfinished}");
         let missing = guest_memory_mib(Path::new("/no/such.png"))
             .unwrap_err()
             .to_string();

@@ -20,6 +20,9 @@ pub use mapping::{Mapping, MappingSample};
 pub use page::escape;
 pub use schedule::{Recorded, Schedule};
 
+/// What the job leaves among its results.
+pub const JOB_REPORT: &str = "report.json";
+
 /// What the host knows of a run and the job does not.
 #[derive(Debug, Clone)]
 pub struct RunFacts {
@@ -45,7 +48,7 @@ pub struct RunFacts {
 /// # Errors
 /// When the job left no report, or one that cannot be read.
 pub fn write(results: &Path, facts: &RunFacts) -> anyhow::Result<PathBuf> {
-    let job = Job::read(&results.join("report.json"))?;
+    let job = Job::read(&results.join(JOB_REPORT))?;
     let page = page::render(&job, facts, results)?;
     let path = results.join("report.html");
     let partial = results.join("report.html.partial");
