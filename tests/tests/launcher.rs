@@ -120,3 +120,25 @@ fn a_shell_answers_to_what_is_typed_and_ends_with_its_guest() {
     assert!(said.lines().any(|line| line.starts_with('{')), "{said}");
     assert!(notes.contains("logs: "), "{notes}");
 }
+
+#[test]
+fn who_reads_only_the_first_lines_of_an_output_sees_no_panic() {
+    let trace = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(
+        trace.path(),
+        "time_ns,stream,op,offset,bytes\n0,0,r,0,4096\n",
+    )
+    .unwrap();
+    let card = programs::card(&Project::find().unwrap()).unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = Command::new(card.with_file_name("augur"))
+        .args(["trace", "show"])
+        .arg(trace.path())
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(128 + 13));
+}

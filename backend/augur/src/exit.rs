@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Exit codes, and the one place where an error becomes a line on stderr.
 
+use std::any::Any;
 use std::fmt;
+use std::panic::{self, UnwindSafe};
 use std::process::ExitCode;
 
 /// The work failed: a result was wrong, a guest crashed or timed out.
@@ -10,6 +12,9 @@ pub const FAILED: u8 = 1;
 pub const BAD_INPUT: u8 = 2;
 /// This machine lacks something; `augur doctor` says what.
 pub const MACHINE: u8 = 3;
+/// Nobody reads our output any more, as behind `| head`; what a shell says of a process
+/// that died of SIGPIPE.
+const NO_READER: u8 = 128 + 13;
 /// `augur guest` alone: the guest failed, whatever its command would have said.
 pub const GUEST_FAILED: u8 = 125;
 
@@ -48,13 +53,69 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+/// Runs the program, and ends it without a word when who reads its output has gone.
+/// Guests and unfinished files go as they do after any failure.
+pub fn when_nobody_reads(run: impl FnOnce() -> ExitCode + UnwindSafe) -> ExitCode {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if !is_of_closed_output(info.payload()) {
+            usual(info);
+        }
+    }));
+    panic::catch_unwind(run).unwrap_or_else(|payload| {
+        if is_of_closed_output(payload.as_ref()) {
+            ExitCode::from(NO_READER)
+        } else {
+            panic::resume_unwind(payload)
+        }
+    })
+}
+
+/// Whether this is the panic of `print!` or `eprint!` for a pipe that is closed.
+fn is_of_closed_output(payload: &(dyn Any + Send)) -> bool {
+    payload
+        .downcast_ref::<String>()
+        .is_some_and(|said| said.starts_with("failed printing to ") && said.contains("Broken pipe"))
+}
+
 /// Prints `error` with its causes on one line of stderr and returns the exit
 /// code it stands for.
 pub fn report(error: &anyhow::Error) -> ExitCode {
-    eprintln!("augur: {error:#}");
+    eprintln!("augur: {}", in_one_line(error));
     let code = error
         .chain()
         .find_map(|cause| cause.downcast_ref::<Failure>())
         .map_or(FAILED, |failure| failure.code);
     ExitCode::from(code)
+}
+
+/// An error and its causes, each said once: some say what their cause says.
+fn in_one_line(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |line, cause| {
+        let cause = cause.to_string();
+        match line.as_str() {
+            "" => cause,
+            said if said.ends_with(&cause) => line,
+            said => format!("{said}: {cause}"),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn what_an_error_says_of_its_cause_is_not_said_again() {
+        let error = io::Error::other("no such thing");
+        let error = augur_qemu::Error::file("/a")(error);
+        let error = Err::<(), _>(error).context("cannot boot").unwrap_err();
+        assert_eq!(in_one_line(&error), "cannot boot: /a: no such thing");
+        let error = Err::<(), _>(Failure::input("wrong")).context("here");
+        assert_eq!(in_one_line(&error.unwrap_err()), "here: wrong");
+    }
 }

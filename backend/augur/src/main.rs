@@ -29,8 +29,8 @@ fn main() -> ExitCode {
     {
         return exit::report(&error.into());
     }
-    match arguments.command.run() {
+    exit::when_nobody_reads(|| match arguments.command.run() {
         Ok(code) => code,
         Err(error) => exit::report(&error),
-    }
+    })
 }

@@ -34,7 +34,7 @@ pub enum Command {
     DriverDebug(driver_debug::Arguments),
     /// Measure the card, or its own code on a virtual clock.
     Bench(bench::Arguments),
-    /// Make access traces, from other formats and from kernels' loops, and show them.
+    /// Record access traces, import or generate them, and show them.
     Trace(trace::Arguments),
     /// Train a model for the card's predictor on recorded traces.
     Train(train::Arguments),
