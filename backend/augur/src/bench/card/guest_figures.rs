@@ -93,6 +93,8 @@ struct Aperture {
 #[derive(Debug, Deserialize)]
 struct PeerRead {
     bytes: u64,
+    /// The memory of both, which otherwise is as `malloc` gives it.
+    in_huge_pages: bool,
     guest: Quantiles,
     guest_bytes_per_second: u64,
     /// Transfers of the card by turns with the reads.
@@ -204,21 +206,27 @@ impl GuestFigures {
         for peer in &self.peer {
             let group = "peer (vhost-user-blk)";
             let size = Size(peer.bytes);
+            let memory = if peer.in_huge_pages {
+                ""
+            } else {
+                ", malloc's memory"
+            };
+            let name = |what: &str| format!("{size}{memory}, {what}");
             let (guest, unit) = (peer.guest, Unit::Microseconds);
             let (median, p99) = (microseconds(guest.median_ns), microseconds(guest.p99_ns));
-            figures.add(group, format!("{size} read"), unit, None, median);
-            figures.add(group, format!("{size} read, p99"), unit, None, p99);
+            figures.add(group, name("read"), unit, None, median);
+            figures.add(group, name("read, p99"), unit, None, p99);
             let speed = gigabytes(peer.guest_bytes_per_second);
             let unit = Unit::GigabytesPerSecond;
-            figures.add(group, format!("{size} read, bytes"), unit, None, speed);
+            figures.add(group, name("read, bytes"), unit, None, speed);
             let time = ratio(peer.card.median_ns as f64, guest.median_ns as f64);
             let small = (peer.bytes == 4 << 10).then_some(Aim::AtMost(0.5));
-            let name = format!("{size}, time of the card / of the peer");
-            figures.add(group, name, Unit::Ratio, small, time);
+            let against = name("time of the card / of the peer");
+            figures.add(group, against, Unit::Ratio, small, time);
             let speed = ratio(gigabytes(peer.card_bytes_per_second), speed);
             let large = (peer.bytes == 4 << 20).then_some(Aim::AtLeast(1.5));
-            let name = format!("{size}, bandwidth of the card / of the peer");
-            figures.add(group, name, Unit::Ratio, large, speed);
+            let against = name("bandwidth of the card / of the peer");
+            figures.add(group, against, Unit::Ratio, large, speed);
         }
     }
 

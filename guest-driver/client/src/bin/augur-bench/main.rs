@@ -7,6 +7,7 @@
 
 mod aperture;
 mod latency;
+mod memory;
 mod peer;
 mod samples;
 mod transfers;

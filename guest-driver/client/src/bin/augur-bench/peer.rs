@@ -12,6 +12,7 @@ use augur_client::units::Bytes;
 use augur_client::{CommandList, Device, Object};
 use serde::Serialize;
 
+use crate::memory::{Memory, Place};
 use crate::samples::{Quantiles, timed};
 
 /// Sizes from a page on, each four times the one before.
@@ -22,8 +23,8 @@ const LARGEST: usize = 4 << 20;
 const MOVED: usize = 256 << 20;
 /// Most reads of a size, and transfers, but for the least of a turn.
 const MOST: usize = 500;
-/// Reading past the page cache wants buffers that start at a block.
-const BLOCK: usize = 4 << 10;
+/// Sizes from here on are moved in memory of both kinds.
+const LARGE: usize = 1 << 20;
 
 /// Times that the two devices change places for each size: what else goes on in the
 /// machine meets both.
@@ -37,6 +38,9 @@ const EACH: usize = 24;
 pub struct Figure {
     /// Bytes of a read, and of a transfer.
     pub bytes: u64,
+    /// Whether the memory of both lies in huge pages; otherwise it begins at the first
+    /// page of what `malloc` gives, for reading past the page cache wants whole blocks.
+    pub in_huge_pages: bool,
     /// Guest wall time of a read.
     pub guest: Quantiles,
     /// Bytes over the median guest time, per second.
@@ -60,25 +64,28 @@ pub fn measure(peer: &Path, card: &Device) -> Result<Vec<Figure>, Box<dyn Error>
         .open(peer)
         .map_err(|error| format!("{}: {error}", peer.display()))?;
     let object = card.create_object(LARGEST as u64)?;
-    let mut memory = vec![1_u8; LARGEST + BLOCK];
-    let start = memory.as_ptr().align_offset(BLOCK);
-    let aligned = memory.get_mut(start..).unwrap_or_default();
+    let mut memory = Memory::new(LARGEST);
+    let mut figures = Vec::new();
     let sizes = std::iter::successors(Some(SMALLEST), |size| Some(size * 4));
-    sizes
-        .take_while(|&size| size <= LARGEST)
-        .map(|size| {
-            let into = aligned.get_mut(..size).unwrap_or_default();
-            by_turns(&peer, card, &object, into)
-        })
-        .collect()
+    for size in sizes.take_while(|&size| size <= LARGEST) {
+        for place in [Place::Huge, Place::Behind(0)] {
+            if place == Place::Huge || size >= LARGE {
+                figures.push(by_turns(&peer, card, &object, &mut memory, size, place)?);
+            }
+        }
+    }
+    Ok(figures)
 }
 
 fn by_turns(
     peer: &File,
     card: &Device,
     object: &Object,
-    into: &mut [u8],
+    memory: &mut Memory,
+    size: usize,
+    place: Place,
 ) -> Result<Figure, Box<dyn Error>> {
+    let into = memory.at(place, size);
     let bytes = into.len() as u64;
     let (mut reads, mut transfers) = (Vec::new(), Vec::new());
     let each = (MOVED / into.len().max(1))
@@ -100,6 +107,7 @@ fn by_turns(
     let per_second = |nanos: u64| (bytes * 1_000_000_000).checked_div(nanos).unwrap_or(0);
     Ok(Figure {
         bytes,
+        in_huge_pages: place == Place::Huge,
         guest,
         guest_bytes_per_second: per_second(guest.median_ns),
         card,
@@ -111,8 +119,9 @@ impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "peer, read {:>8}       median {:>9.1} us   p99 {:>9.1} us   {:>9}/s   by turns, the card {:>9.1} us",
+            "peer, read {:>8} {:<5} median {:>9.1} us   p99 {:>9.1} us   {:>9}/s   by turns, the card {:>9.1} us",
             Bytes(self.bytes).to_string(),
+            if self.in_huge_pages { "" } else { "small" },
             self.guest.median_ns as f64 * 1e-3,
             self.guest.p99_ns as f64 * 1e-3,
             Bytes(self.guest_bytes_per_second).to_string(),

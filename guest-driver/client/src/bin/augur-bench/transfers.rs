@@ -7,6 +7,7 @@ use augur_client::units::Bytes;
 use augur_client::{CommandList, Device, Error, Object};
 use serde::Serialize;
 
+use crate::memory::{Memory, Place};
 use crate::samples::{Quantiles, timed};
 
 /// Sizes from a page on; the largest is an argument.
@@ -17,11 +18,7 @@ const MOVED: u64 = 256 << 20;
 const MOST: u64 = 500;
 /// Sizes from here on are measured on bytes that no cache holds, too, and several in a list.
 const LARGE: u64 = 1 << 20;
-/// Huge pages, in which the program's memory lies as that of allocators for transfers
-/// does: one look tells the driver where all of it is.
-const HUGE: usize = 2 << 20;
-/// Where memory of the C library's `malloc` begins behind a page when it is large. Up to
-/// the next huge page it lies in small ones.
+/// Where memory of the C library's `malloc` begins behind a page when it is large.
 const ALLOCATED: u64 = 16;
 /// Transfers of a list of several.
 const SEVERAL: u64 = 16;
@@ -67,14 +64,7 @@ pub struct Figure {
 pub fn measure(device: &Device, largest: u64) -> Result<Vec<Figure>, Error> {
     let largest = largest.max(SMALLEST);
     let object = device.create_object(largest)?;
-    let mut memory = vec![1_u8; usize::try_from(largest).unwrap_or(0) + 2 * HUGE];
-    let huge = memory.as_ptr().align_offset(HUGE);
-    let page = memory.as_ptr().align_offset(SMALLEST as usize);
-    let small = if page == huge {
-        page + SMALLEST as usize
-    } else {
-        page
-    };
+    let mut memory = Memory::new(largest as usize);
     let mut figures = Vec::new();
     let sizes = std::iter::successors(Some(SMALLEST), |size| Some(size * 4));
     for bytes in sizes.take_while(|&bytes| bytes <= largest) {
@@ -97,11 +87,11 @@ pub fn measure(device: &Device, largest: u64) -> Result<Vec<Figure>, Error> {
                     in_a_list,
                     behind_a_page,
                 };
-                let start = match behind_a_page {
-                    0 => huge,
-                    behind => small + behind as usize,
+                let place = match behind_a_page {
+                    0 => Place::Huge,
+                    behind => Place::Behind(behind as usize),
                 };
-                let memory = memory.get_mut(start..).unwrap_or_default();
+                let memory = memory.at(place, largest as usize);
                 figures.push(transfers(device, &object, memory, kind)?);
             }
         }
