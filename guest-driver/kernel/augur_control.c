@@ -165,7 +165,7 @@ int augur_request_call(struct augur_device *adev, struct augur_request *request)
 	ret = augur_control_post(adev, request, AUGUR_ACK_DESCRIPTORS);
 	if (ret)
 		return ret;
-	until = augur_look_until();
+	until = augur_look_until(0);
 	do {
 		augur_control_look(adev);
 	} while (!completion_done(&request->done) && augur_look_again(until));

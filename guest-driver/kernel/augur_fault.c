@@ -76,7 +76,7 @@ static int augur_fault_send(struct augur_device *adev, struct augur_request *req
 
 	augur_events_look_begin(adev);
 	ret = augur_request_send(adev, request);
-	until = augur_look_until();
+	until = augur_look_until(0);
 	if (!ret)
 		do {
 			augur_events_look(adev);

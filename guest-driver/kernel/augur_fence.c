@@ -171,7 +171,7 @@ int augur_fences_wait(struct augur_context *context, struct drm_augur_wait *args
 	if (!fence)
 		return -ENOENT;
 	if (!dma_fence_is_signaled(&fence->base))
-		augur_queue_look(&context->adev->queues[fence->queue], &fence->base,
+		augur_queue_look(&context->adev->queues[fence->queue], fence,
 				 !args->timeout_ns);
 	left = dma_fence_wait_timeout(&fence->base, true,
 				      drm_timeout_abs_to_jiffies(args->timeout_ns));

@@ -27,12 +27,14 @@ struct drm_file;
  *	the list did not end with OK.
  * @lock: The fence's lock: it lives as long as the fence.
  * @queue: Where its list is submitted.
+ * @moved_bytes: Bytes of the memory that its list's transfers are lent.
  * @result: How the list ended. Valid once the fence is signalled.
  */
 struct augur_fence {
 	struct dma_fence base;
 	spinlock_t lock;	/* the fence's own */
 	u32 queue;
+	u64 moved_bytes;
 	struct augur_submit_status result;
 };
 

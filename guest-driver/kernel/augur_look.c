@@ -3,6 +3,7 @@
  * For how long a wait looks at a ring itself.
  */
 #include <linux/ktime.h>
+#include <linux/minmax.h>
 #include <linux/moduleparam.h>
 #include <linux/sched.h>
 
@@ -11,16 +12,23 @@
 static unsigned int look_us = 200;
 module_param(look_us, uint, 0644);
 MODULE_PARM_DESC(look_us,
-		 "Microseconds a wait looks at the ring itself before it sleeps until the interrupt");
+		 "Microseconds a wait looks at the ring itself before it sleeps until the interrupt, twice as many at most while memory is moved");
+
+/* At most this many bytes are moved in a nanosecond. */
+#define AUGUR_LOOK_BYTES_PER_NS	16
 
 /**
  * augur_look_until - when a wait that begins now should go to sleep
+ * @moved_bytes: Bytes of memory that are moved meanwhile, which make the wait look for
+ *	up to twice as long: to sleep and be woken takes as long as to move megabytes.
  *
  * Return: what ktime_get_ns() returns then.
  */
-u64 augur_look_until(void)
+u64 augur_look_until(u64 moved_bytes)
 {
-	return ktime_get_ns() + (u64)READ_ONCE(look_us) * NSEC_PER_USEC;
+	u64 look = (u64)READ_ONCE(look_us) * NSEC_PER_USEC;
+
+	return ktime_get_ns() + look + min(moved_bytes / AUGUR_LOOK_BYTES_PER_NS, look);
 }
 
 /**

@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-u64 augur_look_until(void);
+u64 augur_look_until(u64 moved_bytes);
 bool augur_look_again(u64 until);
 
 #endif

@@ -16,6 +16,7 @@
 #include "augur_context.h"
 #include "augur_control.h"
 #include "augur_device.h"
+#include "augur_fence.h"
 #include "augur_list.h"
 #include "augur_look.h"
 #include "augur_queue.h"
@@ -233,9 +234,9 @@ static enum hrtimer_restart augur_queue_unwatched(struct hrtimer *timer)
  * @fence: The list's fence.
  * @once: The program asks again and again, and does not want to wait.
  */
-void augur_queue_look(struct augur_queue *queue, struct dma_fence *fence, bool once)
+void augur_queue_look(struct augur_queue *queue, struct augur_fence *fence, bool once)
 {
-	u64 until = augur_look_until();
+	u64 until = augur_look_until(fence->moved_bytes);
 	bool pending, signaled;
 	unsigned long flags;
 
@@ -249,7 +250,7 @@ void augur_queue_look(struct augur_queue *queue, struct dma_fence *fence, bool o
 		/* A worker would cost a switch of tasks. */
 		if (augur_queue_take(queue))
 			augur_queue_reap_done(queue);
-		signaled = dma_fence_is_signaled(fence);
+		signaled = dma_fence_is_signaled(&fence->base);
 	} while (!signaled && !once && augur_look_again(until));
 
 	spin_lock_irqsave(&queue->lock, flags);

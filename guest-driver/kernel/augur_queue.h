@@ -8,9 +8,9 @@
 #include <linux/types.h>
 
 struct augur_device;
+struct augur_fence;
 struct augur_list;
 struct augur_queue;
-struct dma_fence;
 struct virtqueue;
 
 /* augur_queue.c */
@@ -19,7 +19,7 @@ void augur_queues_fini(struct augur_device *adev);
 void augur_queue_add(struct augur_queue *queue, struct augur_list *list);
 void augur_queue_collect(struct augur_queue *queue);
 void augur_queue_done(struct virtqueue *vq);
-void augur_queue_look(struct augur_queue *queue, struct dma_fence *fence, bool once);
+void augur_queue_look(struct augur_queue *queue, struct augur_fence *fence, bool once);
 void augur_queue_reap(struct augur_queue *queue, struct augur_list *list);
 void augur_queues_feed(struct augur_device *adev);
 

@@ -122,6 +122,7 @@ static int augur_submit_transfers(struct augur_submission *submission,
 			return ret;
 		transfer.segment_table = cpu_to_le64(virt_to_phys(memory->pages[0]));
 		transfer.bytes = cpu_to_le64(wanted.size);
+		list->fence->moved_bytes += wanted.size;
 		augur_list_write(list, offset, &transfer, sizeof(transfer));
 		offset += sizeof(transfer);
 		writable[i] = memory->writes;

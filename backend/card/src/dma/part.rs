@@ -24,9 +24,11 @@ const STRIDE: u64 = 1 << 20;
 /// Bytes that a channel takes at first of a long transfer, which tells how fast it is, and
 /// at a time of one that several move: what the last one may end later than the others.
 const CLAIM: u64 = 256 << 10;
-/// What takes no longer is moved by who has it. To wake a channel takes a quarter of this,
-/// and what one processor's caches hold the other's channel moves at a third of the speed.
-pub(crate) const WAKE: Nanos = Nanos(200_000);
+/// What takes no longer is moved by who has it. To wake a channel takes an eighth of this,
+/// and what one processor's caches hold the other's channel moves at a third of the speed,
+/// so that what was shared once looks long the next time, too: with half of this, 4 MiB
+/// that caches hold were moved by two again and again, at half of the speed of one.
+const ALONE: Nanos = Nanos(400_000);
 /// How long a channel sleeps before it looks again at what it waits for.
 const PATIENCE: Duration = Duration::from_millis(10);
 
@@ -124,7 +126,7 @@ impl Part {
         let rest = claims.bytes - claims.next;
         let alone = took.0.saturating_mul(rest) / bytes.max(1);
         let others = others.min((rest / CLAIM) as usize);
-        if claims.shared || others == 0 || alone <= WAKE.0 {
+        if claims.shared || others == 0 || alone <= ALONE.0 {
             return Vec::new();
         }
         claims.shared = true;
@@ -136,19 +138,20 @@ impl Part {
     }
 }
 
-/// Moves parts of a transfer until all are taken, something more urgent waits or it is
-/// `until`. Answers whether transfers are ready for which nobody was woken.
-pub(super) fn transfer(shared: &Shared, part: Part, until: Option<Nanos>) -> bool {
+/// Moves parts of a transfer until all are taken, something more urgent waits or the caller
+/// does not go on, which is told whether it is alone. Answers whether transfers are ready
+/// for which nobody was woken.
+pub(super) fn transfer(shared: &Shared, part: Part, goes_on: &dyn Fn(bool) -> bool) -> bool {
     let start = shared.now();
     let context = part.transfer.work.list.context;
-    let ready = move_parts(shared, part, until);
+    let ready = move_parts(shared, part, goes_on);
     if let Some(info) = shared.core().contexts.get_mut(&context) {
         info.dma += shared.now() - start;
     }
     ready
 }
 
-fn move_parts(shared: &Shared, mut part: Part, until: Option<Nanos>) -> bool {
+fn move_parts(shared: &Shared, mut part: Part, goes_on: &dyn Fn(bool) -> bool) -> bool {
     let mut start = shared.now();
     loop {
         let Some(mut left) = part.left.take().or_else(|| part.transfer.claim()) else {
@@ -167,7 +170,7 @@ fn move_parts(shared: &Shared, mut part: Part, until: Option<Nanos>) -> bool {
         for other in part.share(bytes, now - start, shared.dma.idle()) {
             shared.dma.push(DmaJob::Transfer(other));
         }
-        if until.is_some_and(|until| now >= until) {
+        if !goes_on(!part.transfer.claims().shared) {
             shared.dma.push(DmaJob::Transfer(part));
             return false;
         }
