@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::io;
 use std::panic::{self, UnwindSafe};
 use std::process::ExitCode;
 
@@ -81,12 +82,24 @@ fn is_of_closed_output(payload: &(dyn Any + Send)) -> bool {
 /// Prints `error` with its causes on one line of stderr and returns the exit
 /// code it stands for.
 pub fn report(error: &anyhow::Error) -> ExitCode {
-    eprintln!("augur: {}", in_one_line(error));
+    eprintln!("augur: {}{}", in_one_line(error), remedy(error));
     let code = error
         .chain()
         .find_map(|cause| cause.downcast_ref::<Failure>())
         .map_or(FAILED, |failure| failure.code);
     ExitCode::from(code)
+}
+
+/// What to do where the system's reason does not say it.
+fn remedy(error: &anyhow::Error) -> &'static str {
+    let reason = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<io::Error>());
+    match reason.map(io::Error::kind) {
+        Some(io::ErrorKind::StorageFull) => "; make room on that disk",
+        Some(io::ErrorKind::PermissionDenied) => "; run as the user who may, or give another place",
+        _ => "",
+    }
 }
 
 /// An error and its causes, each said once: some say what their cause says.
@@ -103,18 +116,20 @@ fn in_one_line(error: &anyhow::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use anyhow::Context;
 
     use super::*;
 
     #[test]
-    fn what_an_error_says_of_its_cause_is_not_said_again() {
+    fn an_error_is_one_line_that_says_each_cause_once_and_what_to_do() {
         let error = io::Error::other("no such thing");
         let error = augur_qemu::Error::file("/a")(error);
         let error = Err::<(), _>(error).context("cannot boot").unwrap_err();
         assert_eq!(in_one_line(&error), "cannot boot: /a: no such thing");
+        assert_eq!(remedy(&error), "");
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        let error = anyhow::Error::from(augur_qemu::Error::file("/a")(full));
+        assert_eq!(remedy(&error), "; make room on that disk");
         let error = Err::<(), _>(Failure::input("wrong")).context("here");
         assert_eq!(in_one_line(&error.unwrap_err()), "here: wrong");
     }

@@ -85,29 +85,34 @@ pub fn pack(
     programs: &[Program],
     input: &[InputFile],
 ) -> anyhow::Result<()> {
+    let unwritten = || into.display().to_string();
     let mut output = create(into)?;
     let mut base_file = File::open(base).with_context(|| base.display().to_string())?;
-    io::copy(&mut base_file, &mut output).with_context(|| into.display().to_string())?;
+    io::copy(&mut base_file, &mut output).with_context(unwritten)?;
     let mut archive = Archive::new(BufWriter::new(output));
     if let Some(driver) = driver {
-        archive.file("lib/modules/augur.ko", false, &read(driver)?)?;
+        let module = read(driver)?;
+        let added = archive.file("lib/modules/augur.ko", false, &module);
+        added.with_context(unwritten)?;
     }
     for program in programs {
         let name = program
             .name
             .strip_prefix("augur-agent")
             .map_or(program.name.as_str(), |_| "agent");
-        archive.file(&format!("bin/{name}"), true, &read(&program.path)?)?;
+        let added = archive.file(&format!("bin/{name}"), true, &read(&program.path)?);
+        added.with_context(unwritten)?;
     }
-    archive.directory("input")?;
+    archive.directory("input").with_context(unwritten)?;
     for file in input {
         let name = format!("input/{}", file.name);
-        archive.file(&name, is_executable(&file.path)?, &read(&file.path)?)?;
+        let added = archive.file(&name, is_executable(&file.path)?, &read(&file.path)?);
+        added.with_context(unwritten)?;
     }
     archive
         .finish()
         .and_then(|mut output| output.flush())
-        .with_context(|| into.display().to_string())
+        .with_context(unwritten)
 }
 
 /// The modules named in `list` and those they need, in the order of loading.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::build::initramfs::InputFile;
@@ -49,11 +49,7 @@ impl Arguments {
     /// # Errors
     /// When the guest cannot be built or an argument cannot be used.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let input = self
-            .input
-            .iter()
-            .map(input_file)
-            .collect::<Result<_, _>>()?;
+        let input = input_files(&self.input)?;
         self.card.check()?;
         let cards = self.card.times(self.cards)?;
         let project = Project::find()?;
@@ -94,6 +90,22 @@ impl Arguments {
     }
 }
 
+/// Files for the guest, each under its own name.
+fn input_files(paths: &[PathBuf]) -> anyhow::Result<Vec<InputFile>> {
+    let mut files: Vec<InputFile> = Vec::new();
+    for path in paths {
+        let file = input_file(path)?;
+        if files.iter().any(|other| other.name == file.name) {
+            bail!(Failure::input(format!(
+                "two inputs are called {}; rename one",
+                file.name
+            )));
+        }
+        files.push(file);
+    }
+    Ok(files)
+}
+
 /// A file for the guest, under its own name.
 fn input_file(path: &PathBuf) -> anyhow::Result<InputFile> {
     let refuse = |reason: String| Failure::input(format!("{}: {reason}", path.display()));
@@ -109,4 +121,23 @@ fn input_file(path: &PathBuf) -> anyhow::Result<InputFile> {
         name: name.to_owned(),
         path: path.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inputs_are_files_with_names_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["a/x", "a/y", "b/x"].map(|path| folder.path().join(path));
+        for path in &paths {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        assert_eq!(input_files(&paths[..2]).unwrap().len(), 2);
+        let refusal = |paths: &[PathBuf]| input_files(paths).err().unwrap().to_string();
+        assert_eq!(refusal(&paths), "two inputs are called x; rename one");
+        assert!(refusal(&[folder.path().into()]).ends_with(": not a file"));
+    }
 }
