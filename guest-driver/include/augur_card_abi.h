@@ -666,6 +666,15 @@ struct augur_counters_response {
 	__le64 peak_object_bytes;
 	/* Device memory behind the aperture up to the end of what is in use, in bytes. */
 	__le64 home_end_bytes;
+	/* Times that predictions hurt and nothing was mapped ahead for a while. */
+	__le64 fallbacks_to_nothing;
+	/* Times that they hurt and only next units were mapped ahead for a while. */
+	__le64 fallbacks_to_next;
+	/*
+	 * What is mapped ahead now: 0 what is predicted, 1 nothing, otherwise so many next
+	 * units after the one touched.
+	 */
+	__le64 fallback;
 };
 
 /* Answer to SENSORS. Power and temperature are a model's. */

@@ -458,5 +458,12 @@ wire_structures! {
         pub peak_object_bytes: u64,
         /// Device memory behind the aperture up to the end of what is in use, in bytes.
         pub home_end_bytes: u64,
+        /// Times that predictions hurt and nothing was mapped ahead for a while.
+        pub fallbacks_to_nothing: u64,
+        /// Times that they hurt and only next units were mapped ahead for a while.
+        pub fallbacks_to_next: u64,
+        /// What is mapped ahead now: 0 what is predicted, 1 nothing, otherwise so many next
+        /// units after the one touched.
+        pub fallback: u64,
     }
 }

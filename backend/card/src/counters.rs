@@ -105,6 +105,9 @@ pub(crate) fn counters(shared: &Shared, body: &[u8], out: &mut Vec<u8>) -> Resul
             relocations_spoiled: memory.relocations_spoiled,
             peak_object_bytes: memory.peak_object_frames * page,
             home_end_bytes: core.manager.home_end() * page,
+            fallbacks_to_nothing: total(&learning.fallbacks_to_nothing),
+            fallbacks_to_next: total(&learning.fallbacks_to_next),
+            fallback: total(&learning.fallback),
         },
     );
     Ok(())

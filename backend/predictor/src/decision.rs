@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Cost and benefit: from which probability on a candidate is mapped, and the
-//! arm that falls back to doing little.
+//! Cost and benefit: from which probability on a candidate is mapped; more is asked
+//! while predictions hurt.
 
 use augur_memory::Nanos;
 
+use crate::ghost::Price;
 use crate::table::Table;
 
 /// What things cost, in nanoseconds; measured by the card or from its profile.
@@ -59,7 +60,7 @@ const LARGEST_LOAD: f32 = 0.995;
 const MOVES_OF_A_STREAM: f32 = 2.0;
 /// How fast the value of victims is followed.
 const RATE: f32 = 1.0 / 256.0;
-/// Pages mapped ahead in an epoch of the arm.
+/// Pages mapped ahead between two looks at whether they paid.
 const EPOCH: u32 = 256;
 
 /// The threshold.
@@ -128,11 +129,25 @@ impl Decision {
     }
 
     /// What a transfer costs: its share of the link, and what those behind it
-    /// wait for it, as in a queue with one server and a customer for each stream.
+    /// wait for it.
     pub fn transfer(&self) -> f32 {
+        self.costs.transfer * (1.0 + self.waiting())
+    }
+
+    /// How many wait for a transfer, as in a queue with one server and a customer for
+    /// each stream.
+    fn waiting(&self) -> f32 {
         let load = (self.busy / self.load_time).min(LARGEST_LOAD);
-        let waiting = (load / (1.0 - load)).min(MOVES_OF_A_STREAM * self.streams);
-        self.costs.transfer * (1.0 + waiting)
+        (load / (1.0 - load)).min(MOVES_OF_A_STREAM * self.streams)
+    }
+
+    /// What programs wait for things at present.
+    pub fn price(&self) -> Price {
+        Price {
+            fault: self.costs.fault,
+            first_touch: self.costs.first_touch,
+            moved: self.costs.transfer * self.waiting(),
+        }
     }
 
     /// What a page mapped in vain costs besides its transfer, in faults, where it

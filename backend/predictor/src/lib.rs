@@ -5,6 +5,7 @@
 //! It must never do I/O, start a thread, read a clock, or know how a page is
 //! mapped or how the driver is reached. All state has a configured bound.
 
+mod bandit;
 pub mod baseline;
 mod candidate;
 mod config;
@@ -14,6 +15,7 @@ mod duration;
 mod evidence;
 mod expert;
 mod features;
+mod ghost;
 mod history;
 mod key;
 mod label;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use augur_memory::{ContextId, Nanos, PageNumber};
 
+use crate::bandit::Bandit;
 use crate::candidate::{Candidate, Judged, KINDS, Learners, Sample};
 use crate::config::{Config, Mode};
 use crate::decision::Decision;
@@ -44,6 +45,7 @@ pub struct Predictor {
     decision: Decision,
     returns: Returns,
     depth: Depth,
+    bandit: Bandit,
     proposals: Proposals,
     candidates: Vec<Candidate>,
     features: Vec<Features>,
@@ -80,6 +82,7 @@ impl Predictor {
             decision: Decision::new(config.costs),
             returns: Returns::new(config.frames),
             depth: Depth::new(config.costs, config.frames, config.least_steps),
+            bandit: Bandit::new(config.frames),
             proposals: Proposals::new(),
             candidates: Vec::new(),
             features: Vec::new(),
@@ -164,6 +167,17 @@ impl Predictor {
     /// Puts a newly trained network in the place of the one before, whole.
     pub fn publish(&mut self, of: Option<ContextId>, network: Arc<Network>) {
         self.learners.scorers.publish(of, network);
+    }
+
+    /// How many pages are mapped after one that was touched, whatever is predicted,
+    /// because predictions hurt of late; `None` where they do not.
+    pub fn fallen_back_to(&self) -> Option<u64> {
+        self.bandit.neighbours()
+    }
+
+    /// How often it fell back to mapping nothing ahead, and to next pages only.
+    pub fn falls(&self) -> (u64, u64) {
+        self.bandit.falls()
     }
 
     /// What the last access made it expect: the pages that it asks to be mapped, with
@@ -361,6 +375,9 @@ impl Predictor {
             self.decision
                 .returned(page, self.mapped, self.config.frames);
         }
+        let price = self.decision.price();
+        self.bandit
+            .touched(page, observation.origin, observation.time, &price);
         self.settle(page, observation.time);
         self.predicted.clear();
         self.kept.clear();
@@ -371,16 +388,21 @@ impl Predictor {
         self.judge(observation.stream, page, fault, residency);
         let threshold = self.decision.threshold();
         self.correct(context, threshold);
+        let neighbours = self.bandit.neighbours();
+        self.returns.hold_alike(neighbours.is_some());
         let candidates = std::mem::take(&mut self.candidates);
         for candidate in &candidates {
             let probability = squash(candidate.odds);
             if candidate.visible {
-                if probability > KEEP {
+                if neighbours.is_none() && probability > KEEP {
                     self.kept.push(candidate.page);
                 }
                 continue;
             }
-            let issued = probability > threshold && self.depth.reaches(candidate.rank, streams);
+            let issued = match neighbours {
+                Some(most) => candidate.key.wrapping_sub(page).wrapping_sub(1) < most,
+                None => probability > threshold && self.depth.reaches(candidate.rank, streams),
+            };
             if issued {
                 let region = self.expected(context, candidate, probability);
                 self.predicted.push(region);
@@ -413,6 +435,7 @@ impl Prefetcher for Predictor {
     fn mapped_ahead(&mut self, pages: u32) {
         self.mapped = self.mapped.wrapping_add(pages);
         self.decision.moved(pages as usize);
+        self.bandit.moved(pages, &self.decision.price());
     }
 
     fn kept(&self) -> &[PageNumber] {

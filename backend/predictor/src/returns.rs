@@ -55,6 +55,8 @@ pub struct Returns {
     /// Frames of the aperture: the pages mapped in a turnover.
     frames: u32,
     weights: Weights,
+    /// All classes are given up alike, whatever is known of them.
+    alike: bool,
 }
 
 impl Returns {
@@ -64,6 +66,7 @@ impl Returns {
             pages: Table::new(17),
             frames,
             weights: [PRIOR + LEAST; Class::COUNT],
+            alike: false,
         }
     }
 
@@ -75,7 +78,16 @@ impl Returns {
 
     /// What the return of pages of each class costs, in faults.
     pub fn weights(&self) -> &Weights {
-        &self.weights
+        if self.alike {
+            &[PRIOR + LEAST; Class::COUNT]
+        } else {
+            &self.weights
+        }
+    }
+
+    /// Whether the least recently used page leaves, whatever its class.
+    pub fn hold_alike(&mut self, alike: bool) {
+        self.alike = alike;
     }
 
     /// A page was needed when `mapped` pages had been mapped; `foreseen` is what it costs,

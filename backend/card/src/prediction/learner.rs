@@ -181,6 +181,7 @@ impl<'a> Learner<'a> {
             }
             self.watch();
             self.school.exchange(&mut self.predictor);
+            self.tell_fallback();
             Totals::add(
                 &prediction.totals.learning_ns,
                 (self.shared.now() - start).0,
@@ -232,6 +233,22 @@ impl<'a> Learner<'a> {
         for window in core.manager.watch((WATCHED * gone).min(WATCHED_AT_ONCE)) {
             core.events.zap(&window, now);
         }
+    }
+
+    /// Says in the counters whether predictions are believed.
+    fn tell_fallback(&self) {
+        let totals = &self.shared.prediction.totals;
+        let (nothing, next) = self.predictor.falls();
+        let fallback = match self.predictor.fallen_back_to() {
+            None => 0,
+            Some(0) => 1,
+            Some(units) => units,
+        };
+        totals
+            .fallbacks_to_nothing
+            .store(nothing, Ordering::Relaxed);
+        totals.fallbacks_to_next.store(next, Ordering::Relaxed);
+        totals.fallback.store(fallback, Ordering::Relaxed);
     }
 
     /// Maps what found no frames before.
@@ -366,7 +383,8 @@ impl<'a> Learner<'a> {
         let units: Vec<PageNumber> = self.unit.covering(first, pages).collect();
         self.predictor.declare(stream, &units);
         let start = self.unit.holding(first);
-        if self.readback.expect(context, start) {
+        let maps_ahead = self.predictor.fallen_back_to() != Some(0);
+        if self.readback.expect(context, start) && maps_ahead {
             let pages = pages.min(RESULT_WINDOWS << self.mapper.largest());
             self.mapper.map(self.shared, context, first, pages);
             self.tell_mapped();

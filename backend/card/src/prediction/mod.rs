@@ -50,6 +50,10 @@ pub(crate) struct LearningTotals {
     pub touches_lost: AtomicU64,
     pub touches_refused: AtomicU64,
     pub learning_ns: AtomicU64,
+    pub fallbacks_to_nothing: AtomicU64,
+    pub fallbacks_to_next: AtomicU64,
+    /// As in the counter of this name.
+    pub fallback: AtomicU64,
 }
 
 /// What the card's other threads share with the learning thread.

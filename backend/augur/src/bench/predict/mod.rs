@@ -293,3 +293,33 @@ fn ratio(part: u64, whole: u64) -> f64 {
         part as f64 / whole as f64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::generate::{Conv, Plan};
+
+    #[test]
+    fn where_predictions_move_too_much_it_falls_back_to_moving_little() {
+        let sizes = Conv {
+            height: 24,
+            width: 24,
+            channels: 80,
+            filters: 112,
+            batch: 5,
+            streams: 2,
+            ..Conv::default()
+        };
+        let records: Vec<_> = Plan::new(&sizes, 203).unwrap().take(15_000).collect();
+        let workload = Workload::new(&records);
+        let options = Options {
+            aperture: 0.25,
+            observe: Observe::All,
+            seed: 1,
+        };
+        let moved = |kind| run_one(&workload, kind, &options).unwrap().0.moved_bytes;
+        let (classic, demand) = (moved(Kind::Classic), moved(Kind::None));
+        // Without the arm it is 4.8 times.
+        assert!(classic < demand * 2, "{classic} {demand}");
+    }
+}
