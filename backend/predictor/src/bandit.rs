@@ -283,6 +283,7 @@ mod tests {
         fault: 22_000.0,
         first_touch: 1_000.0,
         moved: 0.0,
+        late: 0.0,
     };
     const FEW: u32 = 256;
 

@@ -141,9 +141,11 @@ impl Decision {
         (load / (1.0 - load)).min(MOVES_OF_A_STREAM * self.streams)
     }
 
-    /// What programs wait for things at present.
-    pub fn price(&self) -> Price {
+    /// What programs wait for things at present, where what follows a touch is mapped
+    /// so long after it.
+    pub fn price(&self, late: Nanos) -> Price {
         Price {
+            late: late.0 as f32,
             fault: self.costs.fault,
             first_touch: self.costs.first_touch,
             moved: self.costs.transfer * self.waiting(),

@@ -20,6 +20,8 @@ pub struct Price {
     pub first_touch: f32,
     /// What others wait for a move.
     pub moved: f32,
+    /// How long after a touch the pages that follow are mapped.
+    pub late: f32,
 }
 
 /// A page that would be visible.
@@ -114,7 +116,7 @@ impl Ghost {
             let neighbour = page.wrapping_add(step);
             if is_watched(neighbour) && self.find(neighbour).is_none() {
                 cost += price.moved;
-                self.insert(neighbour, Nanos(0), true);
+                self.insert(neighbour, Nanos(now.0 + price.late as u64), true);
             }
         }
         if let Some(slot) = touched {
@@ -226,6 +228,7 @@ mod tests {
         fault: 1000.0,
         first_touch: 10.0,
         moved: 1.0,
+        late: 0.0,
     };
 
     /// Pages of which few are touched often and many seldom, in no order.
@@ -312,6 +315,19 @@ mod tests {
             "and 13 comes"
         );
         assert_eq!(at(11, 1001), 0.0);
+    }
+
+    #[test]
+    fn neighbours_that_are_mapped_late_are_waited_for() {
+        let late = Price {
+            late: 5000.0,
+            ..PRICE
+        };
+        let mut ghost = Ghost::new(16, 2);
+        let mut at = |page, time| ghost.touched(page, Nanos(time), &late, |_| true);
+        assert!(at(10, 0) > PRICE.fault);
+        assert!(at(11, 4999) > PRICE.fault, "the program is faster");
+        assert!(at(12, 5000) < PRICE.fault);
     }
 
     #[test]

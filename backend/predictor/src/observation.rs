@@ -75,6 +75,11 @@ pub trait Residency {
         }
     }
 
+    /// How long ago the access was that is told now: what follows it is mapped so late.
+    fn lag(&self) -> Nanos {
+        Nanos(0)
+    }
+
     /// Moves that are on the link or wait for it, into the aperture and home.
     fn moves_under_way(&self) -> usize {
         0

@@ -241,12 +241,27 @@ impl Predictor {
         mix(self.draws).is_multiple_of(of)
     }
 
+    /// Has the experts learn from an access, and fills `proposals` with theirs.
+    fn propose(&mut self, stream: Stream, page: u64, fault: bool) {
+        let moment = Moment {
+            stream,
+            page,
+            fault,
+            recent: self.history.stream(stream),
+            history: &self.history,
+        };
+        self.proposals.clear();
+        for (me, expert) in self.experts.iter_mut().enumerate() {
+            expert.propose(&moment, me, &mut self.proposals);
+        }
+    }
+
     /// Fills `candidates` with what the experts propose, judged.
     fn judge(&mut self, stream: Stream, page: u64, fault: bool, residency: &dyn Residency) {
         let mode = self.mode(stream.context);
+        self.propose(stream, page, fault);
         let Self {
             history,
-            experts,
             learners,
             proposals,
             candidates,
@@ -259,10 +274,6 @@ impl Predictor {
             recent: history.stream(stream),
             history,
         };
-        proposals.clear();
-        for (me, expert) in experts.iter_mut().enumerate() {
-            expert.propose(&moment, me, proposals);
-        }
         candidates.clear();
         for proposal in proposals.iter() {
             let Some(target) = page_of(stream.context, proposal.page) else {
@@ -357,6 +368,29 @@ impl Predictor {
 
     /// Learns from one access; [`Self::regions`] is what it expects after it.
     pub fn learn(&mut self, observation: &Observation, residency: &dyn Residency) {
+        let streams = self.history.streams_at_work();
+        let Some(page) = self.record(observation, residency) else {
+            return;
+        };
+        let fault = observation.origin == Origin::Fault;
+        self.judge(observation.stream, page, fault, residency);
+        self.choose(observation, page, streams);
+    }
+
+    /// Learns from an access after which it is to expect nothing, because later ones
+    /// of the same stream are known already. The experts see it and the candidates
+    /// that waited for it get their label; no new ones are judged, which is most of the
+    /// work.
+    pub fn follow(&mut self, observation: &Observation, residency: &dyn Residency) {
+        if let Some(page) = self.record(observation, residency) {
+            let fault = observation.origin == Origin::Fault;
+            self.propose(observation.stream, page, fault);
+        }
+    }
+
+    /// Takes an access to the books. Answers its page, unless it tells the experts
+    /// nothing new.
+    fn record(&mut self, observation: &Observation, residency: &dyn Residency) -> Option<u64> {
         let context = observation.stream.context;
         let page = key(context, observation.page);
         let moves = residency.moves_under_way();
@@ -375,17 +409,20 @@ impl Predictor {
             self.decision
                 .returned(page, self.mapped, self.config.frames);
         }
-        let price = self.decision.price();
+        let price = self.decision.price(residency.lag());
         self.bandit
             .touched(page, observation.origin, observation.time, &price);
         self.settle(page, observation.time);
         self.predicted.clear();
         self.kept.clear();
-        if !self.history.record(observation.stream, page) {
-            return;
-        }
-        let fault = observation.origin == Origin::Fault;
-        self.judge(observation.stream, page, fault, residency);
+        let is_new = self.history.record(observation.stream, page);
+        is_new.then_some(page)
+    }
+
+    /// Chooses among the candidates that were judged after an access to `page`, with so
+    /// many streams at work: those to be mapped, to be kept, and to wait for a label.
+    fn choose(&mut self, observation: &Observation, page: u64, streams: f32) {
+        let context = observation.stream.context;
         let threshold = self.decision.threshold();
         self.correct(context, threshold);
         let neighbours = self.bandit.neighbours();
@@ -435,7 +472,8 @@ impl Prefetcher for Predictor {
     fn mapped_ahead(&mut self, pages: u32) {
         self.mapped = self.mapped.wrapping_add(pages);
         self.decision.moved(pages as usize);
-        self.bandit.moved(pages, &self.decision.price());
+        let price = self.decision.price(Nanos(0));
+        self.bandit.moved(pages, &price);
     }
 
     fn kept(&self) -> &[PageNumber] {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A share of one core, which the learning thread keeps to however much there is to
-//! learn from.
+//! A share of one core, which the learning thread and the trainer keep to together,
+//! however much there is to learn from.
 //!
 //! What it may take accrues while time passes, up to a burst that lets it answer at
 //! once after a quiet while. Beyond that it rests, so that news come in batches: to
@@ -11,15 +11,17 @@ use std::time::{Duration, Instant};
 
 use crate::thread_time::thread_time;
 
-/// The share is one of so many parts of a core. The trainer has a thirtieth: a tenth
-/// together.
-const PART: u32 = 15;
+/// The share is one of so many parts of a core. The trainer takes a thirtieth at most,
+/// most often much less; the rest is the learning thread's.
+const PART: u32 = 10;
 /// What may be saved up.
 const BURST: Duration = Duration::from_millis(3);
+/// The shortest rest, in which some news come together.
+const SHORTEST: Duration = Duration::from_millis(1);
 /// The longest rest; what is owed beyond it is owed still.
 const LONGEST: Duration = Duration::from_millis(50);
 
-/// What the calling thread may take of a processor.
+/// What the calling thread and the trainer may take of a processor.
 pub(super) struct Budget {
     began: Instant,
     allowance: Allowance,
@@ -37,10 +39,10 @@ impl Budget {
         }
     }
 
-    /// How long the thread has to rest now.
-    pub fn rest(&mut self) -> Duration {
+    /// How long the thread has to rest now, where the trainer has spent so much in all.
+    pub fn rest(&mut self, trainer: Duration) -> Duration {
         let now = self.began.elapsed() + BURST * PART;
-        self.allowance.rest(now, thread_time())
+        self.allowance.rest(now, thread_time() + trainer)
     }
 }
 
@@ -52,13 +54,16 @@ struct Allowance {
 }
 
 impl Allowance {
-    /// The rest that is due at `now` to a thread that has spent `spent` in all.
+    /// The rest that is due at `now` to threads that have spent `spent` in all.
     fn rest(&mut self, now: Duration, spent: Duration) -> Duration {
         // More than a burst is not saved up.
         self.until = self.until.max(now.saturating_sub(BURST * PART));
         self.until += spent.saturating_sub(self.spent) * PART;
         self.spent = spent;
-        self.until.saturating_sub(now).min(LONGEST)
+        match self.until.saturating_sub(now) {
+            Duration::ZERO => Duration::ZERO,
+            rest => rest.clamp(SHORTEST, LONGEST),
+        }
     }
 }
 

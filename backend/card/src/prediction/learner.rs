@@ -8,16 +8,14 @@ use std::thread;
 use std::time::Duration;
 
 use augur_memory::{Access as Bytes, ContextId, Frames, Nanos, PAGE_SHIFT, PageNumber};
-use augur_predictor::{
-    Config, Costs, Mode, Observation, Origin, Predictor, Prefetcher as _, Presence, Residency,
-    Stream,
-};
+use augur_predictor::{Config, Costs, Mode, Observation, Predictor, Prefetcher as _, Stream};
 
 use super::ahead::Mapper;
 use super::budget::Budget;
 use super::inbox::{Access, Lesson};
 use super::intent::Readback;
 use super::pace::Pace;
+use super::residency::Aperture;
 use super::touches::Touches;
 use super::trainer::{self, School, Trained};
 use super::unit::UnitSize;
@@ -61,35 +59,8 @@ struct Learner<'a> {
     /// Windows that left the aperture since the last watch.
     gone: usize,
     lessons: u32,
-}
-
-/// What the predictor asks about the aperture, in units.
-struct Aperture<'a> {
-    shared: &'a Shared,
-    unit: UnitSize,
-}
-
-impl Residency for Aperture<'_> {
-    fn is_visible(&self, context: ContextId, unit: PageNumber) -> bool {
-        let (first, pages) = (self.unit.first_page(unit), self.unit.pages());
-        self.shared.core().manager.is_visible(context, first, pages)
-    }
-
-    fn presence(&self, context: ContextId, unit: PageNumber) -> Presence {
-        let (first, pages) = (self.unit.first_page(unit), self.unit.pages());
-        let manager = &self.shared.core().manager;
-        if !manager.is_visible(context, first, pages) {
-            return Presence::Absent;
-        }
-        match manager.lookup(context, first) {
-            Some((window, _)) if manager.is_old(window.slot) => Presence::Leaving,
-            _ => Presence::Staying,
-        }
-    }
-
-    fn moves_under_way(&self) -> usize {
-        self.shared.dma.moves_that_wait()
-    }
+    /// It took more than its share: what is known to be overtaken is learned from only.
+    hurried: bool,
 }
 
 /// Learns until the inbox is closed.
@@ -151,6 +122,7 @@ impl<'a> Learner<'a> {
             pace: Pace::default(),
             gone: 0,
             lessons: 0,
+            hurried: false,
         };
         learner.school.begin(None, &learner.predictor);
         learner
@@ -176,9 +148,7 @@ impl<'a> Learner<'a> {
             if !lessons.is_empty() {
                 self.pace.told(start);
             }
-            for (context, lesson) in lessons.drain(..) {
-                self.learn(context, lesson);
-            }
+            self.learn_all(&mut lessons);
             self.watch();
             self.school.exchange(&mut self.predictor);
             self.tell_fallback();
@@ -186,7 +156,8 @@ impl<'a> Learner<'a> {
                 &prediction.totals.learning_ns,
                 (self.shared.now() - start).0,
             );
-            rest = budget.rest();
+            rest = budget.rest(self.school.trainer_time());
+            self.hurried = !rest.is_zero();
             thread::sleep(rest);
         }
         self.exchange_models();
@@ -265,15 +236,41 @@ impl<'a> Learner<'a> {
         }
     }
 
-    fn learn(&mut self, context: ContextId, lesson: Lesson) {
+    /// Learns from a batch and empties it.
+    fn learn_all(&mut self, lessons: &mut Vec<(ContextId, Lesson)>) {
+        let mut overtaken = self.overtaken(lessons);
+        for (context, lesson) in lessons.drain(..) {
+            self.learn(context, lesson, overtaken.pop() == Some(true));
+        }
+        // What has left made room, and what is used is no speculation any more: another
+        // may take its place.
+        self.retry();
+    }
+
+    /// For each lesson of a batch, the last one first, whether it is an access that a
+    /// later one of the same stream has overtaken. Empty while there is time for all.
+    fn overtaken(&self, lessons: &[(ContextId, Lesson)]) -> Vec<bool> {
+        if !self.hurried {
+            return Vec::new();
+        }
+        let mut later = BTreeSet::new();
+        let mut is_overtaken = |(context, lesson): &(ContextId, Lesson)| match lesson {
+            Lesson::Access(access) => self
+                .stream(*context, access.first)
+                .is_some_and(|stream| !later.insert(stream)),
+            Lesson::Gone { .. } | Lesson::Declared { .. } => false,
+        };
+        lessons.iter().rev().map(&mut is_overtaken).collect()
+    }
+
+    fn learn(&mut self, context: ContextId, lesson: Lesson, overtaken: bool) {
         match lesson {
-            Lesson::Access(access) => self.access(context, access),
+            Lesson::Access(access) => self.access(context, access, overtaken),
             Lesson::Gone { first, pages, used } => {
                 for unit in self.unit.covering(first, pages) {
                     self.predictor.unmapped(context, unit, used);
                 }
                 self.gone += 1;
-                self.retry();
             }
             Lesson::Declared { first, pages } => self.declared(context, first, pages),
         }
@@ -314,7 +311,7 @@ impl<'a> Learner<'a> {
         })
     }
 
-    fn access(&mut self, context: ContextId, access: Access) {
+    fn access(&mut self, context: ContextId, access: Access, overtaken: bool) {
         let mode = match self.shared.prediction.mode(context) {
             PredictorMode::Off => return,
             PredictorMode::Classic => Mode::Classic,
@@ -325,7 +322,8 @@ impl<'a> Learner<'a> {
         let Some(stream) = self.stream(context, access.first) else {
             return;
         };
-        for unit in self.unit.covering(access.first, access.pages) {
+        let mut units = self.unit.covering(access.first, access.pages).peekable();
+        while let Some(unit) = units.next() {
             self.readback.used(context, unit);
             let observation = Observation {
                 stream,
@@ -337,17 +335,19 @@ impl<'a> Learner<'a> {
             let aperture = Aperture {
                 shared: self.shared,
                 unit: self.unit,
+                lag: Nanos(self.shared.now().0.saturating_sub(access.time.0)),
             };
+            if overtaken || (self.hurried && units.peek().is_some()) {
+                self.predictor.follow(&observation, &aperture);
+                self.classify(context, unit);
+                continue;
+            }
             self.predictor.learn(&observation, &aperture);
             self.classify(context, unit);
             self.keep(context);
             let regions = self.predictor.regions();
             self.mapper.expect(self.shared, unit, &regions);
             self.tell_mapped();
-        }
-        if access.origin != Origin::Touch {
-            // What is used is no speculation any more: another may take its place.
-            self.retry();
         }
     }
 
@@ -398,9 +398,7 @@ impl<'a> Learner<'a> {
         loop {
             let (some, more) = touches.read(self.shared);
             any |= some;
-            for (context, access) in touches.drain() {
-                self.access(context, access);
-            }
+            self.learn_all(touches.accesses());
             if !more {
                 break;
             }
@@ -412,6 +410,8 @@ impl<'a> Learner<'a> {
 
 #[cfg(test)]
 mod tests {
+    use augur_predictor::Origin;
+
     use super::super::ahead::tests::card;
     use super::*;
 
@@ -438,5 +438,37 @@ mod tests {
             assert_ne!(beside, stream);
         }
         assert_eq!(learner.stream(context, PageNumber(0)), None, "no object");
+    }
+
+    #[test]
+    fn a_learner_in_debt_expects_something_after_the_last_news_of_a_stream_only() {
+        let (shared, context, first) = card();
+        let second = {
+            let mut core = shared.core();
+            let object = core.manager.create_object(context, 1 << PAGE_SHIFT);
+            object.unwrap().1.page()
+        };
+        let trained = Trained::default();
+        let (training, _told) = sync_channel(BATCHES);
+        let mut learner = Learner::new(&shared, School::new(training, &trained));
+        let access = |first: PageNumber| Access {
+            first,
+            pages: 1,
+            origin: Origin::Fault,
+            write: false,
+            time: Nanos(0),
+        };
+        let gone = Lesson::Gone {
+            first,
+            pages: 1,
+            used: true,
+        };
+        let later = PageNumber(first.0 + 16);
+        let lessons = [first, second, later].map(|first| Lesson::Access(access(first)));
+        let lessons = lessons.into_iter().chain([gone]);
+        let lessons: Vec<_> = lessons.map(|lesson| (context, lesson)).collect();
+        assert!(learner.overtaken(&lessons).is_empty(), "there is time");
+        learner.hurried = true;
+        assert_eq!(learner.overtaken(&lessons), [false, false, false, true]);
     }
 }

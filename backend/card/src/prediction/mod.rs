@@ -16,6 +16,7 @@ mod models;
 mod pace;
 mod recorder;
 mod requests;
+mod residency;
 mod touch_ring;
 mod touches;
 mod trainer;

@@ -8,7 +8,7 @@ use augur_abi::predict::AccessSource;
 use augur_memory::{Access as Bytes, ContextId, PAGE_SHIFT, PageNumber};
 use augur_predictor::Origin;
 
-use super::inbox::Access;
+use super::inbox::{Access, Lesson};
 use super::touch_ring::Claim;
 use crate::shared::{Shared, Totals};
 
@@ -18,7 +18,7 @@ pub(super) struct Touches {
     /// What the driver says.
     claims: Vec<Claim>,
     /// What is true of it.
-    accesses: Vec<(ContextId, Access)>,
+    accesses: Vec<(ContextId, Lesson)>,
 }
 
 impl Touches {
@@ -51,14 +51,14 @@ impl Touches {
         (!self.claims.is_empty(), read.more)
     }
 
-    /// What was read and is true.
-    pub fn drain(&mut self) -> std::vec::Drain<'_, (ContextId, Access)> {
-        self.accesses.drain(..)
+    /// What was read and is true, to be taken.
+    pub fn accesses(&mut self) -> &mut Vec<(ContextId, Lesson)> {
+        &mut self.accesses
     }
 }
 
 /// Checks what the driver claims against the window table, which learns of the use.
-fn checked(shared: &Shared, claim: &Claim) -> Option<(ContextId, Access)> {
+fn checked(shared: &Shared, claim: &Claim) -> Option<(ContextId, Lesson)> {
     let now = shared.guest_time();
     let prediction = &shared.prediction;
     let mut core = shared.core();
@@ -94,5 +94,5 @@ fn checked(shared: &Shared, claim: &Claim) -> Option<(ContextId, Access)> {
         write: claim.write,
         time,
     };
-    Some((report.context, access))
+    Some((report.context, Lesson::Access(access)))
 }

@@ -5,6 +5,7 @@
 //! while that brings nothing.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -14,6 +15,7 @@ use augur_predictor::{Lesson, Network, Predictor, Trainer};
 
 use super::models::Owner;
 use crate::background;
+use crate::thread_time::thread_time;
 
 /// After each step the thread rests this many times as long as the step took, so
 /// that training takes a thirtieth of one core at most.
@@ -39,6 +41,8 @@ pub(super) enum Training {
 #[derive(Default)]
 pub(super) struct Trained {
     networks: Mutex<BTreeMap<Owner, (u64, Arc<Network>)>>,
+    /// Nanoseconds of a processor that it took.
+    spent: AtomicU64,
 }
 
 impl Trained {
@@ -81,6 +85,8 @@ pub(super) fn run(told: &Receiver<Training>, trained: &Trained) {
                 }
             }
         }
+        let spent = u64::try_from(thread_time().as_nanos()).unwrap_or(u64::MAX);
+        trained.spent.store(spent, Ordering::Relaxed);
         thread::sleep((began.elapsed() * REST).min(LONGEST_REST));
     }
 }
@@ -129,6 +135,11 @@ impl<'a> School<'a> {
             lessons: BTreeMap::new(),
             efforts: BTreeMap::new(),
         }
+    }
+
+    /// What the trainer took of a processor so far.
+    pub fn trainer_time(&self) -> Duration {
+        Duration::from_nanos(self.trained.spent.load(Ordering::Relaxed))
     }
 
     /// Has the trainer go on from the network that predicts for `owner` now.

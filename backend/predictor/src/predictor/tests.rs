@@ -113,3 +113,28 @@ fn a_region_says_how_often_and_how_soon_it_is_expected_to_be_used() {
     let steps = next.time_to_use.0 as f64 / STEP as f64;
     assert!((0.8..2.0).contains(&steps), "in {steps} steps");
 }
+
+#[test]
+fn what_is_overtaken_is_learned_from_and_followed_by_nothing() {
+    let none = |_, _| false;
+    let expected = |is_told: bool| {
+        let mut predictor = predictor(1024);
+        for number in 0..400 {
+            predictor.learn(&touch(number, number), &none);
+        }
+        assert!(!predictor.regions().is_empty());
+        // The program goes another way, by a thousand pages.
+        for number in 400..440 {
+            if is_told {
+                predictor.follow(&touch(1000 * number, number), &none);
+                assert!(predictor.regions().is_empty());
+            }
+        }
+        predictor.learn(&touch(1000 * 440, 440), &none);
+        let next = PageNumber(1000 * 441);
+        let regions = predictor.regions();
+        regions.iter().any(|region| region.start == next)
+    };
+    assert!(expected(true));
+    assert!(!expected(false), "it has nothing to know that from");
+}
