@@ -129,16 +129,31 @@ fn who_reads_only_the_first_lines_of_an_output_sees_no_panic() {
         "time_ns,stream,op,offset,bytes\n0,0,r,0,4096\n",
     )
     .unwrap();
+    let trace = trace.path().to_str().unwrap();
+    let (notes, code) = without_a_reader(&["trace", "show", trace]);
+    assert_eq!(notes, "");
+    assert_eq!(code, Some(128 + 13));
+}
+
+#[test]
+fn a_guest_whose_output_nobody_reads_any_more_is_ended() {
+    let (notes, code) = without_a_reader(&["guest", "--cards", "0", "--", "yes"]);
+    assert!(!notes.contains("Broken pipe"), "{notes}");
+    assert_eq!(code, Some(128 + 13));
+}
+
+/// Runs `augur` with an output that nobody reads; answers what it says on stderr, and
+/// its exit code.
+fn without_a_reader(arguments: &[&str]) -> (String, Option<i32>) {
     let card = programs::card(&Project::find().unwrap()).unwrap();
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let output = Command::new(card.with_file_name("augur"))
-        .args(["trace", "show"])
-        .arg(trace.path())
+        .args(arguments)
         .stdout(writer)
         .stderr(Stdio::piped())
         .output()
         .unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
-    assert_eq!(output.status.code(), Some(128 + 13));
+    let notes = String::from_utf8_lossy(&output.stderr).into_owned();
+    (notes, output.status.code())
 }

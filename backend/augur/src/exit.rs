@@ -15,7 +15,7 @@ pub const BAD_INPUT: u8 = 2;
 pub const MACHINE: u8 = 3;
 /// Nobody reads our output any more, as behind `| head`; what a shell says of a process
 /// that died of SIGPIPE.
-const NO_READER: u8 = 128 + 13;
+pub const NO_READER: u8 = 128 + 13;
 /// `augur guest` alone: the guest failed, whatever its command would have said.
 pub const GUEST_FAILED: u8 = 125;
 
@@ -70,6 +70,12 @@ pub fn when_nobody_reads(run: impl FnOnce() -> ExitCode + UnwindSafe) -> ExitCod
             panic::resume_unwind(payload)
         }
     })
+}
+
+/// Whether this is the failure of passing on what a guest prints to a pipe that is closed.
+pub fn nobody_reads(error: &anyhow::Error) -> bool {
+    let failed = error.downcast_ref::<augur_qemu::Error>();
+    matches!(failed, Some(augur_qemu::Error::Output(reason)) if reason.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// Whether this is the panic of `print!` or `eprint!` for a pipe that is closed.

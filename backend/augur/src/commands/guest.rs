@@ -66,6 +66,7 @@ impl Arguments {
         };
         match self.run_in_guest(&parts, &options) {
             Ok(code) => Ok(code),
+            Err(error) if exit::nobody_reads(&error) => Ok(ExitCode::from(exit::NO_READER)),
             Err(error) => {
                 exit::report(&error);
                 Ok(ExitCode::from(exit::GUEST_FAILED))
