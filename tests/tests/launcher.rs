@@ -130,30 +130,29 @@ fn who_reads_only_the_first_lines_of_an_output_sees_no_panic() {
     )
     .unwrap();
     let trace = trace.path().to_str().unwrap();
-    let (notes, code) = without_a_reader(&["trace", "show", trace]);
+    let (notes, code) = without_a_reader(&["trace", "show", trace]).unwrap();
     assert_eq!(notes, "");
     assert_eq!(code, Some(128 + 13));
 }
 
 #[test]
 fn a_guest_whose_output_nobody_reads_any_more_is_ended() {
-    let (notes, code) = without_a_reader(&["guest", "--cards", "0", "--", "yes"]);
+    let (notes, code) = without_a_reader(&["guest", "--cards", "0", "--", "yes"]).unwrap();
     assert!(!notes.contains("Broken pipe"), "{notes}");
     assert_eq!(code, Some(128 + 13));
 }
 
 /// Runs `augur` with an output that nobody reads; answers what it says on stderr, and
 /// its exit code.
-fn without_a_reader(arguments: &[&str]) -> (String, Option<i32>) {
-    let card = programs::card(&Project::find().unwrap()).unwrap();
-    let (reader, writer) = std::io::pipe().unwrap();
+fn without_a_reader(arguments: &[&str]) -> anyhow::Result<(String, Option<i32>)> {
+    let card = programs::card(&Project::find()?)?;
+    let (reader, writer) = std::io::pipe()?;
     drop(reader);
     let output = Command::new(card.with_file_name("augur"))
         .args(arguments)
         .stdout(writer)
         .stderr(Stdio::piped())
-        .output()
-        .unwrap();
+        .output()?;
     let notes = String::from_utf8_lossy(&output.stderr).into_owned();
-    (notes, output.status.code())
+    Ok((notes, output.status.code()))
 }

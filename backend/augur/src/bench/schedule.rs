@@ -25,6 +25,7 @@ use clap::{ArgGroup, Args};
 
 use crate::exit::Failure;
 use crate::output_file::OutputFile;
+use crate::progress::Heartbeat;
 
 pub use calibrate::{Calibration, calibrate};
 
@@ -166,8 +167,10 @@ impl Arguments {
         let bounds = measure::Bounds::new(program, &profile);
         let mut pictures = Vec::new();
         for policy in policies {
-            let (row, run) =
-                measure::measure(name, program, policy, &machine, &bounds, self.explain)?;
+            let (row, run) = {
+                let _beat = Heartbeat::start(&format!("{name}, {policy}"));
+                measure::measure(name, program, policy, &machine, &bounds, self.explain)?
+            };
             table.print(&row)?;
             if self.html.is_some() {
                 pictures.push(html::Picture { row, run });

@@ -21,6 +21,7 @@ use serde::Serialize;
 
 use super::idle::{IdleEngines, LIST};
 use super::measure::{RUN_TIME, RUNS};
+use crate::progress::Heartbeat;
 
 /// Two buffers of so many chunks are swept from one to the other and back, each
 /// chunk from itself and both neighbours.
@@ -60,7 +61,10 @@ pub fn run(policies: &[Policy], engines: usize, json: bool) -> anyhow::Result<()
     }
     for &policy in policies {
         for power in FIRST_POWER..=LAST_POWER {
-            let row = measure(policy, 10u64.pow(power), engines)?;
+            let row = {
+                let _beat = Heartbeat::start(&format!("{policy}, 10^{power} instructions"));
+                measure(policy, 10u64.pow(power), engines)?
+            };
             if json {
                 writeln!(out, "{}", serde_json::to_string(&row)?)?;
             } else {

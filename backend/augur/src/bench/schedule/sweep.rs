@@ -11,6 +11,7 @@ use augur_scheduler::workload::Program;
 use serde::Serialize;
 
 use super::measure::Bounds;
+use crate::progress::Heartbeat;
 
 /// Compute and DMA engines of the cards.
 const ENGINES: [usize; 5] = [1, 2, 4, 8, 16];
@@ -64,7 +65,10 @@ pub fn run(programs: &[(String, Program)], policies: &[Policy], json: bool) -> a
                         dma_engines,
                         profile,
                     };
-                    let run = simulate(program, setup)?;
+                    let run = {
+                        let _beat = Heartbeat::start(&format!("{name}, {policy}"));
+                        simulate(program, setup)?
+                    };
                     let row = Row {
                         workload: name.clone(),
                         policy: policy.to_string(),
