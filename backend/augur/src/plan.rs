@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a run is about to do, said before it is done.
 
+use std::io;
+
+use anyhow::Context;
 use augur_qemu::accelerator;
 
 use crate::build::tool_root::{self, ToolRoot};
@@ -27,9 +30,9 @@ impl Plan {
         };
         let tools_missing = ToolRoot::existing(project)?.is_none();
         if tools_missing {
-            let free = free_disk_mb(project);
-            if free.is_some_and(|free| free < u64::from(tool_root::DISK_MB)) {
-                let (needed, free) = (tool_root::DISK_MB, free.unwrap_or(0));
+            let free = free_disk_mb(project).context("asking how much disk is free")?;
+            let needed = tool_root::DISK_MB;
+            if free < u64::from(needed) {
                 let message = format!(
                     "{needed} MB of disk are needed and {free} MB are free; make room for target/"
                 );
@@ -58,20 +61,11 @@ impl Plan {
     }
 }
 
-/// Megabytes free where the built things go, if the system says.
-pub fn free_disk_mb(project: &Project) -> Option<u64> {
-    let output = std::process::Command::new("df")
-        .args(["-Pk", "--"])
-        .arg(project.root())
-        .output()
-        .ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    let kib: u64 = text
-        .lines()
-        .nth(1)?
-        .split_whitespace()
-        .nth(3)?
-        .parse()
-        .ok()?;
-    Some(kib / 1000)
+/// Megabytes that this user may fill where the built things go.
+///
+/// # Errors
+/// The system does not say.
+pub fn free_disk_mb(project: &Project) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(project.root())?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize) / 1_000_000)
 }

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use augur_qemu::{Qemu, accelerator};
 use clap::Args;
 use serde::Serialize;
@@ -86,7 +87,10 @@ fn examine(project: &Project) -> anyhow::Result<Vec<Finding>> {
     let mut findings = vec![
         platform(),
         program("cc", "sudo apt-get install gcc libc6-dev"),
-        program("cargo", "install rustup's toolchain"),
+        program(
+            "cargo",
+            "sudo apt-get install rustup && rustup default stable (on Debian 12: rustup.rs)",
+        ),
     ];
     if root.is_none() {
         findings.push(program("mmdebstrap", "sudo apt-get install mmdebstrap"));
@@ -97,7 +101,7 @@ fn examine(project: &Project) -> anyhow::Result<Vec<Finding>> {
             KEYRING,
             "sudo apt-get install debian-archive-keyring",
         ));
-        let free = free_disk_mb(project).unwrap_or(0);
+        let free = free_disk_mb(project).context("asking how much disk is free")?;
         let enough = free >= u64::from(tool_root::DISK_MB);
         findings.push(Finding::new(
             "disk",
